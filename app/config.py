@@ -1,0 +1,184 @@
+"""The settings of one Careboard, read once and passed down.
+
+Owns: `Settings` and where its values come from: the environment first, then `careboard.toml` in the working folder, then the default.
+Holds: a `Settings` that exists is valid; a wrong value is a `SettingsError` whose message names the setting, the value and what is
+accepted (never the value of a secret). Nothing here is read at import time. Imports the standard library only.
+"""
+
+import ipaddress
+import os
+import secrets
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message is one sentence for the person who set it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one server is told. `database_url` None means: the embedded Postgres in `data_dir`."""
+
+    data_dir: Path = Path(".careboard")
+    database_url: str | None = None
+    broadcast_url: str | None = None
+    app_id: str = "careboard"
+    master_key: str = ""
+    rest_key: str | None = None
+    javascript_key: str | None = None
+    client_key: str | None = None
+    master_key_ips: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
+    mount: str = "/parse"
+    public_url: str | None = None
+    allow_client_class_creation: bool = False
+    allow_custom_object_id: bool = False
+    enforce_private_users: bool = True
+    session_days: int = 365
+    change_retention_hours: int = 24
+    max_body_bytes: int = 20 * 1024 * 1024
+
+    @property
+    def postgres_dir(self) -> Path:
+        """Where the embedded Postgres keeps its files."""
+        return self.data_dir / "postgres"
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    data_dir: Path | None = None,
+) -> Settings:
+    """Reads the settings; `data_dir` (the --data option) wins over both sources. Raises SettingsError."""
+    environ = os.environ if environ is None else environ
+    table = _read_table((folder or Path.cwd()) / "careboard.toml")
+    values: dict[str, Any] = {}
+    for variable, (name, read) in _VARIABLES.items():
+        given = environ.get(variable, table.pop(_table_key(variable), None))
+        if given is None or given == "":
+            continue
+        try:
+            values[name] = read(given)
+        except ValueError as cause:
+            shown = "" if name.endswith("_key") or name.endswith("_url") else f" is {given!r};"
+            raise SettingsError(f"{variable}{shown} {cause}") from cause
+    if table:
+        known = ", ".join(sorted(_table_key(variable) for variable in _VARIABLES))
+        raise SettingsError(f"careboard.toml: unknown setting {sorted(table)[0]!r}; known are {known}.")
+    settings = Settings(**values)
+    return replace(settings, data_dir=data_dir) if data_dir else settings
+
+
+def with_master_key(settings: Settings) -> Settings:
+    """The same settings with a master key: the one given, or the one kept in the data folder (made there, mode 600)."""
+    if settings.master_key:
+        return settings
+    path = settings.data_dir / "master.key"
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32) + "\n")
+    return replace(settings, master_key=path.read_text(encoding="utf-8").strip())
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise SettingsError(f"careboard.toml cannot be read: {cause}.") from cause
+
+
+def _table_key(variable: str) -> str:
+    return variable.removeprefix("CAREBOARD_").lower()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("give it as text, in quotes.")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    try:
+        return words[str(value).lower()]
+    except KeyError:
+        raise ValueError("say true or false.") from None
+
+
+def _mount(value: object) -> str:
+    text = "/" + _text(value).strip("/")
+    if text == "/" or not all(part.replace("-", "").replace("_", "").isalnum() for part in text[1:].split("/")):
+        raise ValueError("give a path such as /parse, of letters, digits, - and _.")
+    return text
+
+
+def _url(*schemes: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        text = _text(value)
+        if urlsplit(text).scheme not in schemes:
+            raise ValueError(f"give a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+        return text
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"give a whole number from {low} to {high}.")
+        return number
+
+    return read
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    parts = [part.strip() for part in _text(value).split(",") if part.strip()]
+    for part in parts:
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise ValueError("give addresses or networks such as 127.0.0.1, 10.0.0.0/8, separated by commas.") from None
+    return tuple(parts)
+
+
+_VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
+    "CAREBOARD_DATA": ("data_dir", lambda value: Path(_text(value))),
+    "DATABASE_URL": ("database_url", _url("postgres", "postgresql")),
+    "BROADCAST_URL": ("broadcast_url", _url("redis", "rediss", "redis-stream", "kafka", "postgres", "postgresql", "memory")),
+    "CAREBOARD_APP_ID": ("app_id", _text),
+    "CAREBOARD_MASTER_KEY": ("master_key", _text),
+    "CAREBOARD_MASTER_KEY_IPS": ("master_key_ips", _networks),
+    "CAREBOARD_REST_KEY": ("rest_key", _text),
+    "CAREBOARD_JAVASCRIPT_KEY": ("javascript_key", _text),
+    "CAREBOARD_CLIENT_KEY": ("client_key", _text),
+    "CAREBOARD_MOUNT": ("mount", _mount),
+    "CAREBOARD_PUBLIC_URL": ("public_url", _url("http", "https")),
+    "CAREBOARD_ALLOW_CLIENT_CLASS_CREATION": ("allow_client_class_creation", _flag),
+    "CAREBOARD_ALLOW_CUSTOM_OBJECT_ID": ("allow_custom_object_id", _flag),
+    "CAREBOARD_ENFORCE_PRIVATE_USERS": ("enforce_private_users", _flag),
+    "CAREBOARD_SESSION_DAYS": ("session_days", _whole(1, 3650)),
+    "CAREBOARD_CHANGE_RETENTION_HOURS": ("change_retention_hours", _whole(1, 24 * 90)),
+    "CAREBOARD_MAX_BODY_BYTES": ("max_body_bytes", _whole(1024, 1024**3)),
+}
