@@ -1,8 +1,8 @@
 """The settings of one Careboard, read once and passed down.
 
-Owns: `Settings` and where its values come from: the environment first, then `careboard.toml` in the working folder, then the default.
-Holds: a `Settings` that exists is valid; a wrong value is a `SettingsError` whose message names the setting, the value and what is
-accepted (never the value of a secret). Nothing here is read at import time. Imports the standard library only.
+Owns: `Settings` and where its values come from: the environment first, then `careboard.toml` in the working folder, then
+the default. Holds: a `Settings` that exists is valid; a wrong value is a `SettingsError` whose message names the setting,
+the value and what is accepted (never the value of a secret). Nothing is read at import. Imports the standard library only.
 """
 
 import ipaddress
@@ -65,7 +65,7 @@ def load_settings(
         try:
             values[name] = read(given)
         except ValueError as cause:
-            shown = "" if name.endswith("_key") or name.endswith("_url") else f" is {given!r};"
+            shown = "" if name.endswith(("_key", "_url")) else f" is {given!r};"
             raise SettingsError(f"{variable}{shown} {cause}") from cause
     if table:
         known = ", ".join(sorted(_table_key(variable) for variable in _VARIABLES))
@@ -166,7 +166,7 @@ def _networks(value: object) -> tuple[str, ...]:
 _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_DATA": ("data_dir", lambda value: Path(_text(value))),
     "DATABASE_URL": ("database_url", _url("postgres", "postgresql")),
-    "BROADCAST_URL": ("broadcast_url", _url("redis", "rediss", "redis-stream", "kafka", "postgres", "postgresql", "memory")),
+    "BROADCAST_URL": ("broadcast_url", _url("redis", "rediss", "redis-stream", "kafka", "postgres", "postgresql")),
     "CAREBOARD_APP_ID": ("app_id", _text),
     "CAREBOARD_MASTER_KEY": ("master_key", _text),
     "CAREBOARD_MASTER_KEY_IPS": ("master_key_ips", _networks),

@@ -1,8 +1,8 @@
 """The errors that a client may see: Parse's codes and the HTTP status each one travels with.
 
-Owns: `ErrorCode` (the numbers of Parse's API, https://parseplatform.org/Parse-SDK-JS/api/master/Parse.Error.html) and `ParseError`,
-the only exception that a door translates into an answer. Holds: the message is a sentence for the caller and carries no secret and no
-health data; the private cause is chained (`raise ParseError(...) from cause`). Imports nothing of the project.
+Owns: `ErrorCode` (the numbers of Parse's API, https://parseplatform.org/Parse-SDK-JS/api/master/Parse.Error.html) and
+`ParseError`, the only exception that a door translates into an answer. Holds: the message is a sentence for the caller and
+carries no secret and no health data; the private cause is chained. Imports nothing of the project.
 """
 
 from enum import IntEnum
@@ -50,6 +50,7 @@ class ErrorCode(IntEnum):
     SESSION_MISSING = 206
     MUST_CREATE_USER_THROUGH_SIGNUP = 207
     INVALID_SESSION_TOKEN = 209
+    UNSUPPORTED_SERVICE = 252
 
 
 HTTP_STATUS = {ErrorCode.INTERNAL_SERVER_ERROR: 500, ErrorCode.OBJECT_NOT_FOUND: 404}
