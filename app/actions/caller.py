@@ -1,0 +1,115 @@
+"""Who asks: the caller of an action, and how a session token becomes one.
+
+Owns: `Caller`, `resolve` and the form in which a token is kept (`hash_token`). Holds: a token is looked up by its hash only, in one
+statement that also reads the account and the closure of its roles, so no action asks a second time; an expired session and an
+inactive account are no callers. May import core and store.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from app.core.access import Authority
+from app.core.wire import Object, decode
+from app.errors import ErrorCode, ParseError
+from app.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Caller:
+    """One who asks. `user` holds what rules need to know of the account: objectId, username, role, active, displayName, preferredLanguage."""
+
+    authority: Authority
+    session_token: str | None = None
+    session_id: str | None = None
+    installation_id: str | None = None
+    user: Object | None = None
+
+    @property
+    def user_id(self) -> str | None:
+        """The account's objectId, or None for an anonymous caller and for the master key."""
+        return self.authority.user_id
+
+    @property
+    def is_master(self) -> bool:
+        """True with the master key."""
+        return self.authority.is_master
+
+    @property
+    def role(self) -> str | None:
+        """The staff role written in the account (`_User.role`), without inheritance."""
+        role = (self.user or {}).get("role")
+        return role if isinstance(role, str) else None
+
+
+ANONYMOUS = Caller(Authority(user_id=None, roles=frozenset()))
+MASTER = Caller(Authority(user_id=None, roles=frozenset(), is_master=True))
+
+# A role's `roles` relation names the roles that inherit from it: members of `relatedId` act also as `owningId`.
+_ROLE_CLOSURE = """
+  held(id) as (
+    select "owningId" from "_Join:users:_Role" where "relatedId" = {user}
+    union
+    select j."owningId" from "_Join:roles:_Role" j join held on j."relatedId" = held.id
+  )
+"""
+_ROLE_NAMES = """array(select r."name" from "_Role" r join held on held.id = r."objectId")"""
+_FACTS = """
+  jsonb_strip_nulls(jsonb_build_object('objectId', u."objectId", 'username', u."username", 'role', u."role", 'active', u."active",
+    'displayName', u."displayName", 'preferredLanguage', u."preferredLanguage"))::text
+"""
+
+_RESOLVE = f"""
+with recursive {_ROLE_CLOSURE.format(user='(select s."user" from "_Session" s where s."sessionToken" = $1)')}
+select s."objectId" as session_id, s."installationId" as installation_id,
+  coalesce(s."expiresAt" <= now(), false) as expired, u."objectId" as user_id, coalesce(u."active", true) as active,
+  {_FACTS} as facts, {_ROLE_NAMES} as roles
+from "_Session" s left join "_User" u on u."objectId" = s."user"
+where s."sessionToken" = $1
+"""
+
+_ROLES_OF = f"with recursive {_ROLE_CLOSURE.format(user='$1')} select {_ROLE_NAMES} as roles"
+
+_USER = f"""select {_FACTS} as facts from "_User" u where u."objectId" = $1"""
+
+
+def hash_token(token: str) -> str:
+    """The only form in which a session token is stored."""
+    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+async def resolve(connection: Connection, token: str, *, installation_id: str | None = None) -> Caller:
+    """The caller behind a session token; `installation_id` is what the request itself names. Raises 209 as Parse words it."""
+    row = await connection.fetchrow(_RESOLVE, hash_token(token))
+    if row is None or row["user_id"] is None:
+        raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Invalid session token")
+    if row["expired"]:
+        raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Session token is expired.")
+    if not row["active"]:
+        raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Invalid session token")
+    return Caller(
+        authority=Authority(user_id=row["user_id"], roles=frozenset(row["roles"])),
+        session_token=token,
+        session_id=row["session_id"],
+        installation_id=installation_id or row["installation_id"],
+        user=_object(row["facts"]),
+    )
+
+
+async def roles_of(connection: Connection, user_id: str) -> frozenset[str]:
+    """The names of every role a user holds, by membership or by inheritance."""
+    return frozenset(await connection.fetchval(_ROLES_OF, user_id))
+
+
+async def caller_of_user_as_master(connection: Connection, user_id: str) -> Caller:
+    """The caller an account would be, without a session: for jobs and domains that act for a user. Raises 101 when there is none."""
+    facts = await connection.fetchval(_USER, user_id)
+    if facts is None:
+        raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
+    roles = await roles_of(connection, user_id)
+    return Caller(authority=Authority(user_id=user_id, roles=roles), user=_object(facts))
+
+
+def _object(text: str) -> Object:
+    value = decode(text)
+    assert isinstance(value, dict)
+    return value

@@ -1,0 +1,233 @@
+"""Hooks ("cloud code"): handlers that stand around a write as links of one chain, the write itself being the innermost link.
+
+Owns: `Hooks`, the events a handler is given and `Saved`. Holds: handlers run in the order of their priority (lowest first, equals in the
+order they came), inside the transaction of the write; a handler that does not await `next()` stops the write and is refused; the same
+id put again replaces the handler; what is cast by `after_commit` sees only what is committed. May import core and store.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
+
+from app.actions.caller import Caller
+from app.core.ops import UNSET, Unset
+from app.core.query import Query
+from app.core.schema import ClassSchema, check_value
+from app.core.wire import Json, Object, canonical
+from app.errors import ErrorCode, ParseError
+from app.store.database import Connection
+
+log = logging.getLogger(__name__)
+
+EVERY_CLASS = "*"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """The outcome of a save. `response` is exactly what REST answers with; `created_at` is None after an update."""
+
+    object_id: str
+    created_at: str | None
+    updated_at: str | None
+    response: Object
+    object: Object
+
+
+class Writes(Protocol):
+    """What a handler may do to other objects: `app.actions.objects.Objects`, seen from below. Pass `tx=event.tx` to join the write."""
+
+    async def create(
+        self, caller: Caller, class_name: str, body: Mapping[str, Json], *, tx: Connection | None = None
+    ) -> Saved: ...
+
+    async def update(
+        self, caller: Caller, class_name: str, object_id: str, body: Mapping[str, Json], *, tx: Connection | None = None
+    ) -> Saved: ...
+
+    async def delete(
+        self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None
+    ) -> None: ...
+
+    async def find_objects(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> list[Object]: ...
+
+    async def get_object(
+        self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None
+    ) -> Object: ...
+
+
+@dataclass(slots=True, eq=False)
+class SaveEvent:
+    """One create or update, from the checked body to the stored row.
+
+    `original` is the row before (None on create), `body` what the caller sent, `changes` the columns that will be written with their
+    final values (`UNSET` empties one, "ACL" counts as a column), `object` the object as it will be; after `next()` as stored.
+    `secrets` are columns that are never rendered (already hashed). `context` is free for handlers to talk to each other.
+    """
+
+    caller: Caller
+    schema: ClassSchema
+    tx: Connection
+    object_id: str
+    original: Object | None
+    body: Mapping[str, Json]
+    changes: dict[str, Json | Unset]
+    object: Object
+    objects: Writes
+    context: dict[str, object] = field(default_factory=dict)
+    secrets: dict[str, object] = field(default_factory=dict)
+    answer: Object = field(default_factory=dict)
+    is_written: bool = False
+
+    @property
+    def class_name(self) -> str:
+        """The class of the object."""
+        return self.schema.class_name
+
+    @property
+    def is_new(self) -> bool:
+        """True on create."""
+        return self.original is None
+
+    @property
+    def role(self) -> str | None:
+        """The staff role of the caller, None for anonymous and for the master key."""
+        return self.caller.role
+
+    def changed(self, name: str) -> bool:
+        """Whether the write gives this field another value than it had."""
+        return self.object.get(name) != (self.original or {}).get(name)
+
+    def set(self, name: str, value: Json | Unset) -> None:
+        """Writes a further field, checked against its column (111); the caller is told the value. None and UNSET empty it."""
+        if self.is_written:
+            raise RuntimeError(f"{self.class_name}.{name} is set after next(): the row is written by then.")
+        if value is None or isinstance(value, Unset):
+            self.changes[name] = UNSET
+            self.object.pop(name, None)
+            self.answer[name] = {"__op": "Delete"}
+            return
+        final = canonical(value)
+        if name != "ACL":
+            check_value(self.schema, name, final)
+        self.changes[name] = final
+        self.object[name] = final
+        self.answer[name] = final
+
+
+@dataclass(slots=True, eq=False)
+class DeleteEvent:
+    """One delete; `object` is the row that goes."""
+
+    caller: Caller
+    schema: ClassSchema
+    tx: Connection
+    object_id: str
+    object: Object
+    objects: Writes
+    context: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def class_name(self) -> str:
+        """The class of the object."""
+        return self.schema.class_name
+
+    @property
+    def role(self) -> str | None:
+        """The staff role of the caller, None for anonymous and for the master key."""
+        return self.caller.role
+
+
+Next = Callable[[], Awaitable[None]]
+SaveHandler = Callable[[SaveEvent, Next], Awaitable[None]]
+DeleteHandler = Callable[[DeleteEvent, Next], Awaitable[None]]
+CommitHandler = Callable[[SaveEvent | DeleteEvent], Awaitable[None]]
+
+E = TypeVar("E", SaveEvent, DeleteEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Link(Generic[E]):
+    class_name: str
+    id: str
+    priority: int
+    handler: Callable[[E, Next], Awaitable[None]]
+
+
+class Hooks:
+    """The handlers of one server, by class; `EVERY_CLASS` ("*") stands for all of them."""
+
+    def __init__(self) -> None:
+        self._save: list[_Link[SaveEvent]] = []
+        self._delete: list[_Link[DeleteEvent]] = []
+        self._commit: list[tuple[str, str, CommitHandler]] = []
+
+    def on_save(self, class_name: str, handler: SaveHandler, *, id: str, priority: int = 0) -> None:  # noqa: A002
+        """Puts a handler around every create and update of a class. Lower priority stands further outside; the same id replaces."""
+        _put(self._save, _Link(class_name, id, priority, handler))
+
+    def on_delete(self, class_name: str, handler: DeleteHandler, *, id: str, priority: int = 0) -> None:  # noqa: A002
+        """Puts a handler around every delete of a class. Lower priority stands further outside; the same id replaces."""
+        _put(self._delete, _Link(class_name, id, priority, handler))
+
+    def after_commit(self, class_name: str, handler: CommitHandler, *, id: str | None = None) -> None:  # noqa: A002
+        """Calls a handler once the outermost transaction is committed; its errors are logged and change nothing."""
+        name = id or f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"
+        self._commit = [entry for entry in self._commit if entry[:2] != (class_name, name)]
+        self._commit.append((class_name, name, handler))
+
+    async def run_save(self, event: SaveEvent, write: Next) -> None:
+        """Runs the chain of a save around `write`."""
+        await _run(self._save, event, write)
+
+    async def run_delete(self, event: DeleteEvent, write: Next) -> None:
+        """Runs the chain of a delete around `write`."""
+        await _run(self._delete, event, write)
+
+    async def run_committed(self, event: SaveEvent | DeleteEvent) -> None:
+        """Runs the after-commit handlers of one event, one after the other."""
+        for class_name, name, handler in self._commit:
+            if class_name not in (EVERY_CLASS, event.class_name):
+                continue
+            try:
+                await handler(event)
+            except Exception:  # the row is committed: the caller's answer must not depend on what follows
+                log.exception("after_commit handler %s failed for %s", name, event.class_name)
+
+
+def _put(links: list[_Link[E]], link: _Link[E]) -> None:
+    for index, known in enumerate(links):
+        if (known.class_name, known.id) == (link.class_name, link.id):
+            links[index] = replace(link, priority=link.priority)
+            break
+    else:
+        links.append(link)
+    links.sort(key=lambda each: each.priority)
+
+
+async def _run(links: list[_Link[E]], event: E, write: Next) -> None:
+    chain = [link for link in links if link.class_name in (EVERY_CLASS, event.class_name)]
+    reached = False
+
+    async def step(index: int) -> None:
+        nonlocal reached
+        if index == len(chain):
+            reached = True
+            await write()
+            return
+        link = chain[index]
+        called = False
+
+        async def forward() -> None:
+            nonlocal called
+            if called:
+                raise RuntimeError(f"The hook {link.id!r} called next() twice.")
+            called = True
+            await step(index + 1)
+
+        await link.handler(event, forward)
+        if not called:
+            raise ParseError(ErrorCode.SCRIPT_FAILED, f"The hook {link.id!r} stopped this write without a reason.")
+
+    await step(0)
+    assert reached
