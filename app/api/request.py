@@ -1,0 +1,305 @@
+"""What a request says about itself: who asks, with which keys, and for what.
+
+Owns: reading headers, query and body (the SDKs' way too: POST with `_method`, `_ApplicationId`, `_SessionToken` … in a
+text/plain body) into one `Call`, the check of the keys, and the one place where an error becomes an answer. Always
+holds: a handler sees a `Call` only after its keys were checked; the session cookie counts only for a page of our own
+origin; nothing of a body or a key is logged. Learnt from Parse Server's middlewares. May import actions and below,
+litestar.
+"""
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import logging
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
+from app.actions.classes import Classes
+from app.actions.objects import Objects
+from app.actions.users import Users
+from app.config import Settings
+from app.core.wire import Object, decode, encode
+from app.errors import ErrorCode, ParseError
+from app.store.database import Connection, Database
+
+COOKIE = "careboard_session"
+"""The cookie that carries a board's session token: HttpOnly, SameSite=Lax, Secure behind https."""
+
+_log = logging.getLogger("careboard.request")
+
+_HEADERS = {
+    "x-parse-application-id": "application",
+    "x-parse-session-token": "session",
+    "x-parse-master-key": "master",
+    "x-parse-rest-api-key": "rest",
+    "x-parse-javascript-key": "javascript",
+    "x-parse-client-key": "client",
+    "x-parse-installation-id": "installation",
+}
+
+_BODY_KEYS = {
+    "_ApplicationId": "application",
+    "_SessionToken": "session",
+    "_MasterKey": "master",
+    "_JavaScriptKey": "javascript",
+    "_InstallationId": "installation",
+    "_RestApiKey": "rest",
+    "_ClientKey": "client",
+}
+
+_IGNORED_BODY_KEYS = ("_ClientVersion", "_RevocableSession", "_noBody", "_context", "_ContentType")
+
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET,PUT,POST,DELETE,OPTIONS",
+    "Access-Control-Allow-Headers": ", ".join(
+        ("Content-Type", "X-Parse-Request-Id", "X-Parse-Client-Version", "X-Requested-With", *_HEADERS)
+    ),
+    "Access-Control-Expose-Headers": "Location",
+}
+"""Any site may call, as with Parse Server: what opens a door is a key in a header, never a cookie."""
+
+
+class RefusedError(Exception):
+    """A refusal that carries no Parse code, as Parse Server sends it: wrong application, key or address."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the doors call: one object of each kind for one application."""
+
+    settings: Settings
+    database: Database
+    objects: Objects
+    users: Users
+    classes: Classes
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, read and checked: `path` is under the mount, `params` the decoded query, `raw` the body's bytes."""
+
+    services: Services
+    method: str
+    path: str
+    params: Object
+    body: Object
+    caller: Caller
+    address: str = ""
+    origin: str = ""
+    tx: Connection | None = None
+    raw: bytes = b""
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def require_master(self) -> None:
+        """Refuses everybody but the master key, with Parse's words."""
+        if not self.caller.is_master:
+            raise RefusedError(403, "unauthorized: master key is required")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: finished JSON bytes, or an object that is encoded once."""
+
+    content: bytes | Object
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The finished JSON."""
+        return self.content if isinstance(self.content, bytes) else encode(self.content)
+
+    def to_response(self) -> Response[bytes]:
+        """The answer as Litestar sends it."""
+        headers = {**_CORS, **self.headers}
+        return Response(self.to_bytes(), status_code=self.status, headers=headers, media_type="application/json")
+
+
+def services_of(request: Request[Any, Any, Any]) -> Services:
+    """The services of the application that a request reached."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def read_call(request: Request[Any, Any, Any], services: Services, path: str) -> Call:
+    """Reads one request of the REST door. Raises ParseError and RefusedError."""
+    keys = _keys_in_headers(request)
+    raw = await request.body() if request.method != "GET" else b""
+    body = _read_body(raw, request.headers.get("content-type", ""))
+    method = request.method
+    if method == "POST" and "_method" in body:
+        method = str(body.pop("_method")).upper()
+    _take_keys(body, keys)
+    caller = await caller_with(services, keys, request, path)
+    params = _read_params(request)
+    if method == "GET":
+        params, body = {**params, **body}, {}
+    return Call(
+        services=services,
+        method=method,
+        path=path,
+        params=params,
+        body=body,
+        caller=caller,
+        address=request.client.host if request.client else "",
+        origin=str(request.base_url).rstrip("/"),
+        raw=raw,
+        keys=keys,
+    )
+
+
+async def caller_with(
+    services: Services, keys: MutableMapping[str, str], request: Request[Any, Any, Any], path: str
+) -> Caller:
+    """Who asks, from the keys of a request. Raises RefusedError (wrong key) and ParseError 209 (dead session)."""
+    settings = services.settings
+    if keys.get("application") != settings.app_id:
+        raise RefusedError(403, "unauthorized")
+    installation = keys.get("installation")
+    if master := keys.get("master"):
+        check_master_key(settings, master, request.client.host if request.client else "")
+        return replace(MASTER, installation_id=installation)
+    _check_client_keys(settings, keys)
+    token = keys.get("session") or same_origin_cookie(request)
+    if not token or path == "/login":
+        return replace(ANONYMOUS, installation_id=installation)
+    keys["session"] = token
+    async with services.database.connection() as connection:
+        return replace(await resolve(connection, token), installation_id=installation)
+
+
+async def caller_of(request: Request[Any, Any, Any], services: Services) -> Caller:
+    """Who looks at a page: the session of the cookie, or the anonymous caller when there is none or it has ended."""
+    token = request.cookies.get(COOKIE)
+    if not token:
+        return ANONYMOUS
+    try:
+        async with services.database.connection() as connection:
+            return await resolve(connection, token)
+    except ParseError as error:
+        if error.code != ErrorCode.INVALID_SESSION_TOKEN:
+            raise
+        return ANONYMOUS
+
+
+def check_master_key(settings: Settings, given: str, address: str) -> None:
+    """Refuses a wrong master key, and the right one from an address that may not use it."""
+    right = hmac.compare_digest(given.encode(), settings.master_key.encode())
+    if not right or not _address_in(address, settings.master_key_ips):
+        _log.warning("a master key was refused: %s", "its address is not allowed" if right else "it is not the key")
+        raise RefusedError(403, "unauthorized")
+
+
+def same_origin_cookie(request: Request[Any, Any, Any]) -> str | None:
+    """The session cookie, if this request was made by a page of our own origin (Fetch metadata, else Origin)."""
+    token = request.cookies.get(COOKIE)
+    if not token or not is_same_origin(request.headers):
+        return None
+    return token
+
+
+def is_same_origin(headers: Mapping[str, str]) -> bool:
+    """Whether the browser says that a page of this host made the request; what says nothing is not believed."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] == headers.get("host")
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The one translator: any exception as the JSON a Parse client understands."""
+    if isinstance(error, ParseError):
+        return Answer({"code": int(error.code), "error": error.message}, error.status).to_response()
+    if isinstance(error, RefusedError):
+        return Answer({"error": error.message}, error.status).to_response()
+    if isinstance(error, HTTPException) and error.status_code == 413:
+        code, words = ErrorCode.OBJECT_TOO_LARGE, "The request is too large; send less at once."
+        return Answer({"code": int(code), "error": words}, 413).to_response()
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return Answer({"error": error.detail}, error.status_code).to_response()
+    _log.error("a request failed: %s %s", request.method, request.url.path, exc_info=error)
+    return Answer({"code": int(ErrorCode.INTERNAL_SERVER_ERROR), "error": "Internal server error."}, 500).to_response()
+
+
+def _keys_in_headers(request: Request[Any, Any, Any]) -> dict[str, str]:
+    keys = {name: value for header, name in _HEADERS.items() if (value := request.headers.get(header))}
+    authorization = request.headers.get("authorization", "")
+    if authorization.lower().startswith("basic "):
+        keys = {**_basic_keys(authorization[6:]), **keys}
+    return keys
+
+
+def _basic_keys(encoded: str) -> dict[str, str]:
+    """HTTP basic authentication as Parse reads it: application id, then master key or `javascript-key=…`."""
+    try:
+        application, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return {}
+    prefix = "javascript-key="
+    if key.startswith(prefix):
+        return {"application": application, "javascript": key.removeprefix(prefix)}
+    return {"application": application, "master": key} if key else {"application": application}
+
+
+def _read_body(raw: bytes, content_type: str) -> Object:
+    kind = content_type.partition(";")[0].strip().lower()
+    if not raw or kind not in ("", "application/json", "text/plain"):
+        return {}
+    body = decode(raw)
+    if not isinstance(body, dict):
+        raise ParseError(ErrorCode.INVALID_JSON, "The body must be a JSON object.")
+    return body
+
+
+def _take_keys(body: Object, keys: dict[str, str]) -> None:
+    """Moves the keys that an SDK put into the body to their place; a header wins, as in Parse Server."""
+    for name in _IGNORED_BODY_KEYS:
+        body.pop(name, None)
+    for name, key in _BODY_KEYS.items():
+        value = body.pop(name, None)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise RefusedError(403, "unauthorized")
+        keys.setdefault(key, value)
+
+
+def _read_params(request: Request[Any, Any, Any]) -> Object:
+    """The query, each value decoded as JSON where it is JSON and as text otherwise, as Parse's ClassesRouter does."""
+    params: Object = {}
+    for name, value in request.query_params.items():
+        try:
+            params[name] = decode(value)
+        except ParseError:
+            params[name] = value
+    return params
+
+
+def _check_client_keys(settings: Settings, keys: Mapping[str, str]) -> None:
+    asked = {"rest": settings.rest_key, "javascript": settings.javascript_key, "client": settings.client_key}
+    configured = {name: key for name, key in asked.items() if key}
+    if not configured:
+        return
+    if not any(hmac.compare_digest(keys.get(name, "").encode(), key.encode()) for name, key in configured.items()):
+        raise RefusedError(403, "unauthorized")
+
+
+def _address_in(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        own = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(own in ipaddress.ip_network(network) for network in networks)

@@ -1,0 +1,344 @@
+"""The REST door: Parse's routes, each translated into one call of an action and back.
+
+Owns: the route table, which HTTP requests and batch parts share, and the controller that serves it on the mount path.
+Always holds: no decision is made here; an answer is finished JSON. Routes and words follow Parse Server's routers. May
+import actions and below, api/request, litestar.
+"""
+
+import posixpath
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from litestar import Controller, Request, Response, route
+
+from app.api.request import Answer, Call, Services, answer_error, read_call, services_of
+from app.core.wire import Json, Object, encode
+from app.errors import ErrorCode, ParseError
+
+Handler = Callable[..., Awaitable[Answer]]
+
+PARSE_VERSION = "9.10.0"
+"""The Parse Server whose API this door speaks; SDKs and dashboards read it to know what they may ask."""
+
+
+_GET_PARAMETERS = (
+    "keys",
+    "include",
+    "excludeKeys",
+    "readPreference",
+    "includeReadPreference",
+    "subqueryReadPreference",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path under the mount; `{name}` segments are passed to the handler."""
+
+    method: str
+    path: str
+    handler: Handler
+
+    def match(self, method: str, segments: list[str]) -> dict[str, str] | None:
+        """The named segments when this route is the one asked for, else None."""
+        own = self.path.strip("/").split("/")
+        if method != self.method or len(own) != len(segments):
+            return None
+        named: dict[str, str] = {}
+        for mine, theirs in zip(own, segments, strict=True):
+            if mine.startswith("{"):
+                named[mine[1:-1]] = theirs
+            elif mine != theirs:
+                return None
+        return named
+
+
+async def find_objects(call: Call, class_name: str) -> Answer:
+    """GET /classes/X: `{"results": […]}`, with `count` and `cursor` where asked for."""
+    params = dict(call.params)
+    with_cursor = bool(params.pop("cursor", False))
+    query = call.services.objects.parse_query(class_name, params)
+    found = await call.services.objects.find(call.caller, query, cursor=with_cursor)
+    parts = ['{"results":[', ",".join(found.results), "]"]
+    if found.count is not None:
+        parts.append(f',"count":{found.count}')
+    if found.cursor is not None:
+        parts.append(f',"cursor":"{found.cursor}"')
+    return Answer("".join((*parts, "}")).encode())
+
+
+async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
+    """GET /classes/X/id: the object; one's own user comes with the session token it was asked with."""
+    for name in call.params:
+        if name not in _GET_PARAMETERS:
+            raise ParseError(ErrorCode.INVALID_QUERY, "Improper encode of parameter")
+    query = call.services.objects.parse_query(class_name, call.params)
+    text = await call.services.objects.get(call.caller, query, object_id)
+    if class_name == "_User" and call.caller.user_id == object_id and call.caller.session_token:
+        text = f'{text[:-1]},"sessionToken":"{call.caller.session_token}"}}'
+    return Answer(text.encode())
+
+
+async def create_object(call: Call, class_name: str) -> Answer:
+    """POST /classes/X: 201, objectId and createdAt, and where the object is."""
+    saved = await call.services.objects.create(call.caller, class_name, call.body, tx=call.tx)
+    where = _class_path(class_name)
+    location = (
+        f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}/{saved.object_id}"
+    )
+    return Answer(saved.response, 201, {"Location": location})
+
+
+async def update_object(call: Call, class_name: str, object_id: str) -> Answer:
+    """PUT /classes/X/id: updatedAt and the results of operations."""
+    saved = await call.services.objects.update(call.caller, class_name, object_id, call.body, tx=call.tx)
+    return Answer(saved.response)
+
+
+async def delete_object(call: Call, class_name: str, object_id: str) -> Answer:
+    """DELETE /classes/X/id."""
+    await call.services.objects.delete(call.caller, class_name, object_id, tx=call.tx)
+    return Answer({})
+
+
+def _of_class(handler: Handler, class_name: str) -> Handler:
+    """The handler of /classes/X bound to one system class, as /users, /roles and the others are."""
+
+    async def bound(call: Call, **named: str) -> Answer:
+        return await handler(call, class_name=class_name, **named)
+
+    return bound
+
+
+async def sign_up(call: Call) -> Answer:
+    """POST /users: a new account and its session."""
+    response = await call.services.users.sign_up(call.caller, call.body)
+    location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}/users"
+    return Answer(response, 201, {"Location": f"{location}/{response['objectId']}"})
+
+
+async def log_in(call: Call) -> Answer:
+    """GET or POST /login: the user and a new session token."""
+    return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.body}))
+
+
+async def verify_password(call: Call) -> Answer:
+    """GET or POST /verifyPassword: the user, without a session."""
+    return Answer(await call.services.users.verify_password(call.caller, {**call.params, **call.body}))
+
+
+async def log_in_as(call: Call) -> Answer:
+    """POST /loginAs?userId=…, with the master key: a session of that user."""
+    call.require_master()
+    user_id = call.params.get("userId") or call.body.get("userId")
+    return Answer(await call.services.users.log_in_as(call.caller, user_id))
+
+
+async def log_out(call: Call) -> Answer:
+    """POST /logout: ends the session that asks."""
+    await call.services.users.log_out(call.caller)
+    return Answer({})
+
+
+async def get_me(call: Call) -> Answer:
+    """GET /users/me: the user of the session, with its token."""
+    return Answer(await call.services.users.me(call.caller))
+
+
+async def get_my_session(call: Call) -> Answer:
+    """GET /sessions/me: the session that asks."""
+    return Answer(await call.services.users.my_session(call.caller, call.keys.get("session")))
+
+
+async def upgrade_session(call: Call) -> Answer:
+    """POST /upgradeToRevocableSession: every session here is revocable, so the SDK is given the one it has."""
+    return Answer(await call.services.users.my_session(call.caller, call.keys.get("session")))
+
+
+async def get_schemas(call: Call) -> Answer:
+    """GET /schemas, with the master key."""
+    call.require_master()
+    return Answer({"results": [*call.services.classes.find()]})
+
+
+async def get_schema(call: Call, class_name: str) -> Answer:
+    """GET /schemas/X, with the master key."""
+    call.require_master()
+    return Answer(call.services.classes.get(class_name))
+
+
+async def create_schema(call: Call, class_name: str | None = None) -> Answer:
+    """POST /schemas or /schemas/X, with the master key."""
+    call.require_master()
+    return Answer(await call.services.classes.create(_schema_name(call, class_name), call.body))
+
+
+async def update_schema(call: Call, class_name: str) -> Answer:
+    """PUT /schemas/X, with the master key."""
+    call.require_master()
+    return Answer(await call.services.classes.update(_schema_name(call, class_name), call.body))
+
+
+async def delete_schema(call: Call, class_name: str) -> Answer:
+    """DELETE /schemas/X, with the master key; the class must be empty."""
+    call.require_master()
+    await call.services.classes.delete(class_name)
+    return Answer({})
+
+
+def _schema_name(call: Call, class_name: str | None) -> str:
+    given = call.body.get("className")
+    if class_name and given and given != class_name:
+        words = f"Class name mismatch between {given} and {class_name}."
+        raise ParseError(ErrorCode.INVALID_CLASS_NAME, words)
+    name = class_name or given
+    if not isinstance(name, str) or not name:
+        raise ParseError(ErrorCode.MISSING_OBJECT_ID, f"POST {call.path} needs a class name.")
+    return name
+
+
+async def health(services: Services) -> Answer:
+    """GET /health: whether this process serves and its database answers."""
+    async with services.database.connection() as connection:
+        await connection.execute("select 1")
+    return Answer({"status": "ok"})
+
+
+async def server_info(call: Call) -> Answer:
+    """GET /serverInfo, with the master key: the features that dashboards ask for."""
+    call.require_master()
+    schemas: Object = {
+        "addField": True,
+        "removeField": True,
+        "addClass": True,
+        "removeClass": True,
+        "clearAllDataFromClass": False,
+        "exportClass": False,
+        "editClassLevelPermissions": True,
+        "editPointerPermissions": True,
+    }
+    return Answer({"features": {"schemas": schemas}, "parseServerVersion": PARSE_VERSION})
+
+
+async def run_batch(call: Call) -> Answer:
+    """POST /batch: each part in order with its own outcome; with `"transaction": true` all of them or none."""
+    parts = call.body.get("requests")
+    if not isinstance(parts, list):
+        raise ParseError(ErrorCode.INVALID_JSON, "requests must be an array")
+    calls = [_batch_call(call, part) for part in parts]
+    together = call.body.get("transaction") is True
+    outcomes = await _run_together(call, calls) if together else [await _outcome(part) for part in calls]
+    return Answer(b"[" + b",".join(outcomes) + b"]")
+
+
+def _batch_call(call: Call, part: Json) -> Call:
+    if not isinstance(part, dict) or not isinstance(part.get("path"), str):
+        raise ParseError(ErrorCode.INVALID_JSON, "batch request path must be a string")
+    path, mount = str(part["path"]), call.services.settings.mount
+    if not path.startswith(mount + "/"):
+        raise ParseError(ErrorCode.INVALID_JSON, f"cannot route batch path {path}")
+    method = str(part.get("method") or "GET").upper()
+    path = posixpath.normpath(path.removeprefix(mount))
+    if path == "/batch":
+        raise ParseError(ErrorCode.INVALID_JSON, "nested batch requests are not allowed")
+    body = part.get("body") or {}
+    if not isinstance(body, dict):
+        raise ParseError(ErrorCode.INVALID_JSON, "batch request body must be an object")
+    params, body = (body, {}) if method == "GET" else ({}, body)
+    return replace(call, method=method, path=path, params=params, body=body)
+
+
+async def _outcome(call: Call) -> bytes:
+    """What one part of a batch came to, in Parse's form."""
+    try:
+        return b'{"success":' + (await dispatch(call)).to_bytes() + b"}"
+    except ParseError as error:
+        return encode({"error": {"code": int(error.code), "error": error.message}})
+
+
+async def _run_together(call: Call, calls: list[Call]) -> list[bytes]:
+    async with call.services.database.transaction() as tx:
+        return [b'{"success":' + (await dispatch(replace(part, tx=tx))).to_bytes() + b"}" for part in calls]
+
+
+async def dispatch(call: Call) -> Answer:
+    """Finds the route of a call and runs it. Raises ParseError 107 for a route that is not there."""
+    segments = call.path.strip("/").split("/")
+    for entry in ROUTES.get(segments[0], ()):
+        if (named := entry.match(call.method, segments)) is not None:
+            return await entry.handler(call, **named)
+    raise ParseError(ErrorCode.INVALID_JSON, f"cannot route {call.method} {call.path}")
+
+
+def _crud(path: str, class_name: str) -> list[Route]:
+    return [
+        Route("GET", path, _of_class(find_objects, class_name)),
+        Route("POST", path, _of_class(create_object, class_name)),
+        Route("GET", path + "/{object_id}", _of_class(get_object, class_name)),
+        Route("PUT", path + "/{object_id}", _of_class(update_object, class_name)),
+        Route("DELETE", path + "/{object_id}", _of_class(delete_object, class_name)),
+    ]
+
+
+_SYSTEM_PATHS = {"_User": "/users", "_Role": "/roles", "_Session": "/sessions", "_Installation": "/installations"}
+
+
+def _class_path(class_name: str) -> str:
+    return _SYSTEM_PATHS.get(class_name, f"/classes/{class_name}")
+
+
+def _table() -> dict[str, list[Route]]:
+    routes = [
+        Route("GET", "/classes/{class_name}", find_objects),
+        Route("POST", "/classes/{class_name}", create_object),
+        Route("GET", "/classes/{class_name}/{object_id}", get_object),
+        Route("PUT", "/classes/{class_name}/{object_id}", update_object),
+        Route("DELETE", "/classes/{class_name}/{object_id}", delete_object),
+        Route("POST", "/users", sign_up),
+        Route("GET", "/users/me", get_me),
+        Route("GET", "/login", log_in),
+        Route("POST", "/login", log_in),
+        Route("GET", "/verifyPassword", verify_password),
+        Route("POST", "/verifyPassword", verify_password),
+        Route("POST", "/loginAs", log_in_as),
+        Route("POST", "/logout", log_out),
+        Route("GET", "/sessions/me", get_my_session),
+        Route("POST", "/upgradeToRevocableSession", upgrade_session),
+        *(entry for name, path in _SYSTEM_PATHS.items() for entry in _crud(path, name)),
+        Route("GET", "/schemas", get_schemas),
+        Route("POST", "/schemas", create_schema),
+        Route("GET", "/schemas/{class_name}", get_schema),
+        Route("POST", "/schemas/{class_name}", create_schema),
+        Route("PUT", "/schemas/{class_name}", update_schema),
+        Route("DELETE", "/schemas/{class_name}", delete_schema),
+        Route("POST", "/batch", run_batch),
+        Route("GET", "/serverInfo", server_info),
+    ]
+    table: dict[str, list[Route]] = {}
+    for entry in routes:
+        table.setdefault(entry.path.split("/")[1], []).append(entry)
+    return table
+
+
+ROUTES = _table()
+"""Every route of the door by its first segment."""
+
+
+class ParseController(Controller):
+    """Serves the route table; mounted by main on the path of the settings."""
+
+    exception_handlers: ClassVar[dict[type[Exception] | int, Any]] = {Exception: answer_error}  # type: ignore[misc]  # Litestar's own is not ClassVar
+
+    @route("/{path:path}", http_method=["GET", "POST", "PUT", "DELETE"], status_code=200, include_in_schema=False)
+    async def serve(self, request: Request[Any, Any, Any], path: str) -> Response[bytes]:
+        """Any route of the API; a health check needs no keys."""
+        services = services_of(request)
+        if path == "/health":
+            return (await health(services)).to_response()
+        return (await dispatch(await read_call(request, services, path))).to_response()
+
+    @route("/{path:path}", http_method=["OPTIONS"], status_code=200, include_in_schema=False)
+    async def preflight(self, path: str) -> Response[bytes]:
+        """What a browser asks before a cross-origin call; keys travel in headers, never in cookies."""
+        return Answer(b"", headers={"Content-Length": "0"}).to_response()
