@@ -1,8 +1,9 @@
 """Hooks ("cloud code"): handlers that stand around a write as links of one chain, the write itself being the innermost link.
 
 Owns: `Hooks`, the events a handler is given and `Saved`. Holds: handlers run in the order of their priority (lowest first, equals in the
-order they came), inside the transaction of the write; a handler that does not await `next()` stops the write and is refused; the same
-id put again replaces the handler; what is cast by `after_commit` sees only what is committed. May import core and store.
+order they came), inside the transaction of the write; those of a negative priority run before required fields are asked for and may
+fill them; a handler that does not await `next()` stops the write and is refused; the same id put again replaces the handler; an
+`after_commit` handler sees only what is committed. May import core and store.
 """
 
 import logging
@@ -11,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from app.actions.caller import Caller
-from app.core.ops import UNSET, Unset
 from app.core.query import Query
 from app.core.schema import ClassSchema, check_value
-from app.core.wire import Json, Object, canonical
+from app.core.wire import UNSET, Json, Object, Unset, canonical
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
 
@@ -54,6 +54,22 @@ class Writes(Protocol):
     async def get_object(
         self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None
     ) -> Object: ...
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A save before its transaction: what `prepare` handlers may change. `object_id` is None on create.
+
+    `body` is the sender's, a copy; `secrets` are finished column values that are never rendered; `answer` is told to the caller.
+    """
+
+    caller: Caller
+    schema: ClassSchema
+    object_id: str | None
+    body: Object
+    secrets: dict[str, object] = field(default_factory=dict)
+    answer: Object = field(default_factory=dict)
+    context: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -142,6 +158,7 @@ Next = Callable[[], Awaitable[None]]
 SaveHandler = Callable[[SaveEvent, Next], Awaitable[None]]
 DeleteHandler = Callable[[DeleteEvent, Next], Awaitable[None]]
 CommitHandler = Callable[[SaveEvent | DeleteEvent], Awaitable[None]]
+PrepareHandler = Callable[[Draft], Awaitable[None]]
 
 E = TypeVar("E", SaveEvent, DeleteEvent)
 
@@ -161,6 +178,11 @@ class Hooks:
         self._save: list[_Link[SaveEvent]] = []
         self._delete: list[_Link[DeleteEvent]] = []
         self._commit: list[tuple[str, str, CommitHandler]] = []
+        self._prepare: dict[tuple[str, str], PrepareHandler] = {}
+
+    def prepare(self, class_name: str, handler: PrepareHandler, *, id: str) -> None:  # noqa: A002
+        """Calls a handler before the transaction of a save begins: the place of slow work (hashing), which must hold no lock."""
+        self._prepare[class_name, id] = handler
 
     def on_save(self, class_name: str, handler: SaveHandler, *, id: str, priority: int = 0) -> None:  # noqa: A002
         """Puts a handler around every create and update of a class. Lower priority stands further outside; the same id replaces."""
@@ -176,13 +198,32 @@ class Hooks:
         self._commit = [entry for entry in self._commit if entry[:2] != (class_name, name)]
         self._commit.append((class_name, name, handler))
 
-    async def run_save(self, event: SaveEvent, write: Next) -> None:
-        """Runs the chain of a save around `write`."""
-        await _run(self._save, event, write)
+    def has_commit_handlers(self, class_name: str) -> bool:
+        """Whether anybody wants to hear of committed writes of this class."""
+        return any(name in (EVERY_CLASS, class_name) for name, _, _ in self._commit)
+
+    async def run_prepare(self, draft: Draft) -> None:
+        """Runs the prepare handlers of a class in the order they came."""
+        for (class_name, _), handler in list(self._prepare.items()):
+            if class_name in (EVERY_CLASS, draft.schema.class_name):
+                await handler(draft)
+
+    async def run_save(self, event: SaveEvent, check: Callable[[SaveEvent], None], write: Next) -> None:
+        """Runs the chain of a save around `write`; `check` stands between the negative priorities and the others."""
+
+        async def checked(event: SaveEvent, go_on: Next) -> None:
+            check(event)
+            await go_on()
+
+        chain = [link for link in self._save if link.class_name in (EVERY_CLASS, event.class_name)]
+        early = [link for link in chain if link.priority < 0]
+        middle = _Link(EVERY_CLASS, "careboard.required", 0, checked)
+        await _run([*early, middle, *chain[len(early) :]], event, write)
 
     async def run_delete(self, event: DeleteEvent, write: Next) -> None:
         """Runs the chain of a delete around `write`."""
-        await _run(self._delete, event, write)
+        chain = [link for link in self._delete if link.class_name in (EVERY_CLASS, event.class_name)]
+        await _run(chain, event, write)
 
     async def run_committed(self, event: SaveEvent | DeleteEvent) -> None:
         """Runs the after-commit handlers of one event, one after the other."""
@@ -205,14 +246,9 @@ def _put(links: list[_Link[E]], link: _Link[E]) -> None:
     links.sort(key=lambda each: each.priority)
 
 
-async def _run(links: list[_Link[E]], event: E, write: Next) -> None:
-    chain = [link for link in links if link.class_name in (EVERY_CLASS, event.class_name)]
-    reached = False
-
+async def _run(chain: list[_Link[E]], event: E, write: Next) -> None:
     async def step(index: int) -> None:
-        nonlocal reached
         if index == len(chain):
-            reached = True
             await write()
             return
         link = chain[index]
@@ -230,4 +266,3 @@ async def _run(links: list[_Link[E]], event: E, write: Next) -> None:
             raise ParseError(ErrorCode.SCRIPT_FAILED, f"The hook {link.id!r} stopped this write without a reason.")
 
     await step(0)
-    assert reached

@@ -1,0 +1,417 @@
+"""Objects of any class: the one pipeline through which every write goes, and the reads that apply access inside the query.
+
+Owns: `Objects`. Holds: a save is class check, row lock, operations, type checks, hooks, row and relations, in one transaction, or it did
+not happen; whoever may not write an object is told that there is none; the clock is read once a save. REST, jobs and domains all come
+through here; the rules of _User, _Role and _Session stand in front of it as hooks of this floor. May import core and store.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from app.actions import accounts, roles, sessions
+from app.actions.caller import Caller
+from app.actions.hooks import DeleteEvent, Draft, Hooks, SaveEvent, Saved
+from app.actions.visibility import View, check_collection
+from app.config import Settings
+from app.core.access import check_class, writable
+from app.core.ops import Applied, apply_ops
+from app.core.query import And, Compare, Everything, Node, Query, freeze, parse_query
+from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
+from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, decode, pointer
+from app.errors import ErrorCode, ParseError
+from app.store import objects as rows
+from app.store.database import Connection, Database
+from app.store.objects import Found
+from app.store.schemas import Schemas
+
+__all__ = ["DeleteEvent", "Found", "Hooks", "Objects", "SaveEvent", "Saved", "new_object_id", "utc_now"]
+
+_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_OPS_ANSWERED = frozenset({"Add", "AddUnique", "Remove", "Increment", "SetOnInsert"})
+
+Part = Callable[[Connection | None], Awaitable[Json]]
+"""One part of a batch: does its write in the transaction it is given and says what REST would answer."""
+
+
+def new_object_id() -> str:
+    """Ten letters and digits, as Parse makes them."""
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(10))
+
+
+def utc_now() -> datetime:
+    """Now, to the millisecond: what a Date of Parse can hold."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Objects:
+    """Create, update, delete, get, find and count, for any caller and any class."""
+
+    def __init__(
+        self,
+        database: Database,
+        schemas: Schemas,
+        hooks: Hooks,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.database = database
+        self.schemas = schemas
+        self.hooks = hooks
+        self.settings = settings
+        self.clock = clock
+        self._uncommitted: dict[int, list[SaveEvent | DeleteEvent]] = {}
+        accounts.install(hooks, settings)
+        sessions.install(hooks, settings, clock)
+        roles.install(hooks)
+
+    @asynccontextmanager
+    async def transaction(self, tx: Connection | None = None) -> AsyncIterator[Connection]:
+        """A transaction for several writes (pass it on as `tx`), or the one given; after-commit hooks run when the outermost ends."""
+        if tx is not None:
+            yield tx
+            return
+        if self.database.engine.current_transaction.get() is not None:
+            async with self.database.transaction() as joined:
+                yield joined
+            return
+        events: list[SaveEvent | DeleteEvent] = []
+        async with self.database.transaction() as own:
+            self._uncommitted[id(own)] = events
+            try:
+                yield own
+            finally:
+                del self._uncommitted[id(own)]
+        for event in events:
+            await self.hooks.run_committed(event)
+
+    async def create(
+        self, caller: Caller, class_name: str, body: Mapping[str, Json], *, tx: Connection | None = None
+    ) -> Saved:
+        """Makes an object. `body` is Parse's save body. Raises ParseError with Parse's code; then nothing is written."""
+        return await self._save(caller, class_name, None, body, tx)
+
+    async def update(
+        self, caller: Caller, class_name: str, object_id: str, body: Mapping[str, Json], *, tx: Connection | None = None
+    ) -> Saved:
+        """Changes an object by Parse's save body, with the row locked; 101 when the caller may not write it."""
+        return await self._save(caller, class_name, object_id, body, tx)
+
+    async def delete(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> None:
+        """Removes an object; 101 when the caller may not."""
+        check_collection("delete", class_name, caller)
+        if class_name == "_User" and caller.user_id is None and not caller.is_master:
+            raise ParseError(ErrorCode.SESSION_MISSING, "Insufficient auth to delete user")
+        schema = View(self.schemas, self.settings, caller).schema(class_name)
+        if schema is None:
+            raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
+        allowed = self._writable(caller, schema, "delete")
+        async with self.transaction(tx) as own:
+            current = await rows.select_for_update(own, self.schemas, schema, object_id, allowed)
+            if current is None:
+                raise _not_found(caller, class_name)
+            event = DeleteEvent(caller, schema, own, object_id, current, self)
+
+            async def write() -> None:
+                await rows.delete(own, schema, object_id)
+
+            await self.hooks.run_delete(event, write)
+            self._remember(own, event)
+
+    def parse_query(self, class_name: str, params: Mapping[str, Json]) -> Query:
+        """The query a door was sent; `params` as REST sends them. A class that is not there is judged when the query runs."""
+        schema = self.schemas.get(class_name) if self.schemas.has(class_name) else None
+        return parse_query(class_name, schema, params)
+
+    async def find(self, caller: Caller, query: Query, *, cursor: bool = False, tx: Connection | None = None) -> Found:
+        """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from."""
+        async with self._reading(tx) as connection:
+            return await self._select(connection, caller, query, "find", cursor=cursor)
+
+    async def get(self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None) -> str:
+        """One object as finished JSON text; `query` says keys and includes. Raises 101 when there is none to be seen."""
+        asked = replace(query, where=Compare(("objectId",), "eq", object_id), order=(), limit=1, skip=0)
+        async with self._reading(tx) as connection:
+            found = await self._select(connection, caller, replace(asked, with_count=False), "get")
+        if not found.results:
+            raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
+        return found.results[0]
+
+    async def count(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> int:
+        """How many objects of a query a caller may see."""
+        view = View(self.schemas, self.settings, caller)
+        schema = view.schema(query.class_name)
+        if schema is None:
+            return 0
+        async with self._reading(tx) as connection:
+            guarded, allowed = await view.guard(connection, query, schema, "count")
+            return await rows.select_count(connection, self.schemas, guarded, allowed)
+
+    async def find_objects(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> list[Object]:
+        """`find`, decoded: for rules that look inside. Inside a transaction it sees the transaction's own writes."""
+        found = await self.find(caller, query, tx=tx)
+        return [_decoded(text) for text in found.results]
+
+    async def get_object(
+        self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None
+    ) -> Object:
+        """`get`, decoded and whole. Raises 101."""
+        return _decoded(await self.get(caller, Query(class_name), object_id, tx=tx))
+
+    async def batch(self, parts: Sequence[Part], *, transaction: bool = False) -> list[Object]:
+        """Runs parts in order, each with its own outcome ({success} or {error}); in one transaction the first error is raised instead."""
+        if transaction:
+            async with self.transaction() as tx:
+                return [{"success": await part(tx)} for part in parts]
+        return [await _outcome(part) for part in parts]
+
+    @asynccontextmanager
+    async def _reading(self, tx: Connection | None) -> AsyncIterator[Connection]:
+        if tx is not None:
+            yield tx
+            return
+        async with self.database.connection() as connection:
+            yield connection
+
+    async def _select(
+        self, connection: Connection, caller: Caller, query: Query, operation: str, *, cursor: bool = False
+    ) -> Found:
+        view = View(self.schemas, self.settings, caller)
+        schema = view.schema(query.class_name)
+        if schema is None:
+            return Found(results=[], count=0 if query.with_count else None, cursor=None)
+        if query.with_count:
+            check_class(schema, "count", caller.authority)
+        guarded, allowed = await view.guard(connection, query, schema, operation)
+        found = await rows.select(
+            connection,
+            self.schemas,
+            guarded,
+            allowed,
+            hidden=view.hidden,
+            allowed_for=view.allowed_included,
+            count=query.with_count,
+            cursor=cursor,
+        )
+        return replace(found, results=view.strip(found.results, query))
+
+    async def _save(
+        self,
+        caller: Caller,
+        class_name: str,
+        object_id: str | None,
+        body: Mapping[str, Json],
+        tx: Connection | None,
+    ) -> Saved:
+        operation = "update" if object_id else "create"
+        check_collection(operation, class_name, caller)
+        known = self._known_schema(caller, class_name)
+        draft = Draft(caller, known, object_id, dict(body))
+        check_class(known, "update" if object_id else "create", caller.authority)
+        await self.hooks.run_prepare(draft)
+        new_id = object_id or self._take_object_id(draft.body)
+        try:
+            async with self.transaction(tx) as own:
+                draft.schema = await self._extended_schema(own, draft)
+                event, applied = await self._begin(own, draft, new_id)
+                await self._run(event, applied)
+                self._remember(own, event)
+        except BaseException:
+            if draft.schema is not known:
+                await self.schemas.refresh([class_name])  # the columns went with the transaction
+            raise
+        return self._saved(event, draft.body)
+
+    def _known_schema(self, caller: Caller, class_name: str) -> ClassSchema:
+        schema = View(self.schemas, self.settings, caller).schema(class_name)
+        if schema is not None:
+            return schema
+        check_class_name(class_name)
+        return class_schema(class_name, {})
+
+    async def _extended_schema(self, tx: Connection, draft: Draft) -> ClassSchema:
+        """The class with the columns this save needs. Made before any row is locked: a lock held while a table waits would deadlock."""
+        schema = draft.schema
+        if not self.schemas.has(schema.class_name):
+            await self.schemas.create(tx, schema)
+        fields = missing_fields(schema, None, draft.body)
+        if not fields:
+            return self.schemas.get(schema.class_name)
+        check_class(schema, "addField", draft.caller.authority)
+        await self.schemas.add_fields(tx, schema.class_name, fields)
+        return self.schemas.get(schema.class_name)
+
+    async def _begin(self, tx: Connection, draft: Draft, object_id: str) -> tuple[SaveEvent, Applied]:
+        schema, caller = draft.schema, draft.caller
+        original: Object | None = None
+        if draft.object_id is not None:
+            allowed = self._writable(caller, schema, "update")
+            original = await rows.select_for_update(tx, self.schemas, schema, object_id, allowed)
+            if original is None:
+                raise _not_found(caller, schema.class_name)
+        applied = apply_ops(schema, original, draft.body)
+        event = SaveEvent(
+            caller=caller,
+            schema=schema,
+            tx=tx,
+            object_id=object_id,
+            original=original,
+            body=draft.body,
+            changes=dict(applied.values),
+            object={**applied.object, "objectId": object_id},
+            objects=self,
+            context=draft.context,
+            secrets=draft.secrets,
+            answer=draft.answer,
+        )
+        if original is None:
+            _fill_defaults(event)
+        return event, applied
+
+    async def _run(self, event: SaveEvent, applied: Applied) -> None:
+        async def write() -> None:
+            _check_required(event)
+            await self._write(event, applied)
+
+        await self.hooks.run_save(event, _check_required, write)
+
+    async def _write(self, event: SaveEvent, applied: Applied) -> None:
+        now = self.clock()
+        values = {name: value for name, value in event.changes.items() if name != "ACL"}
+        tx, schema = event.tx, event.schema
+        if event.is_new:
+            rperm, wperm = _permissions(event.changes.get("ACL"))
+            text = await rows.insert(
+                tx,
+                schema,
+                {name: value for name, value in values.items() if not isinstance(value, Unset)},
+                object_id=event.object_id,
+                created_at=now,
+                updated_at=now,
+                rperm=rperm,
+                wperm=wperm,
+                secrets=event.secrets,
+            )
+        else:
+            acl = _permissions(event.changes["ACL"]) if "ACL" in event.changes else (UNSET, UNSET)
+            text = await rows.update(
+                tx,
+                schema,
+                event.object_id,
+                values,
+                updated_at=now,
+                rperm=acl[0],
+                wperm=acl[1],
+                secrets=event.secrets,
+            )
+        if applied.relations:
+            await rows.change_relations(tx, schema.class_name, event.object_id, applied.relations)
+        event.object = _decoded(text)
+        event.is_written = True
+
+    def _saved(self, event: SaveEvent, body: Object) -> Saved:
+        created, updated = str(event.object["createdAt"]), str(event.object["updatedAt"])
+        response: Object = (
+            {"objectId": event.object_id, "createdAt": created} if event.is_new else {"updatedAt": updated}
+        )
+        for key, value in body.items():
+            if isinstance(value, dict) and value.get("__op") in _OPS_ANSWERED:
+                _answer_path(response, event.object, key.split("."))
+        response.update(event.answer)
+        return Saved(event.object_id, created if event.is_new else None, updated, response, event.object)
+
+    def _writable(self, caller: Caller, schema: ClassSchema, operation: str) -> Node:
+        """What the caller may change of a class; of sessions only the own ones."""
+        node = writable(schema, operation, caller.authority)  # type: ignore[arg-type]  # a Literal in core
+        if schema.class_name == "_Session" and not caller.is_master:
+            if caller.user_id is None:
+                raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Invalid session token")
+            return And((node, Compare(("user",), "eq", freeze(pointer("_User", caller.user_id)))))
+        return node
+
+    def _take_object_id(self, body: Object) -> str:
+        """The id of a new object, taken out of the body where the setting lets the sender choose it."""
+        if not self.settings.allow_custom_object_id:
+            for name in ("objectId", "id"):
+                if body.get(name):
+                    raise ParseError(ErrorCode.INVALID_KEY_NAME, f"{name} is an invalid field name.")
+            body.pop("objectId", None)
+            return new_object_id()
+        if "objectId" in body and not body["objectId"]:
+            words = "objectId must not be empty, null or undefined"
+            raise ParseError(ErrorCode.MISSING_OBJECT_ID, words)
+        given = body.pop("objectId", None)
+        if given is not None and not isinstance(given, str):
+            raise ParseError(ErrorCode.INVALID_KEY_NAME, "objectId must be a string.")
+        return given or new_object_id()
+
+    def _remember(self, tx: Connection, event: SaveEvent | DeleteEvent) -> None:
+        waiting = self._uncommitted.get(id(tx))
+        if waiting is not None:
+            waiting.append(event)
+        elif self.hooks.has_commit_handlers(event.class_name):
+            raise RuntimeError(f"{event.class_name} has after_commit hooks: open the transaction by Objects.transaction().")
+
+
+def _decoded(text: str) -> Object:
+    value = decode(text)
+    assert isinstance(value, dict)
+    return value
+
+
+def _not_found(caller: Caller, class_name: str) -> ParseError:
+    """Parse says another thing of users, so that SDKs ask for a new sign-in."""
+    if class_name == "_User" and not caller.is_master:
+        return ParseError(ErrorCode.SESSION_MISSING, "Insufficient auth.")
+    return ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
+
+
+def _permissions(acl: Json | Unset) -> tuple[Permissions, Permissions]:
+    return (None, None) if isinstance(acl, Unset) else acl_to_permissions(acl)
+
+
+def _fill_defaults(event: SaveEvent) -> None:
+    """What a new object gets where the sender said nothing: the columns' defaults and the class's default ACL."""
+    for name, field in event.schema.fields.items():
+        if field.default is not None and event.object.get(name) is None:
+            event.set(name, field.default)
+    acl = event.schema.permissions.get("ACL")
+    if isinstance(acl, dict) and "ACL" not in event.object and acl != {"*": {"read": True, "write": True}}:
+        given = {who: rights for who, rights in acl.items() if who != "currentUser"}
+        if "currentUser" in acl and event.caller.user_id is not None:
+            given[event.caller.user_id] = acl["currentUser"]
+        event.set("ACL", given)
+
+
+def _check_required(event: SaveEvent) -> None:
+    """142 for a required field that would be empty; of an existing object only fields that change are judged, as Parse does."""
+    names = event.schema.fields if event.is_new else event.changes
+    for name in names:
+        field = event.schema.fields.get(name)
+        if field is not None and field.required and event.object.get(name) in (None, ""):
+            raise ParseError(ErrorCode.VALIDATION_ERROR, f"{name} is required")
+
+
+def _answer_path(response: Object, source: Object, path: list[str]) -> None:
+    """Copies source[a][b] to response[a][b], making what is missing on the way."""
+    name, rest = path[0], path[1:]
+    if name not in source:
+        return
+    inner = source[name]
+    if not rest or not isinstance(inner, dict):
+        response[name] = inner
+        return
+    kept = response.setdefault(name, {})
+    assert isinstance(kept, dict)
+    _answer_path(kept, inner, rest)
+
+
+async def _outcome(part: Part) -> Object:
+    try:
+        return {"success": await part(None)}
+    except ParseError as error:
+        return {"error": {"code": int(error.code), "error": error.message}}

@@ -1,0 +1,84 @@
+"""What happens as time passes: facts that flip without anybody writing, and the upkeep of the change table.
+
+Owns: `Ticker`, one task a process. Holds: of all processes on one database one ticks, held by an advisory lock on a connection
+of its own, so another takes over when it dies; a tick that fails is logged and tried again at the next. May import store.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from app.errors import ParseError
+from app.store.capture import maintain
+from app.store.database import LOST, Connection, Database
+
+Tick = Callable[[Database], Awaitable[int]]
+"""Flips what is due by now and says how many it flipped."""
+
+TICK_S = 1.0
+UPKEEP_S = 600.0
+LOCK = 0x0CA4EB04
+
+_log = logging.getLogger("careboard.ticker")
+
+
+class Ticker:
+    """Runs the ticks of all domains once a second, in one process of all that share the database."""
+
+    def __init__(self, database: Database, ticks: Sequence[Tick], retention: timedelta) -> None:
+        self._database = database
+        self._ticks = ticks
+        self._retention = retention
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to tick, or to wait for the process that ticks to go away."""
+        self._task = asyncio.create_task(self._run(), name="ticker")
+
+    async def stop(self) -> None:
+        """Stops between two ticks and lets another process take over."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._lead()
+            except (*LOST, ParseError, TimeoutError) as error:
+                _log.warning("the ticker lost its database and tries again: %s", type(error).__name__)
+            await asyncio.sleep(TICK_S)
+
+    async def _lead(self) -> None:
+        """Takes the lock, or returns when another process holds it; ticks for as long as the lock's connection lives."""
+        lock = await self._database.connect(application_name="careboard-ticker")
+        try:
+            if await lock.fetchval("select pg_try_advisory_lock($1)", LOCK):
+                await self._tick_while_alive(lock)
+        finally:
+            await lock.close()
+
+    async def _tick_while_alive(self, lock: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        upkeep_at = loop.time()
+        while True:
+            await lock.fetchval("select 1")
+            for tick in self._ticks:
+                if await self._attempt(tick):
+                    self._database.announce()
+            if loop.time() >= upkeep_at:
+                upkeep_at = loop.time() + UPKEEP_S
+                async with self._database.transaction() as connection:
+                    await maintain(connection, self._retention)
+            await asyncio.sleep(TICK_S)
+
+    async def _attempt(self, tick: Tick) -> int:
+        """One tick; a domain whose tick fails does not keep the others from theirs."""
+        try:
+            return await tick(self._database)
+        except ParseError:
+            _log.exception("a tick failed and is tried again in a second")
+            return 0
