@@ -159,12 +159,30 @@ def _infer_operated(value: Object) -> Field | None:
         case "Delete":
             return None
         case "SetOnInsert":
-            return infer_field(value.get("amount"))
+            return infer_field(_plain(value.get("amount")))
         case "AddRelation" | "RemoveRelation":
             return _infer_relation(_operands(value, "objects"))
         case "Batch":
-            return next((found for found in map(infer_field, _operands(value, "ops")) if found), None)
-    raise ParseError(ErrorCode.COMMAND_UNAVAILABLE, f"The {name} operator is not supported yet.")
+            return next(filter(None, map(_infer_batched, _operands(value, "ops"))), None)
+    raise unsupported(name)
+
+
+def unsupported(name: Json) -> ParseError:
+    """108 for an operation that does not exist, or not here."""
+    return ParseError(ErrorCode.COMMAND_UNAVAILABLE, f"The {name} operator is not supported yet.")
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, dict) and value.get("__op"):
+        raise unsupported(value["__op"])
+    return value
+
+
+def _infer_batched(op: Json) -> Field | None:
+    """Only operations on a relation come in batches."""
+    if not isinstance(op, dict) or op.get("__op") not in ("AddRelation", "RemoveRelation"):
+        raise unsupported("Batch")
+    return _infer_operated(op)
 
 
 def _operands(value: Object, key: str) -> list[Json]:
