@@ -1,8 +1,8 @@
 """Who asks: the caller of an action, and how a session token becomes one.
 
-Owns: `Caller`, `resolve` and the form in which a token is kept (`hash_token`). Holds: a token is looked up by its hash only, in one
-statement that also reads the account and the closure of its roles, so no action asks a second time; an expired session and an
-inactive account are no callers. May import core and store.
+Owns: `Caller`, `resolve` and the form in which a token is kept (`hash_token`). Holds: a token is looked up by its hash
+only, in one statement that also reads the account and the closure of its roles, so no action asks a second time; an expired
+session and an inactive account are no callers. May import core and store.
 """
 
 import hashlib
@@ -16,7 +16,10 @@ from app.store.database import Connection
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caller:
-    """One who asks. `user` holds what rules need to know of the account: objectId, username, role, active, displayName, preferredLanguage."""
+    """One who asks. `user` is what rules need to know of the account, not the whole of it.
+
+    It has objectId, username, role, active, displayName and preferredLanguage, as far as they are set.
+    """
 
     authority: Authority
     session_token: str | None = None
@@ -101,7 +104,7 @@ async def roles_of(connection: Connection, user_id: str) -> frozenset[str]:
 
 
 async def caller_of_user_as_master(connection: Connection, user_id: str) -> Caller:
-    """The caller an account would be, without a session: for jobs and domains that act for a user. Raises 101 when there is none."""
+    """The caller an account would be, without a session: for work done in a user's name. Raises 101 when there is none."""
     facts = await connection.fetchval(_USER, user_id)
     if facts is None:
         raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")

@@ -1,13 +1,16 @@
 """Hooks ("cloud code"): handlers that stand around a write as links of one chain, the write itself being the innermost link.
 
-Owns: `Hooks`, the events a handler is given and `Saved`. Holds: handlers run in the order of their priority (lowest first, equals in the
-order they came), inside the transaction of the write; those of a negative priority run before required fields are asked for and may
-fill them; a handler that does not await `next()` stops the write and is refused; the same id put again replaces the handler; an
-`after_commit` handler sees only what is committed. May import core and store.
+Owns: `Hooks`, the events a handler is given and `Saved`. Holds: handlers run in the order of their priority (lowest first,
+equals in the order they came), inside the transaction of the write; those of a negative priority run before required fields
+are asked for and may fill them; a handler that does not await `next()` stops the write and is refused; the same id put
+again replaces the handler; an `after_commit` handler sees only what is committed. May import core and store.
 """
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -22,6 +25,9 @@ log = logging.getLogger(__name__)
 
 EVERY_CLASS = "*"
 
+Notes = dict[str, object]
+"""What handlers of one write tell each other, and column values as asyncpg takes them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Saved:
@@ -35,7 +41,7 @@ class Saved:
 
 
 class Writes(Protocol):
-    """What a handler may do to other objects: `app.actions.objects.Objects`, seen from below. Pass `tx=event.tx` to join the write."""
+    """What a handler may do to other objects: `Objects`, seen from below. Pass `tx=event.tx` to join the write."""
 
     async def create(
         self, caller: Caller, class_name: str, body: Mapping[str, Json], *, tx: Connection | None = None
@@ -45,15 +51,11 @@ class Writes(Protocol):
         self, caller: Caller, class_name: str, object_id: str, body: Mapping[str, Json], *, tx: Connection | None = None
     ) -> Saved: ...
 
-    async def delete(
-        self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None
-    ) -> None: ...
+    async def delete(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> None: ...
 
     async def find_objects(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> list[Object]: ...
 
-    async def get_object(
-        self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None
-    ) -> Object: ...
+    async def get_object(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> Object: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -67,18 +69,19 @@ class Draft:
     schema: ClassSchema
     object_id: str | None
     body: Object
-    secrets: dict[str, object] = field(default_factory=dict)
+    secrets: Notes = field(default_factory=dict)
     answer: Object = field(default_factory=dict)
-    context: dict[str, object] = field(default_factory=dict)
+    context: Notes = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
 class SaveEvent:
     """One create or update, from the checked body to the stored row.
 
-    `original` is the row before (None on create), `body` what the caller sent, `changes` the columns that will be written with their
-    final values (`UNSET` empties one, "ACL" counts as a column), `object` the object as it will be; after `next()` as stored.
-    `secrets` are columns that are never rendered (already hashed). `context` is free for handlers to talk to each other.
+    `original` is the row before (None on create), `body` what the caller sent, `changes` the columns that will be written
+    with their final values (`UNSET` empties one, "ACL" counts as a column), `object` the object as it will be; after
+    `next()` as stored. `secrets` are columns that are never rendered (already hashed), `answer` is told to the caller
+    beside the usual, `context` is free for handlers to talk to each other.
     """
 
     caller: Caller
@@ -90,8 +93,8 @@ class SaveEvent:
     changes: dict[str, Json | Unset]
     object: Object
     objects: Writes
-    context: dict[str, object] = field(default_factory=dict)
-    secrets: dict[str, object] = field(default_factory=dict)
+    context: Notes = field(default_factory=dict)
+    secrets: Notes = field(default_factory=dict)
     answer: Object = field(default_factory=dict)
     is_written: bool = False
 
@@ -141,7 +144,7 @@ class DeleteEvent:
     object_id: str
     object: Object
     objects: Writes
-    context: dict[str, object] = field(default_factory=dict)
+    context: Notes = field(default_factory=dict)
 
     @property
     def class_name(self) -> str:
@@ -179,21 +182,23 @@ class Hooks:
         self._delete: list[_Link[DeleteEvent]] = []
         self._commit: list[tuple[str, str, CommitHandler]] = []
         self._prepare: dict[tuple[str, str], PrepareHandler] = {}
+        self._committed: deque[SaveEvent | DeleteEvent] = deque()
+        self._teller: asyncio.Task[None] | None = None
 
     def prepare(self, class_name: str, handler: PrepareHandler, *, id: str) -> None:  # noqa: A002
         """Calls a handler before the transaction of a save begins: the place of slow work (hashing), which must hold no lock."""
         self._prepare[class_name, id] = handler
 
     def on_save(self, class_name: str, handler: SaveHandler, *, id: str, priority: int = 0) -> None:  # noqa: A002
-        """Puts a handler around every create and update of a class. Lower priority stands further outside; the same id replaces."""
+        """Puts a handler around every create and update of a class. Lower priority stands further outside."""
         _put(self._save, _Link(class_name, id, priority, handler))
 
     def on_delete(self, class_name: str, handler: DeleteHandler, *, id: str, priority: int = 0) -> None:  # noqa: A002
-        """Puts a handler around every delete of a class. Lower priority stands further outside; the same id replaces."""
+        """Puts a handler around every delete of a class. Lower priority stands further outside."""
         _put(self._delete, _Link(class_name, id, priority, handler))
 
     def after_commit(self, class_name: str, handler: CommitHandler, *, id: str | None = None) -> None:  # noqa: A002
-        """Calls a handler once the outermost transaction is committed; its errors are logged and change nothing."""
+        """Calls a handler after the outermost transaction is committed; the answer does not wait for it, errors are logged."""
         name = id or f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"
         self._commit = [entry for entry in self._commit if entry[:2] != (class_name, name)]
         self._commit.append((class_name, name, handler))
@@ -225,15 +230,28 @@ class Hooks:
         chain = [link for link in self._delete if link.class_name in (EVERY_CLASS, event.class_name)]
         await _run(chain, event, write)
 
-    async def run_committed(self, event: SaveEvent | DeleteEvent) -> None:
-        """Runs the after-commit handlers of one event, one after the other."""
-        for class_name, name, handler in self._commit:
-            if class_name not in (EVERY_CLASS, event.class_name):
-                continue
-            try:
-                await handler(event)
-            except Exception:  # the row is committed: the caller's answer must not depend on what follows
-                log.exception("after_commit handler %s failed for %s", name, event.class_name)
+    def tell_committed(self, event: SaveEvent | DeleteEvent) -> None:
+        """Hands a committed event to the after-commit handlers, which run by themselves, one event after the other."""
+        self._committed.append(event)
+        if self._teller is None or self._teller.done():
+            # A context of its own: the one of the save still speaks of a transaction that has ended.
+            self._teller = asyncio.get_running_loop().create_task(self._tell(), context=Context())
+
+    async def drain(self) -> None:
+        """Waits until every committed event so far is told."""
+        while self._teller is not None and not self._teller.done():
+            await asyncio.wait([self._teller])
+
+    async def _tell(self) -> None:
+        while self._committed:
+            event = self._committed.popleft()
+            for class_name, name, handler in self._commit:
+                if class_name not in (EVERY_CLASS, event.class_name):
+                    continue
+                try:
+                    await handler(event)
+                except Exception:
+                    log.exception("after_commit handler %s failed for %s", name, event.class_name)
 
 
 def _put(links: list[_Link[E]], link: _Link[E]) -> None:

@@ -1,8 +1,9 @@
 """Objects of any class: the one pipeline through which every write goes, and the reads that apply access inside the query.
 
-Owns: `Objects`. Holds: a save is class check, row lock, operations, type checks, hooks, row and relations, in one transaction, or it did
-not happen; whoever may not write an object is told that there is none; the clock is read once a save. REST, jobs and domains all come
-through here; the rules of _User, _Role and _Session stand in front of it as hooks of this floor. May import core and store.
+Owns: `Objects`. Holds: a save is class check, row lock, operations, type checks, hooks, row and relations, in one
+transaction, or it did not happen; whoever may not write an object is told that there is none; the clock is read once a
+save. REST, jobs and domains all come through here; the rules of _User, _Role and _Session stand in front of it as hooks of
+this floor. May import core and store.
 """
 
 import secrets
@@ -13,12 +14,12 @@ from datetime import UTC, datetime
 
 from app.actions import accounts, roles, sessions
 from app.actions.caller import Caller
-from app.actions.hooks import DeleteEvent, Draft, Hooks, SaveEvent, Saved
+from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.visibility import View, check_collection
 from app.config import Settings
-from app.core.access import check_class, writable
+from app.core.access import Operation, check_class, default_acl, writable
 from app.core.ops import Applied, apply_ops
-from app.core.query import And, Compare, Everything, Node, Query, freeze, parse_query
+from app.core.query import And, Compare, Everything, Node, Query, both, freeze, parse_query
 from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
 from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, decode, pointer
 from app.errors import ErrorCode, ParseError
@@ -64,34 +65,20 @@ class Objects:
         self.hooks = hooks
         self.settings = settings
         self.clock = clock
-        self._uncommitted: dict[int, list[SaveEvent | DeleteEvent]] = {}
         accounts.install(hooks, settings)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
 
     @asynccontextmanager
     async def transaction(self, tx: Connection | None = None) -> AsyncIterator[Connection]:
-        """A transaction for several writes (pass it on as `tx`), or the one given; after-commit hooks run when the outermost ends."""
+        """A transaction for several writes (pass it on as `tx`), or the one given; inside another one it joins that."""
         if tx is not None:
             yield tx
             return
-        if self.database.engine.current_transaction.get() is not None:
-            async with self.database.transaction() as joined:
-                yield joined
-            return
-        events: list[SaveEvent | DeleteEvent] = []
         async with self.database.transaction() as own:
-            self._uncommitted[id(own)] = events
-            try:
-                yield own
-            finally:
-                del self._uncommitted[id(own)]
-        for event in events:
-            await self.hooks.run_committed(event)
+            yield own
 
-    async def create(
-        self, caller: Caller, class_name: str, body: Mapping[str, Json], *, tx: Connection | None = None
-    ) -> Saved:
+    async def create(self, caller: Caller, class_name: str, body: Mapping[str, Json], *, tx: Connection | None = None) -> Saved:
         """Makes an object. `body` is Parse's save body. Raises ParseError with Parse's code; then nothing is written."""
         return await self._save(caller, class_name, None, body, tx)
 
@@ -120,7 +107,7 @@ class Objects:
                 await rows.delete(own, schema, object_id)
 
             await self.hooks.run_delete(event, write)
-            self._remember(own, event)
+            self._announce(event)
 
     def parse_query(self, class_name: str, params: Mapping[str, Json]) -> Query:
         """The query a door was sent; `params` as REST sends them. A class that is not there is judged when the query runs."""
@@ -156,14 +143,12 @@ class Objects:
         found = await self.find(caller, query, tx=tx)
         return [_decoded(text) for text in found.results]
 
-    async def get_object(
-        self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None
-    ) -> Object:
+    async def get_object(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> Object:
         """`get`, decoded and whole. Raises 101."""
         return _decoded(await self.get(caller, Query(class_name), object_id, tx=tx))
 
     async def batch(self, parts: Sequence[Part], *, transaction: bool = False) -> list[Object]:
-        """Runs parts in order, each with its own outcome ({success} or {error}); in one transaction the first error is raised instead."""
+        """Runs parts in order, each with its own outcome ({success} or {error}); in a transaction the first error is raised."""
         if transaction:
             async with self.transaction() as tx:
                 return [{"success": await part(tx)} for part in parts]
@@ -178,7 +163,7 @@ class Objects:
             yield connection
 
     async def _select(
-        self, connection: Connection, caller: Caller, query: Query, operation: str, *, cursor: bool = False
+        self, connection: Connection, caller: Caller, query: Query, operation: Operation, *, cursor: bool = False
     ) -> Found:
         view = View(self.schemas, self.settings, caller)
         schema = view.schema(query.class_name)
@@ -207,23 +192,18 @@ class Objects:
         body: Mapping[str, Json],
         tx: Connection | None,
     ) -> Saved:
-        operation = "update" if object_id else "create"
+        operation: Operation = "create" if object_id is None else "update"
         check_collection(operation, class_name, caller)
         known = self._known_schema(caller, class_name)
         draft = Draft(caller, known, object_id, dict(body))
-        check_class(known, "update" if object_id else "create", caller.authority)
+        check_class(known, operation, caller.authority)
         await self.hooks.run_prepare(draft)
         new_id = object_id or self._take_object_id(draft.body)
-        try:
-            async with self.transaction(tx) as own:
-                draft.schema = await self._extended_schema(own, draft)
-                event, applied = await self._begin(own, draft, new_id)
-                await self._run(event, applied)
-                self._remember(own, event)
-        except BaseException:
-            if draft.schema is not known:
-                await self.schemas.refresh([class_name])  # the columns went with the transaction
-            raise
+        async with self.transaction(tx) as own:
+            draft.schema = await self._extended_schema(own, draft)
+            event, applied = await self._begin(own, draft, new_id)
+            await self._run(event, applied)
+            self._announce(event)
         return self._saved(event, draft.body)
 
     def _known_schema(self, caller: Caller, class_name: str) -> ClassSchema:
@@ -234,14 +214,24 @@ class Objects:
         return class_schema(class_name, {})
 
     async def _extended_schema(self, tx: Connection, draft: Draft) -> ClassSchema:
-        """The class with the columns this save needs. Made before any row is locked: a lock held while a table waits would deadlock."""
-        schema = draft.schema
+        """The class with the columns this save needs.
+
+        They are made before any row is locked: two saves that hold rows while they wait for the table would deadlock.
+        """
+        schema, authority = draft.schema, draft.caller.authority
         if not self.schemas.has(schema.class_name):
             await self.schemas.create(tx, schema)
         fields = missing_fields(schema, None, draft.body)
         if not fields:
             return self.schemas.get(schema.class_name)
-        check_class(schema, "addField", draft.caller.authority)
+        check_class(schema, "addField", authority, creating=draft.object_id is None)
+        if self.schemas.is_declared(schema.class_name):
+            words = f"{schema.class_name} has no field {next(iter(fields))}; the fields of this class are fixed."
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+        if draft.object_id is not None:
+            allowed = both(self._writable(draft.caller, schema, "update"), writable(schema, "addField", authority))
+            if not await rows.select_count(tx, self.schemas, _by_id(schema, draft.object_id), allowed):
+                raise _not_found(draft.caller, schema.class_name)
         await self.schemas.add_fields(tx, schema.class_name, fields)
         return self.schemas.get(schema.class_name)
 
@@ -315,23 +305,27 @@ class Objects:
 
     def _saved(self, event: SaveEvent, body: Object) -> Saved:
         created, updated = str(event.object["createdAt"]), str(event.object["updatedAt"])
-        response: Object = (
-            {"objectId": event.object_id, "createdAt": created} if event.is_new else {"updatedAt": updated}
-        )
+        response: Object = {"objectId": event.object_id, "createdAt": created} if event.is_new else {"updatedAt": updated}
         for key, value in body.items():
             if isinstance(value, dict) and value.get("__op") in _OPS_ANSWERED:
                 _answer_path(response, event.object, key.split("."))
         response.update(event.answer)
         return Saved(event.object_id, created if event.is_new else None, updated, response, event.object)
 
-    def _writable(self, caller: Caller, schema: ClassSchema, operation: str) -> Node:
+    def _writable(self, caller: Caller, schema: ClassSchema, operation: Operation) -> Node:
         """What the caller may change of a class; of sessions only the own ones."""
-        node = writable(schema, operation, caller.authority)  # type: ignore[arg-type]  # a Literal in core
+        node = writable(schema, operation, caller.authority)
+        if schema.class_name == "_User" and operation == "update" and accounts.is_admin(caller):
+            return Everything()  # accounts.py limits what an admin may set there
         if schema.class_name == "_Session" and not caller.is_master:
             if caller.user_id is None:
                 raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Invalid session token")
             return And((node, Compare(("user",), "eq", freeze(pointer("_User", caller.user_id)))))
         return node
+
+    def _announce(self, event: SaveEvent | DeleteEvent) -> None:
+        if self.hooks.has_commit_handlers(event.class_name):
+            self.database.after_commit(lambda: self.hooks.tell_committed(event))
 
     def _take_object_id(self, body: Object) -> str:
         """The id of a new object, taken out of the body where the setting lets the sender choose it."""
@@ -349,12 +343,9 @@ class Objects:
             raise ParseError(ErrorCode.INVALID_KEY_NAME, "objectId must be a string.")
         return given or new_object_id()
 
-    def _remember(self, tx: Connection, event: SaveEvent | DeleteEvent) -> None:
-        waiting = self._uncommitted.get(id(tx))
-        if waiting is not None:
-            waiting.append(event)
-        elif self.hooks.has_commit_handlers(event.class_name):
-            raise RuntimeError(f"{event.class_name} has after_commit hooks: open the transaction by Objects.transaction().")
+
+def _by_id(schema: ClassSchema, object_id: str) -> Query:
+    return Query(schema.class_name, Compare(("objectId",), "eq", object_id))
 
 
 def _decoded(text: str) -> Object:
@@ -379,12 +370,9 @@ def _fill_defaults(event: SaveEvent) -> None:
     for name, field in event.schema.fields.items():
         if field.default is not None and event.object.get(name) is None:
             event.set(name, field.default)
-    acl = event.schema.permissions.get("ACL")
-    if isinstance(acl, dict) and "ACL" not in event.object and acl != {"*": {"read": True, "write": True}}:
-        given = {who: rights for who, rights in acl.items() if who != "currentUser"}
-        if "currentUser" in acl and event.caller.user_id is not None:
-            given[event.caller.user_id] = acl["currentUser"]
-        event.set("ACL", given)
+    acl = default_acl(event.schema, event.caller.authority)
+    if acl is not None and "ACL" not in event.object:
+        event.set("ACL", acl)
 
 
 def _check_required(event: SaveEvent) -> None:

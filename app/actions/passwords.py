@@ -1,7 +1,7 @@
 """Passwords: bcrypt hashes, made and compared off the event loop.
 
-Owns: `hash_password`, `verify_password`. Holds: a hash is the one Parse Server would make ($2, 10 rounds), so its accounts go on working;
-a missing account costs as much time as a wrong password. Imports bcrypt and the standard library only.
+Owns: `hash_password`, `verify_password`. Holds: a hash is the one Parse Server would make ($2, 10 rounds), so its accounts
+go on working; a missing account costs as much time as a wrong password. Imports bcrypt and the standard library only.
 """
 
 import asyncio

@@ -1,15 +1,14 @@
 """Roles: the rules of `_Role`, the staff roles, and their members.
 
-Owns: the names of the staff roles, `ensure_roles_as_master` and the membership that follows `_User.role`. Holds: the users of a staff
-role are exactly the accounts whose `role` says so, because nobody else writes that relation; a role keeps its name. May import core and
-store.
+Owns: the names of the staff roles, `ensure_roles_as_master` and the membership that follows `_User.role`. Holds: the users
+of a staff role are exactly the accounts whose `role` says so, because nobody else writes that relation; a role keeps its
+name. May import core and store.
 """
 
 import re
 
 from app.actions.hooks import DeleteEvent, Hooks, Next, SaveEvent
 from app.core.ops import RelationChange
-from app.core.schema import REQUIRED_COLUMNS
 from app.errors import ErrorCode, ParseError
 from app.store import objects as rows
 from app.store.database import Connection
@@ -54,7 +53,7 @@ async def ensure_roles_as_master(tx: Connection) -> None:
 
 
 async def move_member_as_master(tx: Connection, user_id: str, before: str | None, after: str | None) -> None:
-    """Takes a user out of the `_Role` named `before` and puts it into the one named `after`; custom names have no `_Role` to keep."""
+    """Takes a user out of the staff role `before` and puts it into the staff role `after`; other names are left alone."""
     for name, add in ((before, False), (after, True)):
         if name not in STAFF_ROLES:
             continue
@@ -70,7 +69,7 @@ async def move_member_as_master(tx: Connection, user_id: str, before: str | None
 async def _check_save(event: SaveEvent, go_on: Next) -> None:
     name = event.object.get("name")
     if event.is_new:
-        for column in REQUIRED_COLUMNS["_Role"]:
+        for column in ("name", "ACL"):
             if not event.object.get(column) and event.object.get(column) != {}:
                 raise ParseError(ErrorCode.INCORRECT_TYPE, f"{column} is required.")
     elif event.changed("name"):

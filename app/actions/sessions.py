@@ -1,8 +1,8 @@
 """Sessions: how they begin, end, and what a client may do to their rows.
 
-Owns: the rules of `_Session`, `start_session` and the ends of sessions. Holds: the token leaves the server once, in the answer that makes
-it, and is stored as its hash; a client makes and changes sessions of its own account only; one installation has one session of a user.
-May import core and store.
+Owns: the rules of `_Session`, `start_session` and the ends of sessions. Holds: the token leaves the server once, in the
+answer that makes it, and is stored as its hash; a client makes and changes sessions of its own account only; one
+installation has one session of a user. May import core and store.
 """
 
 import secrets
@@ -42,9 +42,7 @@ def new_token() -> str:
     return "r:" + secrets.token_hex(16)
 
 
-async def start_session(
-    objects: Writes, tx: Connection, user_id: str, created_with: Object, installation_id: str | None
-) -> str:
+async def start_session(objects: Writes, tx: Connection, user_id: str, created_with: Object, installation_id: str | None) -> str:
     """Makes a session of a user and returns its token, which is kept nowhere."""
     token = new_token()
     body: Object = {
@@ -60,9 +58,7 @@ async def start_session(
 
 async def end_sessions_of_user(tx: Connection, user_id: str, *, but: str | None = None) -> None:
     """Ends every session of a user, except the one with the objectId `but`."""
-    await tx.execute(
-        """delete from "_Session" where "user" = $1 and ($2::text is null or "objectId" <> $2)""", user_id, but
-    )
+    await tx.execute("""delete from "_Session" where "user" = $1 and ($2::text is null or "objectId" <> $2)""", user_id, but)
 
 
 async def end_session(tx: Connection, token: str) -> None:

@@ -1,7 +1,8 @@
 """What happens as time passes: facts that flip without anybody writing, and the upkeep of the change table.
 
-Owns: `Ticker`, one task a process. Holds: of all processes on one database one ticks, held by an advisory lock on a connection
-of its own, so another takes over when it dies; a tick that fails is logged and tried again at the next. May import store.
+Owns: `Ticker`, one task a process. Holds: of all processes on one database one ticks, held by an advisory lock on a
+connection of its own, so another takes over when it dies; a tick that fails is logged and tried again at the next. May
+import store.
 """
 
 import asyncio

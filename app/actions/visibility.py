@@ -1,17 +1,16 @@
 """What one caller may see, put into the query before it runs.
 
-Owns: `View`, which turns a caller into the nodes and the hidden fields that the store's select takes. Holds: no row is fetched first and
-judged later; a sub-query, an include and a relation are guarded exactly as a query for that class would be; a field that is hidden
-from the caller can be neither read, nor asked about, nor sorted by. Only a rule that depends on the single object (one's own account,
-`userField:` groups) strips fields after rendering. May import core and store.
+Owns: `View`, which turns a caller into the nodes and the hidden fields that the store's select takes. Holds: no row is
+fetched first and judged later; a sub-query, an include and a relation are guarded exactly as a query for that class would
+be; a field that is hidden from the caller can be neither read, nor asked about, nor sorted by. Only a rule that depends on
+the single object (one's own account, `userField:` groups) strips fields after rendering. May import core and store.
 """
-
 
 from dataclasses import replace
 
 from app.actions.caller import Caller
 from app.config import Settings
-from app.core.access import check_class, protected_by_pointer, protected_fields, readable
+from app.core.access import Operation, check_class, protected_by_pointer, protected_fields, protected_for, readable
 from app.core.query import (
     Allowed,
     And,
@@ -28,17 +27,19 @@ from app.core.query import (
     freeze,
 )
 from app.core.schema import ClassSchema
-from app.core.wire import Json, Object, decode, encode, pointer
+from app.core.wire import Json, decode, encode, pointer
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
 from app.store.objects import select_count
 from app.store.schemas import Schemas
 
 MASTER_ONLY = frozenset(
-    "_JobStatus _PushStatus _Hooks _GlobalConfig _GraphQLConfig _JobSchedule _Audience _Idempotency _SCHEMA".split()
+    (
+        *("_JobStatus", "_PushStatus", "_Hooks", "_GlobalConfig", "_GraphQLConfig"),
+        *("_JobSchedule", "_Audience", "_Idempotency", "_SCHEMA"),
+    )
 )
-
-Reading = str  # "find", "get" or "count", as check_class takes it
+"""Classes that no client touches, whatever their permissions say."""
 
 
 def check_collection(operation: str, class_name: str, caller: Caller) -> None:
@@ -71,13 +72,9 @@ class View:
             return self._schemas.get(class_name)
         if self._caller.is_master or self._settings.allow_client_class_creation:
             return None
-        raise ParseError(
-            ErrorCode.OPERATION_FORBIDDEN, f"This user is not allowed to access non-existent class: {class_name}"
-        )
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, f"This user is not allowed to access non-existent class: {class_name}")
 
-    async def guard(
-        self, connection: Connection, query: Query, schema: ClassSchema, operation: Reading
-    ) -> tuple[Query, Node]:
+    async def guard(self, connection: Connection, query: Query, schema: ClassSchema, operation: Operation) -> tuple[Query, Node]:
         """The query with its parts guarded, and the node of what the caller may see of its class. Raises 119, 209."""
         check_collection(operation, schema.class_name, self._caller)
         allowed = self.allowed(schema, operation)
@@ -86,13 +83,16 @@ class View:
         for path, _ in query.order:
             self._check_sortable(schema, path[0])
         where = await self._guarded(connection, query.where, schema)
-        return self._with_judging_keys(replace(query, where=where), schema), allowed
+        if query.keys is None or self._caller.user_id is None:
+            return replace(query, where=where), allowed
+        # A field that decides what the object shows is read along, and stripped again where it was not asked for.
+        return replace(query, where=where, keys=query.keys | self._deciding(schema)), allowed
 
-    def allowed(self, schema: ClassSchema, operation: Reading) -> Node:
+    def allowed(self, schema: ClassSchema, operation: Operation) -> Node:
         """What the caller may see of a class. Raises 119 when the class is closed to the caller, 209 for sessions of nobody."""
         authority = self._caller.authority
-        check_class(schema, operation, authority)  # type: ignore[arg-type]  # a Literal in core, a name here
-        node = readable(schema, operation, authority)  # type: ignore[arg-type]  # as above
+        check_class(schema, operation, authority)
+        node = readable(schema, operation, authority)
         if schema.class_name != "_Session" or self._caller.is_master:
             return node
         if self._caller.user_id is None:
@@ -121,60 +121,36 @@ class View:
         """The finished texts without the fields that this caller may not see of these very objects."""
         if not self._judged_by_object:
             return texts
-        added = self._judging_keys(asked) if asked.keys is not None else frozenset[str]()
+        schema = self._judged_by_object.get(asked.class_name)
+        unasked = frozenset[str]() if schema is None or asked.keys is None else self._deciding(schema) - _roots(asked.keys)
         stripped: list[str] = []
         for text in texts:
-            value = decode(text)
-            assert isinstance(value, dict)
-            seen = self._stripped(value, asked.class_name, projected=asked.keys is not None)
+            seen = self._stripped(decode(text), asked.class_name)
             assert isinstance(seen, dict)
-            for name in added:
-                seen.pop(name, None)
-            stripped.append(encode(seen).decode())
+            stripped.append(encode({name: value for name, value in seen.items() if name not in unasked}).decode())
         return stripped
 
     def _is_judged_by_object(self, schema: ClassSchema, protected: frozenset[str]) -> bool:
-        if self._caller.user_id is None:
-            return False
-        own_account = schema.class_name == "_User" and bool(protected)
-        return own_account or bool(protected_by_pointer(schema))
+        """Whether one's own account, or an object that names the caller, shows more than others do."""
+        return (
+            self._caller.user_id is not None
+            and bool(protected)
+            and (schema.class_name == "_User" or bool(self._deciding(schema)))
+        )
 
-    def _judging_keys(self, query: Query) -> frozenset[str]:
-        schema = self._judged_by_object.get(query.class_name)
-        if schema is None or query.keys is None:
-            return frozenset()
-        return frozenset(protected_by_pointer(schema)) - frozenset(key.split(".")[0] for key in query.keys)
+    def _deciding(self, schema: ClassSchema) -> frozenset[str]:
+        return frozenset(protected_by_pointer(schema))
 
-    def _with_judging_keys(self, query: Query, schema: ClassSchema) -> Query:
-        if query.keys is None or self._caller.user_id is None:
-            return query
-        return replace(query, keys=query.keys | frozenset(protected_by_pointer(schema)))
-
-    def _stripped(self, value: Json, class_name: str | None, *, projected: bool) -> Json:
+    def _stripped(self, value: Json, class_name: str | None) -> Json:
         if isinstance(value, list):
-            return [self._stripped(item, None, projected=projected) for item in value]
+            return [self._stripped(item, None) for item in value]
         if not isinstance(value, dict):
             return value
         if value.get("__type") == "Object":
             class_name = str(value.get("className"))
-        hidden = self._hidden_of(value, class_name, projected=projected)
-        return {
-            name: self._stripped(item, None, projected=projected) for name, item in value.items() if name not in hidden
-        }
-
-    def _hidden_of(self, value: Object, class_name: str | None, *, projected: bool) -> frozenset[str]:
         schema = self._judged_by_object.get(class_name or "")
-        if schema is None or (class_name == "_User" and value.get("objectId") == self._caller.user_id):
-            return frozenset()
-        protected = protected_fields(schema, self._caller.authority)
-        groups = protected_by_pointer(schema)
-        if projected and any(name not in value for name in groups):
-            return protected.union(*groups.values())  # the deciding field was not asked for: the strictest answer
-        named = [fields for name, fields in groups.items() if _names_user(value.get(name), self._caller.user_id)]
-        if not named:
-            return protected
-        applying = [*named, protected] if protected else named
-        return frozenset.intersection(*applying)
+        hidden = protected_for(schema, value, self._caller.authority) if schema else frozenset[str]()
+        return {name: self._stripped(item, None) for name, item in value.items() if name not in hidden}
 
     async def _guarded(self, connection: Connection, node: Node, schema: ClassSchema) -> Node:
         if isinstance(node, And | Or | Nor):
@@ -186,6 +162,9 @@ class View:
             return await self._guarded_relation(connection, node)
         self._check_queryable(schema, node.path[0])
         if isinstance(node, InQuery | Select):
+            asked = self.schema(node.query.class_name)
+            if isinstance(node, Select) and asked is not None:
+                self._check_queryable(asked, node.key[0])
             return replace(node, query=await self._guarded_query(connection, node.query))
         return node
 
@@ -220,9 +199,5 @@ class View:
             raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
 
 
-def _names_user(value: Json, user_id: str | None) -> bool:
-    if isinstance(value, list):
-        return any(_names_user(item, user_id) for item in value)
-    return isinstance(value, dict) and value.get("objectId") == user_id
-
-
+def _roots(keys: frozenset[str]) -> frozenset[str]:
+    return frozenset(key.split(".")[0] for key in keys)

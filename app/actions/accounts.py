@@ -1,0 +1,260 @@
+"""Accounts: what stands in front of every save of `_User`, whoever makes it and by whichever door.
+
+Owns: the rules of `_User`. Holds: a password is hashed before the transaction and is in no event, row image or answer;
+`role` and `active` are an admin's to set, the `_Role` of the same name has exactly the accounts of that role; an account
+that is disabled, gets another role or another password has no session of before. Words and codes are Parse Server's
+(RestWrite). May import core and store.
+"""
+
+import re
+import secrets
+from enum import IntEnum
+from typing import cast
+
+from app.actions.caller import Caller
+from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
+from app.actions.passwords import hash_password
+from app.actions.roles import STAFF_ROLES, move_member_as_master
+from app.actions.sessions import end_sessions_of_user, start_session
+from app.config import Settings
+from app.core.wire import Json, Object, encode
+from app.errors import ErrorCode, ParseError
+from app.store.refusals import register_sentence
+
+SIGN_UP_ROLES = ("patient", "provider")
+"""What a stranger may claim to be; a provider stays inactive until an admin approves."""
+
+STAFF_READERS = ("role:admin", "role:dispatcher")
+"""Who may read the accounts of staff, to assign work to them."""
+
+ADMIN_FIELDS = frozenset({"role", "active"})
+"""What an admin may set in an account that is not the admin's own."""
+
+ANONYMOUS_PROVIDER = "anonymous"
+_EMAIL = re.compile(r".+@.+")  # Parse Server's own test, no more
+_TAKEN_USERNAME = "Account already exists for this username."
+_TAKEN_EMAIL = "Account already exists for this email address."
+
+
+class _Refusal(IntEnum):
+    """Parse codes that the common list does not name."""
+
+    ACCOUNT_ALREADY_LINKED = 208
+    UNSUPPORTED_SERVICE = 252
+
+
+def refusal(code: int, message: str) -> ParseError:
+    """A refusal with one of the codes of account linking."""
+    return ParseError(cast(ErrorCode, _Refusal(code)), message)
+
+
+def install(hooks: Hooks, settings: Settings) -> None:
+    """Puts the rules of `_User` in front of its saves and deletes."""
+    for name in ("_User_unique_username", "case_insensitive_username"):
+        register_sentence(name, _TAKEN_USERNAME, ErrorCode.USERNAME_TAKEN)
+    for name in ("_User_unique_email", "case_insensitive_email"):
+        register_sentence(name, _TAKEN_EMAIL, ErrorCode.EMAIL_TAKEN)
+
+    async def save(event: SaveEvent, go_on: Next) -> None:
+        _settle_role(event)
+        _settle_acl(event, private=settings.enforce_private_users)
+        await _check_unique(event)
+        await go_on()
+        await _follow(event)
+
+    hooks.prepare("_User", _prepare, id="careboard.account")
+    hooks.on_save("_User", save, id="careboard.account", priority=-1000)
+    hooks.on_delete("_User", _forget, id="careboard.account", priority=-1000)
+
+
+def is_admin(caller: Caller) -> bool:
+    """Whether a caller may set `role` and `active`."""
+    return caller.is_master or "admin" in caller.authority.roles
+
+
+def check_auth_data(value: Json) -> str | None:
+    """The id of an anonymous login; None for `{"anonymous": null}` and {}. Refuses every other provider (252)."""
+    if not isinstance(value, dict) or value.keys() - {ANONYMOUS_PROVIDER}:
+        raise refusal(_Refusal.UNSUPPORTED_SERVICE, "This authentication method is unsupported.")
+    data = value.get(ANONYMOUS_PROVIDER)
+    if data is None or data == {}:
+        return None
+    name = data.get("id") if isinstance(data, dict) else None
+    if not isinstance(name, str) or not name:
+        raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Auth data is invalid for this user.")
+    return name
+
+
+async def _prepare(draft: Draft) -> None:
+    body, caller = draft.body, draft.caller
+    if draft.object_id is not None and caller.user_id is None and not caller.is_master:
+        raise ParseError(ErrorCode.SESSION_MISSING, f"Cannot modify user {draft.object_id}.")
+    linked = _take_auth_data(draft)
+    _check_credentials(body, is_new=draft.object_id is None, linked=linked)
+    if "emailVerified" in body and not caller.is_master:
+        words = "Clients aren't allowed to manually update email verification."
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+    if draft.object_id is None and not body.get("username"):
+        body["username"] = draft.answer["username"] = secrets.token_urlsafe(19)
+    password = body.pop("password", None)
+    if isinstance(password, str):
+        draft.secrets["_hashed_password"] = await hash_password(password)
+
+
+def _take_auth_data(draft: Draft) -> bool:
+    """Moves authData, which is never rendered, from the body to the secrets; True when it signs somebody in."""
+    if "authData" not in draft.body:
+        return False
+    value = draft.body.pop("authData")
+    name = check_auth_data(value)
+    if name is not None:
+        kept: Object = {ANONYMOUS_PROVIDER: {"id": name}}
+        draft.secrets["authData"] = encode(kept).decode()
+        draft.context["anonymous_id"] = name
+    elif isinstance(value, dict) and ANONYMOUS_PROVIDER in value:
+        draft.secrets["authData"] = None
+    return name is not None
+
+
+def _check_credentials(body: Object, *, is_new: bool, linked: bool) -> None:
+    """Username and password are there when an account is made by them, and are never emptied."""
+    required = is_new and not linked
+    username, password, email = body.get("username"), body.get("password"), body.get("email")
+    if (required or "username" in body) and not (isinstance(username, str) and username):
+        raise ParseError(ErrorCode.USERNAME_MISSING, "bad or missing username")
+    if (required or "password" in body) and not (isinstance(password, str) and password):
+        raise ParseError(ErrorCode.PASSWORD_MISSING, "password is required")
+    if isinstance(email, str) and email and not _EMAIL.fullmatch(email):
+        raise ParseError(ErrorCode.INVALID_EMAIL_ADDRESS, "Email address format is invalid.")
+    if email == "":
+        body["email"] = {"__op": "Delete"}  # two accounts without an address must not collide on ""
+
+
+def _settle_role(event: SaveEvent) -> None:
+    """Who may set `role` and `active`, and what they are when nobody says."""
+    role, admin = event.object.get("role"), is_admin(event.caller)
+    if event.is_new:
+        _settle_new_role(event, admin)
+    elif not admin and (event.changed("role") or event.changed("active")):
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "Only an admin may change role and active of an account.")
+    elif admin and not event.caller.is_master and event.caller.user_id != event.object_id:
+        _check_admin_fields(event)
+    role = event.object.get("role")
+    if event.changed("role") and role not in STAFF_ROLES:
+        raise ParseError(ErrorCode.VALIDATION_ERROR, f"role must be one of {', '.join(STAFF_ROLES)}")
+    if event.changed("active") and not isinstance(event.object.get("active"), bool):
+        raise ParseError(ErrorCode.VALIDATION_ERROR, "active must be true or false")
+
+
+def _settle_new_role(event: SaveEvent, admin: bool) -> None:
+    if not event.object.get("role"):
+        event.set("role", "patient")
+    role, active = event.object["role"], event.object.get("active")
+    if not admin and role not in SIGN_UP_ROLES:
+        words = "Sign-up may claim only the role patient or provider; an admin gives the others."
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+    if not admin and role == "patient" and active is False:
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "Only an admin may change role and active of an account.")
+    if not admin and role == "provider":
+        event.set("active", False)
+    elif active is None:
+        event.set("active", True)
+
+
+def _check_admin_fields(event: SaveEvent) -> None:
+    """An admin approves and disables, but may not take an account over by its password or address."""
+    if event.body.keys() - ADMIN_FIELDS or event.secrets:
+        words = f"Of another account an admin may change only {' and '.join(sorted(ADMIN_FIELDS))}."
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+
+
+def _settle_acl(event: SaveEvent, *, private: bool) -> None:
+    """Nobody is locked out of the own account, and staff can be found by those who give out work."""
+    by_hand = event.changed("ACL") and not event.caller.is_master
+    if not (event.is_new or by_hand or event.changed("role")):
+        return  # the master key may lock an account by an empty ACL, as in Parse
+    given = event.object.get("ACL")
+    acl: Object = dict(given) if isinstance(given, dict) else {}
+    if event.is_new and not isinstance(given, dict) and not private:
+        acl["*"] = {"read": True}
+    acl[event.object_id] = {"read": True, "write": True}
+    is_staff = event.object.get("role") not in (None, "patient")
+    for reader in STAFF_READERS:
+        rights = acl.get(reader)
+        if is_staff:
+            acl[reader] = {**(rights if isinstance(rights, dict) else {}), "read": True}
+        elif event.changed("role") and rights == {"read": True}:
+            del acl[reader]
+    event.changes["ACL"] = acl
+    event.object["ACL"] = acl
+
+
+async def _check_unique(event: SaveEvent) -> None:
+    """202, 203 and 208. Names and addresses differ by more than case; the unique indexes hold it against a race."""
+    username = event.object.get("username") if event.changed("username") else None
+    email = event.object.get("email") if event.changed("email") else None
+    if username is not None or email is not None:
+        taken = await event.tx.fetchrow(
+            """select exists(select from "_User" where lower("username") = lower($1) and "objectId" <> $3) as username,
+            exists(select from "_User" where lower("email") = lower($2) and "objectId" <> $3) as email""",
+            username,
+            email,
+            event.object_id,
+        )
+        if taken["username"]:
+            raise ParseError(ErrorCode.USERNAME_TAKEN, _TAKEN_USERNAME)
+        if taken["email"]:
+            raise ParseError(ErrorCode.EMAIL_TAKEN, _TAKEN_EMAIL)
+    name = event.context.get("anonymous_id")
+    if isinstance(name, str):
+        await _check_unlinked(event, name)
+
+
+async def _check_unlinked(event: SaveEvent, name: str) -> None:
+    # No unique index holds a key inside authData: those who ask for the same id wait for each other here.
+    await event.tx.execute("select pg_advisory_xact_lock(hashtextextended($1, 7))", f"authData.anonymous:{name}")
+    owner = await event.tx.fetchval(
+        """select "objectId" from "_User" where "authData" -> 'anonymous' ->> 'id' = $1 and "objectId" <> $2 limit 1""",
+        name,
+        event.object_id,
+    )
+    if owner is not None:
+        raise refusal(_Refusal.ACCOUNT_ALREADY_LINKED, "this auth is already used")
+
+
+async def _follow(event: SaveEvent) -> None:
+    """What hangs on an account, in the same transaction: its role's members and its sessions."""
+    before, after = (event.original or {}).get("role"), event.object.get("role")
+    if before != after:
+        await move_member_as_master(event.tx, event.object_id, _name(before), _name(after))
+    if event.is_new:
+        await _open_first_session(event)
+        return
+    disabled = event.object.get("active") is False
+    new_password = "_hashed_password" in event.secrets
+    if disabled or before != after or new_password:
+        await end_sessions_of_user(event.tx, event.object_id)
+    if new_password and not disabled and not event.caller.is_master:
+        await _open_session(event, {"action": "update", "authProvider": "password"})
+
+
+async def _open_first_session(event: SaveEvent) -> None:
+    if event.object.get("active") is False:
+        return
+    provider = ANONYMOUS_PROVIDER if "anonymous_id" in event.context else "password"
+    await _open_session(event, {"action": "signup", "authProvider": provider})
+
+
+async def _open_session(event: SaveEvent, created_with: Object) -> None:
+    token = await start_session(event.objects, event.tx, event.object_id, created_with, event.caller.installation_id)
+    event.answer["sessionToken"] = token
+
+
+async def _forget(event: DeleteEvent, go_on: Next) -> None:
+    await go_on()
+    await end_sessions_of_user(event.tx, event.object_id)
+    await event.tx.execute("""delete from "_Join:users:_Role" where "relatedId" = $1""", event.object_id)
+
+
+def _name(value: Json) -> str | None:
+    return value if isinstance(value, str) else None

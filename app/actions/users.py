@@ -1,0 +1,194 @@
+"""Users: signing up, in and out, and who am I.
+
+Owns: `Users`. Holds: a wrong name, a wrong password and a locked account cost the same time and read the same; that an
+account is disabled is told only to who knows its password; an account cannot be disabled between the look at it and its
+session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May import core and store.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.actions.accounts import check_auth_data
+from app.actions.caller import MASTER, Caller, caller_of_user_as_master
+from app.actions.hooks import Saved
+from app.actions.objects import Objects
+from app.actions.passwords import verify_password
+from app.actions.sessions import end_session, end_sessions_of_user, start_session
+from app.core.wire import Json, Object, decode
+from app.errors import ErrorCode, ParseError
+from app.store.database import Connection
+
+DISABLED = "This account is not active; ask an admin to enable it."
+
+_ACCOUNTS = """
+select "objectId" as id, "username" as username, "_hashed_password" as hashed,
+  "_rperm" = '{{}}' and "_wperm" = '{{}}' as locked
+from "_User" where {where}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    id: str
+    username: str | None
+    hashed: str | None
+    locked: bool
+
+
+class Users:
+    """What a person does with an account; the rows themselves are saved by `Objects`."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._database = objects.database
+
+    async def sign_up(self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None) -> Object:
+        """Makes an account and its first session: {objectId, createdAt, sessionToken, …}; an inactive one gets no session.
+
+        With `authData` of a known anonymous id it is a sign-in instead, answered as `log_in` does.
+        """
+        known = await self._find_linked(caller, body.get("authData"), tx)
+        if known is not None:
+            async with self._objects.transaction(tx) as own:
+                return await self._signed_in(own, caller, known, {"action": "login", "authProvider": "anonymous"})
+        return (await self._objects.create(caller, "_User", body, tx=tx)).response
+
+    async def log_in(self, caller: Caller, params: Mapping[str, Json]) -> Object:
+        """The user, with a new `sessionToken`. `params`: password, and username (may be an address) or email.
+
+        Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is disabled.
+        """
+        account = await self._authenticate(caller, params)
+        async with self._objects.transaction() as tx:
+            return await self._signed_in(tx, caller, account.id, {"action": "login", "authProvider": "password"})
+
+    async def log_in_as(self, caller: Caller, user_id: Json) -> Object:
+        """With the master key: the user and a session of it. Raises 119 to others, 101 when there is no such user."""
+        if not caller.is_master or caller.authority.is_read_only:
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "master key is required")
+        if not isinstance(user_id, str) or not user_id:
+            raise ParseError(ErrorCode.MISSING_OBJECT_ID, "userId must not be empty, null, or undefined")
+        async with self._objects.transaction() as tx:
+            return await self._signed_in(tx, caller, user_id, {"action": "login", "authProvider": "masterkey"})
+
+    async def verify_password(self, caller: Caller, params: Mapping[str, Json]) -> Object:
+        """The user whose name and password these are, without a session. Raises as `log_in`."""
+        account = await self._authenticate(caller, params)
+        async with self._objects.transaction() as tx:
+            return await self._own_view(tx, caller, account.id)
+
+    async def log_out(self, caller: Caller) -> None:
+        """Ends the session that asks; nothing happens without one."""
+        if caller.session_token is None:
+            return
+        async with self._objects.transaction() as tx:
+            await end_session(tx, caller.session_token)
+
+    async def me(self, caller: Caller) -> Object:
+        """The user of the session, with its token. Raises 209 without one."""
+        if caller.session_token is None or caller.user_id is None:
+            raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Invalid session token")
+        async with self._database.connection() as connection:
+            user = await self._own_view(connection, caller, caller.user_id)
+        return {**user, "sessionToken": caller.session_token}
+
+    async def become_user(self, caller: Caller) -> Object:
+        """What an SDK's `become` asks: the same as `me`."""
+        return await self.me(caller)
+
+    async def my_session(self, caller: Caller, token: str | None = None) -> Object:
+        """The session that asks, with its token. Raises 209 without one."""
+        token = token or caller.session_token
+        if token is None or caller.session_id is None:
+            raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Session token required.")
+        session = await self._objects.get_object(caller, "_Session", caller.session_id)
+        return {**session, "sessionToken": token}
+
+    async def create_user_as_master(
+        self, username: str, password: str, role: str, *, tx: Connection | None = None, **fields: Json
+    ) -> Saved:
+        """Makes an account of any role, without a session: for the command line, the demo and approvals."""
+        body: Object = {"username": username, "password": password, "role": role, **fields}
+        async with self._objects.transaction(tx) as own:
+            saved = await self._objects.create(MASTER, "_User", body, tx=own)
+            await end_sessions_of_user(own, saved.object_id)
+        response = {name: value for name, value in saved.response.items() if name != "sessionToken"}
+        return Saved(saved.object_id, saved.created_at, saved.updated_at, response, saved.object)
+
+    async def set_role_as_master(self, user_id: str, role: str, *, tx: Connection | None = None) -> Saved:
+        """Gives an account another role; its sessions end. Raises 101, 142."""
+        return await self._objects.update(MASTER, "_User", user_id, {"role": role}, tx=tx)
+
+    async def set_active_as_master(self, user_id: str, active: bool, *, tx: Connection | None = None) -> Saved:
+        """Enables or disables an account; a disabled one loses its sessions at once. Raises 101."""
+        return await self._objects.update(MASTER, "_User", user_id, {"active": active}, tx=tx)
+
+    async def find_id_as_master(self, username: str) -> str | None:
+        """The objectId of the account with exactly this username."""
+        async with self._database.connection() as connection:
+            found = await connection.fetchval("""select "objectId" from "_User" where "username" = $1""", username)
+        return str(found) if found is not None else None
+
+    async def _authenticate(self, caller: Caller, params: Mapping[str, Json]) -> _Account:
+        username, email, password = params.get("username"), params.get("email"), params.get("password")
+        if not username and not email:
+            raise ParseError(ErrorCode.USERNAME_MISSING, "username/email is required.")
+        if not password:
+            raise ParseError(ErrorCode.PASSWORD_MISSING, "password is required.")
+        wrong = ParseError(ErrorCode.OBJECT_NOT_FOUND, "Invalid username/password.")
+        if not all(value is None or isinstance(value, str) for value in (username, email, password)):
+            raise wrong
+        account = await self._find_account(username, email)
+        right = await verify_password(str(password), account.hashed if account else None)
+        if account is None or not right or (account.locked and not caller.is_master):
+            raise wrong
+        return account
+
+    async def _find_account(self, username: Json, email: Json) -> _Account | None:
+        if username and email:
+            where = '"username" = $1 and "email" = $2'
+        elif email:
+            where = '"email" = $1'
+        else:
+            where = '"username" = $1 or "email" = $1'
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_ACCOUNTS.format(where=where), *(value for value in (username, email) if value))
+        accounts = [_Account(row["id"], row["username"], row["hashed"], bool(row["locked"])) for row in rows]
+        if len(accounts) > 1:  # somebody's username is another one's address
+            accounts = [account for account in accounts if account.username == username]
+        return accounts[0] if accounts else None
+
+    async def _find_linked(self, caller: Caller, auth_data: Json, tx: Connection | None) -> str | None:
+        """The account that an anonymous id belongs to, for a caller who is nobody yet."""
+        if auth_data is None or caller.user_id is not None:
+            return None
+        name = check_auth_data(auth_data)
+        if name is None:
+            return None
+        async with self._objects.transaction(tx) as own:
+            found = await own.fetchval(
+                """select "objectId" from "_User" where "authData" -> 'anonymous' ->> 'id' = $1 limit 1""", name
+            )
+        return str(found) if found is not None else None
+
+    async def _signed_in(self, tx: Connection, caller: Caller, user_id: str, created_with: Object) -> Object:
+        """Opens a session of an account that is locked against being disabled meanwhile, and shows it to its owner."""
+        row = await tx.fetchrow("""select "active" as active from "_User" where "objectId" = $1 for share""", user_id)
+        if row is None:
+            raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "user not found")
+        if row["active"] is False:
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, DISABLED)
+        token = await start_session(self._objects, tx, user_id, created_with, caller.installation_id)
+        return {**await self._own_view(tx, caller, user_id), "sessionToken": token}
+
+    async def _own_view(self, connection: Connection, caller: Caller, user_id: str) -> Object:
+        """The account as its owner sees it; only its id where the class's permissions hide even that."""
+        viewer = caller if caller.is_master else await caller_of_user_as_master(connection, user_id)
+        try:
+            user = await self._objects.get_object(viewer, "_User", user_id, tx=connection)
+        except ParseError as error:
+            if error.code not in (ErrorCode.OPERATION_FORBIDDEN, ErrorCode.OBJECT_NOT_FOUND):
+                raise
+            return {"objectId": user_id}
+        linked = await connection.fetchval("""select "authData"::text from "_User" where "objectId" = $1""", user_id)
+        return {**user, "authData": decode(linked)} if linked else user
