@@ -19,7 +19,6 @@ from app.actions.sessions import end_sessions_of_user, start_session
 from app.config import Settings
 from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
-from app.store.refusals import register_sentence
 
 SIGN_UP_ROLES = ("patient", "provider")
 """What a stranger may claim to be; a provider stays inactive until an admin approves."""
@@ -50,10 +49,6 @@ def refusal(code: int, message: str) -> ParseError:
 
 def install(hooks: Hooks, settings: Settings) -> None:
     """Puts the rules of `_User` in front of its saves and deletes."""
-    for name in ("_User_unique_username", "case_insensitive_username"):
-        register_sentence(name, _TAKEN_USERNAME, ErrorCode.USERNAME_TAKEN)
-    for name in ("_User_unique_email", "case_insensitive_email"):
-        register_sentence(name, _TAKEN_EMAIL, ErrorCode.EMAIL_TAKEN)
 
     async def save(event: SaveEvent, go_on: Next) -> None:
         _settle_role(event)

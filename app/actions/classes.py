@@ -7,20 +7,19 @@ May import core and store.
 
 from collections.abc import Mapping
 
+from app.actions.objects import Objects
 from app.core.fields import check_class_name
 from app.core.schema import ClassSchema, changed_schema, schema_from_wire, schema_to_wire
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
-from app.store.database import Database
-from app.store.schemas import Schemas
 
 
 class Classes:
     """Looks at, makes, changes and drops classes, in the form of Parse's /schemas."""
 
-    def __init__(self, database: Database, schemas: Schemas) -> None:
-        self._database = database
-        self._schemas = schemas
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._schemas = objects.schemas
 
     def find(self) -> list[Object]:
         """Every class, as GET /schemas lists them."""
@@ -35,7 +34,7 @@ class Classes:
         schema = schema_from_wire({**body, "className": class_name})
         if self._schemas.has(class_name):
             raise ParseError(ErrorCode.INVALID_CLASS_NAME, f"Class {class_name} already exists.")
-        async with self._database.transaction() as tx:
+        async with self._objects.transaction() as tx:
             await self._schemas.create(tx, schema)
         return self.get(class_name)
 
@@ -43,7 +42,7 @@ class Classes:
         """Adds and removes columns and indexes, replaces the permissions when given. Raises 103 and as `changed_schema`."""
         known = self._existing(class_name)
         schema = changed_schema(known, dict(body))
-        async with self._database.transaction() as tx:
+        async with self._objects.transaction() as tx:
             await self._schemas.update(tx, schema)
         return self.get(class_name)
 
@@ -52,7 +51,7 @@ class Classes:
         check_class_name(class_name)
         if not self._schemas.has(class_name):
             return
-        async with self._database.transaction() as tx:
+        async with self._objects.transaction() as tx:
             # Nobody may write between the look whether it is empty and the drop.
             await tx.execute(f'lock table "{class_name}" in access exclusive mode')
             await self._schemas.delete(tx, class_name)

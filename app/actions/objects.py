@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.actions import accounts, roles, sessions
+from app.actions import accounts, audit, roles, sessions
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.visibility import View, check_collection
@@ -75,7 +75,7 @@ class Objects:
         if tx is not None:
             yield tx
             return
-        async with self.database.transaction() as own:
+        async with self.database.transaction() as own, audit.collected(own):
             yield own
 
     async def create(self, caller: Caller, class_name: str, body: Mapping[str, Json], *, tx: Connection | None = None) -> Saved:
