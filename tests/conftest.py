@@ -1,0 +1,219 @@
+"""What tests stand on: one real Postgres a session, a migrated template, and a clone of it for who needs a database.
+
+The server is the embedded one in a temporary folder, or the one of CAREBOARD_TEST_DATABASE_URL, which must allow databases to be
+made and dropped.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import httpx
+import pytest
+
+from app.config import Settings
+from app.store.database import Database, ensure_embedded, release_embedded, with_database
+from app.store.migrate import Declaring, declare, migrate
+from app.store.schemas import Schemas
+
+ROOT = Path(__file__).parent.parent
+MASTER_KEY = "test-master-key"
+FAST = ("fsync = off", "synchronous_commit = on", "full_page_writes = off", "max_connections = 200")
+
+T = TypeVar("T")
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine in a loop of its own, from a test's loop or from none."""
+    found: list[T] = []
+    thread = threading.Thread(target=lambda: found.append(asyncio.run(work)))
+    thread.start()
+    thread.join()
+    assert found, "the work failed; its error is above"
+    return found[0]
+
+
+def domains() -> tuple[Declaring, ...]:
+    """The domains of the product, so that a clone has their tables."""
+    try:
+        from app.main import DOMAINS  # noqa: PLC0415 - the store is testable before the floors above it exist
+    except ImportError:
+        return ()
+    return tuple(DOMAINS)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Postgres server on which databases may be made."""
+    if given := os.environ.get("CAREBOARD_TEST_DATABASE_URL"):
+        yield given
+        return
+    settings = Settings(data_dir=tmp_path_factory.mktemp("careboard"))
+    url = run_apart(ensure_embedded(settings))
+    run_apart(_make_fast(url))
+    release_embedded(settings.postgres_dir)
+    url = run_apart(ensure_embedded(settings))
+    yield url
+    release_embedded(settings.postgres_dir)
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of a migrated, empty database."""
+    name = f"template_{secrets.token_hex(4)}"
+    run_apart(_administer(server_url, f'create database "{name}"'))
+    run_apart(_migrate(with_database(server_url, name)))
+    yield name
+    run_apart(_administer(server_url, f'drop database if exists "{name}" with (force)'))
+
+
+@pytest.fixture(scope="session")
+def clone_database(server_url: str, template: str) -> Iterator[Callable[[], str]]:
+    """Makes a fresh migrated database and gives its URL; all are dropped at the end."""
+    made: list[str] = []
+
+    def clone() -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        run_apart(_administer(server_url, f'create database "{name}" template "{template}"'))
+        made.append(name)
+        return with_database(server_url, name)
+
+    yield clone
+    for name in made:
+        run_apart(_administer(server_url, f'drop database if exists "{name}" with (force)'))
+
+
+@pytest.fixture(scope="module")
+def settings(clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings with a database of the module's own."""
+    folder = tmp_path_factory.mktemp("data")
+    return Settings(data_dir=folder, database_url=clone_database(), master_key=MASTER_KEY)
+
+
+@pytest.fixture(scope="module")
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """A started Database of the module's own."""
+    database = Database(settings)
+    await database.start()
+    yield database
+    await database.stop()
+
+
+@pytest.fixture(scope="module")
+async def schemas(database: Database) -> Schemas:
+    """The loaded class registry of `database`."""
+    schemas = declare(database, domains())
+    await schemas.load()
+    return schemas
+
+
+class RunningServer:
+    """A Careboard in a process of its own, with a database of its own."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        self.database_url = database_url
+        self.master_key = MASTER_KEY
+        self.app_id = "careboard"
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"server-{self.port}.log"
+        self.environment: dict[str, str] = {}
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The running process."""
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        """Starts the process and waits until it answers; fails with its log if it ends or stays silent."""
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), "--no-demo"]
+        environment = os.environ | {
+            "DATABASE_URL": self.database_url,
+            "CAREBOARD_DATA": str(self._folder),
+            "CAREBOARD_MASTER_KEY": self.master_key,
+            "CAREBOARD_APP_ID": self.app_id,
+            "CAREBOARD_ALLOW_CLIENT_CLASS_CREATION": "true",
+            **self.environment,
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/parse/health", timeout=2).status_code == 200:
+                    return
+            time.sleep(0.05)
+        self.kill()
+        raise AssertionError(f"the server did not start:\n{self.log.read_text(encoding='utf-8')}")
+
+    def stop(self) -> int:
+        """Asks the process to end, as Ctrl-C does, and gives its exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """Ends the process without warning."""
+        self.process.kill()
+        self.process.wait(15)
+
+    def restart(self) -> None:
+        """Starts it again on the same port and database, after `stop` or `kill` or on its own."""
+        if self.process.poll() is None:
+            self.stop()
+        self.start()
+
+
+@pytest.fixture(scope="module")
+def running_server(clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server on a free port against a fresh clone."""
+    server = RunningServer(clone_database(), tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    if server.process.poll() is None:
+        server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _migrate(url: str) -> None:
+    database = Database(replace(Settings(), database_url=url))
+    await database.start()
+    try:
+        await migrate(database, domains())
+    finally:
+        await database.stop()
+
+
+async def _make_fast(url: str) -> None:
+    for setting in FAST:
+        await _administer(url, f"alter system set {setting}")
+
+
+async def _administer(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(with_database(url, "postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
