@@ -136,8 +136,11 @@ def check_value(schema: ClassSchema, name: str, value: Json | Unset) -> None:
     root, given = infer_column(name, value)
     expected = schema.fields.get(root)
     if expected is not None and given is not None and not expected.accepts(given):
-        words = f"schema mismatch for {schema.class_name}.{root}; expected {expected} but got {given}"
-        raise ParseError(ErrorCode.INCORRECT_TYPE, words)
+        raise _mismatch(f"{schema.class_name}.{root}", expected, given)
+
+
+def _mismatch(where: str, expected: Field, given: Field) -> ParseError:
+    return ParseError(ErrorCode.INCORRECT_TYPE, f"schema mismatch for {where}; expected {expected} but got {given}")
 
 
 def missing_fields(schema: ClassSchema, current: Object | None, changes: Mapping[str, Json | Unset]) -> dict[str, Field]:
@@ -300,6 +303,8 @@ def _new_field(class_name: str, name: str, wire: Json, kept: Mapping[str, Field]
         if name in DEFAULT_FIELDS or name in SYSTEM_FIELDS.get(class_name, {}):
             raise schema_error(136, f"field {name} cannot be added")
     column = _parsed_field(name, wire)
+    if name in kept and not kept[name].accepts(column):
+        raise _mismatch(f"{class_name}.{name}", kept[name], column)
     check_join_name(name, class_name, column)
     _check_default(class_name, name, column)
     return column
@@ -336,8 +341,7 @@ def _check_default(class_name: str, name: str, column: Field) -> None:
     if column.type is FieldType.RELATION and (given or column.required):
         raise ParseError(ErrorCode.INCORRECT_TYPE, f"The '{option}' option is not applicable for {column}")
     if given and not column.accepts(given):
-        words = f"schema mismatch for {class_name}.{name} default value; expected {column} but got {given}"
-        raise ParseError(ErrorCode.INCORRECT_TYPE, words)
+        raise _mismatch(f"{class_name}.{name} default value", column, given)
 
 
 def _changed_indexes(old: Object, submitted: Object, schema: ClassSchema) -> Object:
