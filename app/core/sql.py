@@ -87,7 +87,7 @@ class Compiler:
         return _Where(self, schema, alias, arguments).condition(node)
 
     def compile_order(self, query: Query, schema: ClassSchema, alias: str, arguments: list[object]) -> str:
-        """The terms behind ORDER BY, "" for none: the asked order, else nearest first; objectId settles ties.
+        """`order by …`, "" for no order: the asked one, else nearest first; objectId settles ties.
 
         Text goes by code point; absent values come last, and first where descending, as in Postgres.
         """
@@ -96,7 +96,8 @@ class Compiler:
         if not query.order:
             terms = [where.distance(node) for node in walk(query.where) if isinstance(node, Near) and node.sorted]
         terms = [term for term in terms if term]
-        return ", ".join([*terms, f'{quote(alias)}."objectId" collate "C"']) if terms else ""
+        tie = f'{quote(alias)}."objectId" collate "C"'
+        return f"order by {', '.join([*terms, tie])}" if terms else ""
 
     def compile_subselect(self, query: Query, columns: str, alias: str, arguments: list[object]) -> str | None:
         """`select columns from … alias` with the query's where, order and cut; None when the class does not exist."""
@@ -108,9 +109,8 @@ class Compiler:
         order = self.compile_order(query, schema, alias, arguments)
         if query.limit is None and not query.skip:
             return text
-        text += f" order by {order}" if order else ""
         arguments.extend((query.limit, query.skip))
-        return f"{text} limit ${len(arguments) - 1}::int8 offset ${len(arguments)}::int8"
+        return f"{text} {order} limit ${len(arguments) - 1}::int8 offset ${len(arguments)}::int8"
 
     def schema(self, class_name: str) -> ClassSchema | None:
         """The class, None if there is none."""
