@@ -40,7 +40,7 @@ class Settings:
     enforce_private_users: bool = True
     session_days: int = 365
     change_retention_hours: int = 24
-    max_body_bytes: int = 20 * 1024 * 1024
+    max_body_bytes: int = 8 * 1024 * 1024
 
     @property
     def postgres_dir(self) -> Path:

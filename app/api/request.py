@@ -177,7 +177,7 @@ async def caller_with(
         return replace(ANONYMOUS, installation_id=installation)
     keys["session"] = token
     async with services.database.connection() as connection:
-        return replace(await resolve(connection, token), installation_id=installation)
+        return await resolve(connection, token, installation_id=installation)
 
 
 async def caller_of(request: Request[Any, Any, Any], services: Services) -> Caller:

@@ -194,7 +194,7 @@ def _schema_name(call: Call, class_name: str | None) -> str:
         raise ParseError(ErrorCode.INVALID_CLASS_NAME, words)
     name = class_name or given
     if not isinstance(name, str) or not name:
-        raise ParseError(ErrorCode.MISSING_OBJECT_ID, f"POST {call.path} needs a class name.")
+        raise ParseError(ErrorCode.MISSING_REQUIRED_FIELD, f"POST {call.path} needs a class name.")
     return name
 
 
@@ -258,7 +258,7 @@ async def _outcome(call: Call) -> bytes:
 
 
 async def _run_together(call: Call, calls: list[Call]) -> list[bytes]:
-    async with call.services.database.transaction() as tx:
+    async with call.services.objects.transaction() as tx:
         return [b'{"success":' + (await dispatch(replace(part, tx=tx))).to_bytes() + b"}" for part in calls]
 
 

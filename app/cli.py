@@ -1,0 +1,232 @@
+"""The `careboard` command: run the product, and the few things a person does from a terminal.
+
+Owns: the commands and their words, and the order of a start: settings, embedded Postgres, migrations, demo, server. Holds:
+a mistake of the person is one sentence on stderr and exit status 2, never a traceback; a secret is printed only where it is
+the purpose. Alone may import everything; click, rich and uvicorn are used for the terminal and the server.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from app.api.websocket import SocketProtocol
+from app.config import Settings, SettingsError, load_settings, with_master_key, write_private
+from app.domains.domain import Passwords, SignIn
+from app.domains.oxygen.simulate import simulate as simulate_oxygen
+from app.errors import ParseError
+from app.main import Floors, assemble, create_app, prepare
+
+T = TypeVar("T")
+
+console = Console(highlight=False)
+
+data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder (default .careboard).")
+
+
+class OneSentence(click.ClickException):
+    """A mistake that is told in one sentence."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """The sentence, without a prefix of its own."""
+        click.echo(f"careboard: {self.message}", err=True)
+
+
+def read_settings(data: Path | None) -> Settings:
+    """The settings of this run, with a master key. Raises OneSentence for a wrong value."""
+    try:
+        return with_master_key(load_settings(data_dir=data))
+    except SettingsError as error:
+        raise OneSentence(str(error)) from error
+    except OSError as error:
+        raise OneSentence(f"the data folder cannot be used: {error.strerror}.") from error
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs async work to its end; a refusal becomes one sentence."""
+    try:
+        return asyncio.run(work)
+    except ParseError as error:
+        raise OneSentence(error.message) from error
+
+
+def demo_passwords() -> Passwords:
+    """Random passwords for the demo's accounts, the same one for the same username."""
+    known: dict[str, str] = {}
+    words = partial(secrets.choice, "abcdefghjkmnpqrstuvwxyz23456789")
+
+    def password(username: str) -> str:
+        return known.setdefault(username, "-".join("".join(words() for _ in range(4)) for _ in range(3)))
+
+    return password
+
+
+def announce(url: str, settings: Settings, signs: list[SignIn]) -> None:
+    """Prints where the board is and who may sign in; the demo's accounts are remembered for the next start."""
+    path = settings.data_dir / "demo.json"
+    if signs:
+        write_private(path, json.dumps([asdict(sign) for sign in signs], indent=2) + "\n")
+    elif path.exists():
+        signs = [SignIn(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    console.print(f"\n[bold]Careboard[/bold]  {url}\nREST API   {url}{settings.mount}  (application id {settings.app_id})")
+    if signs:
+        table = Table("Sign in as", "Password", "Role", "Name", box=None, padding=(0, 3, 0, 0), title_justify="left")
+        shown: set[str] = set()
+        for sign in signs:
+            if sign.role not in shown:
+                table.add_row(sign.username, sign.password, sign.role, sign.name)
+                shown.add(sign.role)
+        console.print()
+        console.print(table)
+        console.print(f"[dim]All {len(signs)} demo accounts: {path}[/dim]")
+    console.print("\nCtrl-C stops it.\n")
+
+
+def hand_down(settings: Settings) -> None:
+    """Worker processes read the same settings from the environment: the embedded database and the generated key included."""
+    os.environ["CAREBOARD_DATA"] = str(settings.data_dir)
+    os.environ["CAREBOARD_MASTER_KEY"] = settings.master_key
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Careboard: live boards for healthcare operations. Without a command it serves on 127.0.0.1:8000."""
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes.")
+@data_option
+@click.option("--no-demo", is_flag=True, help="Leave an empty database empty.")
+def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) -> None:
+    """Start the database if it is ours, bring it up to date, and serve."""
+    settings = read_settings(data)
+    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only shown
+    with console.status("Starting the database and bringing it up to date"):
+        signs = run(prepare(settings, None if no_demo else demo_passwords()))
+    announce(settings.public_url or url, settings, signs)
+    hand_down(settings)
+    options: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "log_level": "warning",
+        "access_log": False,
+        "ws": SocketProtocol,
+        "ws_per_message_deflate": False,
+        "timeout_graceful_shutdown": 5,
+        "server_header": False,
+    }
+    if workers > 1:
+        uvicorn.run("app.main:app_from_environment", factory=True, workers=workers, **options)
+    else:
+        uvicorn.run(create_app(settings), **options)
+
+
+@main.command()
+@data_option
+def migrate(data: Path | None) -> None:
+    """Bring the database up to date and stop."""
+    run(prepare(read_settings(data)))
+    console.print("The database is up to date.")
+
+
+async def with_floors(settings: Settings, work: Callable[[Floors], Awaitable[None]]) -> None:
+    """Runs `work` with the floors up, after a migration, and no server."""
+    await prepare(settings)
+    async with assemble(settings).writing() as floors:
+        await work(floors)
+
+
+async def user_id(floors: Floors, username: str) -> str:
+    """The account of that name. Raises OneSentence when there is none."""
+    found = await floors.services.users.find_id_as_master(username)
+    if found is None:
+        raise OneSentence(f"there is no account {username}.")
+    return found
+
+
+@main.group()
+def user() -> None:
+    """Accounts: create one, change a role, disable one."""
+
+
+@user.command("create")
+@click.option("--username", required=True)
+@click.option("--email", required=True)
+@click.option("--role", default="patient", show_default=True)
+@click.option("--name", "display_name", default=None, help="Name to show on boards.")
+@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when not given.")
+@data_option
+def user_create(username: str, email: str, role: str, display_name: str | None, password: str, data: Path | None) -> None:
+    """Create an account."""
+    fields: dict[str, str] = {"email": email} | ({"displayName": display_name} if display_name else {})
+
+    async def create(floors: Floors) -> None:
+        await floors.services.users.create_user_as_master(username, password, role, **fields)
+
+    run(with_floors(read_settings(data), create))
+    console.print(f"{username} is there, as {role}.")
+
+
+@user.command("role")
+@click.argument("username")
+@click.argument("role")
+@data_option
+def user_role(username: str, role: str, data: Path | None) -> None:
+    """Give USERNAME another ROLE; the account signs in anew."""
+
+    async def change(floors: Floors) -> None:
+        await floors.services.users.set_role_as_master(await user_id(floors, username), role)
+
+    run(with_floors(read_settings(data), change))
+    console.print(f"{username} is now {role}.")
+
+
+@user.command("disable")
+@click.argument("username")
+@data_option
+def user_disable(username: str, data: Path | None) -> None:
+    """Close USERNAME's account: its sessions and sockets end at once."""
+
+    async def disable(floors: Floors) -> None:
+        await floors.services.users.set_active_as_master(await user_id(floors, username), active=False)
+
+    run(with_floors(read_settings(data), disable))
+    console.print(f"{username} is disabled and signed out everywhere.")
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8000/parse", show_default=True, help="The REST API to drive.")
+@click.option("--tanks", default=40, show_default=True, type=click.IntRange(1, 100_000), help="Tanks in the fleet.")
+@click.option("--speed", default="60x", show_default=True, help="How fast time passes, such as 60x.")
+@click.option("--seed", default=7, show_default=True, help="The same seed tells the same story.")
+@click.option("--minutes", default=0.0, help="Stop after so many real minutes; 0 runs until Ctrl-C.")
+@data_option
+def simulate(url: str, tanks: int, speed: str, seed: int, minutes: float, data: Path | None) -> None:
+    """Drive a fleet through the public API: it drains, is checked, refilled and handed off."""
+    settings = read_settings(data)
+    try:
+        factor = float(speed.rstrip("xX"))
+    except ValueError:
+        raise OneSentence(f"--speed {speed}: say how many times faster than life, such as 60x.") from None
+    run(simulate_oxygen(url, settings.app_id, settings.master_key, tanks=tanks, speed=factor, seed=seed, minutes=minutes))
+
+
+if __name__ == "__main__":
+    main()

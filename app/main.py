@@ -1,0 +1,143 @@
+"""The composition root: one place where settings, floors, domains and doors become an application.
+
+Owns: `DOMAINS` (one line each), `assemble`, `create_app` and `prepare`, and the order in which things start and stop. Holds:
+nothing is decided here, everything is passed down; what was started is stopped, last first, also when a later start fails.
+May import everything below.
+"""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+
+from app.actions.classes import Classes
+from app.actions.hooks import Hooks
+from app.actions.objects import Objects
+from app.actions.ticker import Ticker
+from app.actions.users import Users
+from app.api.livequery import live_handlers
+from app.api.pages import pages
+from app.api.request import Services, answer_error
+from app.api.rest import ParseController
+from app.config import Settings, load_settings, with_master_key
+from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.oxygen.domain import OXYGEN
+from app.live.board import Board
+from app.live.hub import Hub
+from app.store.database import Database
+from app.store.feed import Feed
+from app.store.migrate import migrate
+from app.store.schemas import Schemas
+
+DOMAINS: tuple[Domain, ...] = (OXYGEN,)
+"""Every domain of this server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """The floors of one server, put together and not yet started."""
+
+    services: Services
+    schemas: Schemas
+    feed: Feed
+    hub: Hub
+    ticker: Ticker
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Floors"]:
+        """Everything started, and stopped in the opposite order."""
+        async with self.writing(), AsyncExitStack() as started:
+            for part in (self.feed, self.hub, self.ticker):
+                await part.start()
+                started.push_async_callback(part.stop)
+            yield self
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator["Floors"]:
+        """Only what a script needs to read and write: the database and the classes."""
+        database = self.services.database
+        await database.start()
+        try:
+            await self.schemas.load()
+            yield self
+        finally:
+            await database.stop()
+
+
+def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
+    """The floors for these settings, from the lowest up."""
+    database = Database(settings)
+    schemas = Schemas(database)
+    hooks = Hooks()
+    objects = Objects(database, schemas, hooks, settings)
+    users = Users(objects)
+    for domain in domains:
+        domain.install(hooks, objects)
+    feed = Feed(database, settings.broadcast_url)
+    services = Services(settings=settings, database=database, objects=objects, users=users, classes=Classes(objects))
+    retention = timedelta(hours=settings.change_retention_hours)
+    ticker = Ticker(database, [domain.tick for domain in domains if domain.tick], retention)
+    return Floors(services, schemas, feed, Hub(feed, schemas, objects, users), ticker)
+
+
+def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:
+    """The application for these settings; its database must be migrated by the time it starts."""
+    floors = assemble(settings, domains)
+    boards = [domain.board for domain in domains if isinstance(domain.board, Board)]
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with floors.running():
+            yield
+
+    return Litestar(
+        route_handlers=[
+            Router(path=settings.mount, route_handlers=[ParseController]),
+            *live_handlers(settings.mount),
+            pages(boards),
+        ],
+        lifespan=[lifespan],
+        state=State({"services": floors.services, "hub": floors.hub}),
+        exception_handlers={Exception: answer_error},
+        request_max_body_size=settings.max_body_bytes,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def app_from_environment() -> Litestar:
+    """The application of a worker process: the command handed its settings down in the environment."""
+    return create_app(with_master_key(load_settings()))
+
+
+async def prepare(settings: Settings, passwords: Passwords | None = None) -> list[SignIn]:
+    """Brings the database up to date and, given `passwords`, fills an empty one with the demo; returns its sign-ins."""
+    floors = assemble(settings)
+    await floors.services.database.start()
+    try:
+        await migrate(floors.services.database, DOMAINS)
+        await floors.schemas.load()
+        if passwords is None or await _has_users(floors.services.database):
+            return []
+        return await _create_demo(floors.services, passwords)
+    finally:
+        await floors.services.database.stop()
+
+
+async def _has_users(database: Database) -> bool:
+    async with database.connection() as connection:
+        return bool(await connection.fetchval('select exists (select from "_User")'))
+
+
+async def _create_demo(services: Services, passwords: Passwords) -> list[SignIn]:
+    """The demo of every domain, from a fixed seed, around the present moment."""
+    now, chance = datetime.now(UTC), random.Random(7)  # noqa: S311 - a believable fleet, not a secret
+    signs: list[SignIn] = []
+    for domain in DOMAINS:
+        if domain.demo:
+            signs += await domain.demo(services.objects, services.users, now, chance, passwords)
+    return signs
