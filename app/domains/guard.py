@@ -1,0 +1,129 @@
+"""The hooks every domain has: its matrix, its state machines and the audit trail, put around each write of its classes.
+
+Owns: `guard_class` and `audit_class`. Holds: the matrix is asked before a row is looked for, so that a role that may never do
+a thing hears so; the state machine is asked with the row locked, so of two who race the second is told; the audit row is
+written in the same transaction, or nothing is. The master key passes the matrix, never the state machine. May import actions
+and domain.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from app.actions.audit import record
+from app.actions.caller import Caller
+from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
+from app.core.wire import Json, Object
+from app.domains.domain import Grant, Grants, Operation, StateMachine, forbidden
+
+BEFORE_REQUIRED = -50
+AFTER_REQUIRED = 10
+EFFECTS = 20
+INNERMOST = 90
+"""Places in the chain; a domain's own effects stand at EFFECTS."""
+
+_UNTOLD = frozenset({"objectId", "createdAt", "updatedAt", "ACL"})
+
+Clock = Callable[[], datetime]
+
+
+def as_master(caller: Caller) -> Caller:
+    """The same person, acting through a rule: may write anything, and stays the actor in the audit trail."""
+    return replace(caller, authority=replace(caller.authority, is_master=True))
+
+
+def guard_class(hooks: Hooks, class_name: str, grants: Grants, machines: tuple[StateMachine, ...], clock: Clock) -> None:
+    """Puts the matrix, the state machines of this class and the audit trail around its writes."""
+
+    async def ask_role(draft: Draft) -> None:
+        operation: Operation = "update" if draft.object_id else "create"
+        if not draft.caller.is_master:
+            grants.check_fields(draft.caller.authority.roles, class_name, operation, ())
+
+    async def ask_matrix(event: SaveEvent, go_on: Next) -> None:
+        if not event.caller.is_master:
+            await _check_matrix(event, grants)
+        await go_on()
+
+    async def ask_machines(event: SaveEvent, go_on: Next) -> None:
+        for machine in machines:
+            if machine.class_name == class_name:
+                _check_step(event, machine, clock())
+        await go_on()
+
+    hooks.prepare(class_name, ask_role, id="domain.role")
+    hooks.on_save(class_name, ask_matrix, id="domain.matrix", priority=BEFORE_REQUIRED)
+    hooks.on_save(class_name, ask_machines, id="domain.states", priority=AFTER_REQUIRED)
+    audit_class(hooks, class_name)
+
+
+def audit_class(hooks: Hooks, class_name: str, *, with_values: bool = True) -> None:
+    """Writes an AuditLog row with every write of a class; `with_values` False keeps to the names of the fields."""
+
+    async def note_save(event: SaveEvent, go_on: Next) -> None:
+        await go_on()
+        before, after = event.original or {}, event.object
+        names = sorted({name for name in {*before, *after} - _UNTOLD if before.get(name) != after.get(name)})
+        action = "create" if event.is_new else "update"
+        changes: Object = {name: _change(before.get(name), after.get(name), event.is_new) for name in names}
+        metadata: Object = {"changes": changes} if with_values else {"fields": list[Json](names)}
+        await record(
+            event.tx,
+            event.caller,
+            action,
+            class_name,
+            event.object_id,
+            f"{action} {class_name}: {', '.join(names) or 'nothing changed'}",
+            metadata,
+        )
+
+    async def note_delete(event: DeleteEvent, go_on: Next) -> None:
+        await go_on()
+        metadata: Object = {"was": event.object} if with_values else {}
+        await record(event.tx, event.caller, "delete", class_name, event.object_id, f"delete {class_name}", metadata)
+
+    hooks.on_save(class_name, note_save, id="domain.audit", priority=INNERMOST)
+    hooks.on_delete(class_name, note_delete, id="domain.audit", priority=INNERMOST)
+
+
+def _change(before: Json, after: Json, is_new: bool) -> Json:
+    return after if is_new else {"from": before, "to": after}
+
+
+async def _check_matrix(event: SaveEvent, grants: Grants) -> None:
+    if event.changed("ACL"):
+        facts = "(driver, site, care team); change those and leave the ACL out."
+        raise forbidden(f"The ACL of a {event.class_name} follows from its facts {facts}")
+    operation: Operation = "create" if event.is_new else "update"
+    fields = [name for name in event.changes if name != "ACL" and event.changed(name)]
+    rows = grants.check_fields(event.caller.authority.roles, event.class_name, operation, fields)
+    refusals = [refusal for row in rows if (refusal := await _not_own(event, row))]
+    if len(refusals) == len(rows):
+        raise forbidden(refusals[0])
+
+
+async def _not_own(event: SaveEvent, row: Grant) -> str | None:
+    """Why this row of the matrix does not cover the write, or None when it does."""
+    if row.signed and _pointed(event.object.get(row.signed)) != event.caller.user_id:
+        return f"{row.signed}: give yourself; only a dispatcher records for somebody else."
+    if row.through is None or not event.is_new:
+        return None
+    target = _pointed(event.object.get(row.through.pointer))
+    owner = await event.tx.fetchval(f'select "{row.through.owner}" from "{row.through.class_name}" where "objectId" = $1', target)
+    if owner == event.caller.user_id:
+        return None
+    return f"{row.through.pointer}: there is none with that objectId that is assigned to you; ask a dispatcher to assign it."
+
+
+def _check_step(event: SaveEvent, machine: StateMachine, now: datetime) -> None:
+    source = (event.original or {}).get(machine.field)
+    asked_again = not event.is_new and set(event.body) - _UNTOLD == {machine.field}
+    if not (event.is_new or event.changed(machine.field) or asked_again):
+        return
+    roles = None if event.caller.is_master else event.caller.authority.roles
+    machine.check(source if isinstance(source, str) else None, event.object, roles, now)
+
+
+def _pointed(value: Json) -> str | None:
+    target = value.get("objectId") if isinstance(value, dict) else None
+    return target if isinstance(target, str) else None
