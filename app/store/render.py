@@ -25,45 +25,36 @@ ALWAYS: Final = ("objectId", "createdAt", "updatedAt", "ACL")
 RENDER_DDL: Final = r"""
 create schema if not exists careboard;
 
--- The general case of an ACL: some may read and write, others only one of both.
-create or replace function careboard.merge_acl(readers text[], writers text[]) returns text
-language sql immutable parallel safe as $acl$
-    select '{' || coalesce(string_agg(to_json(p.who)::text || case
-        when not p.writes then ':{"read":true}'
-        when not p.reads then ':{"write":true}'
-        else ':{"read":true,"write":true}' end, ',' order by p.place), '') || '}'
-    from (
-        select g.who, min(g.place) as place, bool_or(g.reads) as reads, bool_or(not g.reads) as writes
-        from (
-            select r.who, r.place, true as reads from unnest(readers) with ordinality r(who, place)
-            union all
-            select w.who, w.place + 1000000, false from unnest(writers) with ordinality w(who, place)
-        ) g where g.who is not null group by g.who
-    ) p
+-- Any ACL: who may read, who may write, who both.
+create or replace function careboard.mixed_acl(readers text[], writers text[]) returns text
+language plpgsql stable parallel safe as $acl$
+declare
+    who text;
+    shown text := '';
+begin
+    foreach who in array coalesce(readers, '{}') loop
+        continue when who is null;
+        shown := shown || ',' || to_json(who)::text
+            || case when who = any(writers) then ':{"read":true,"write":true}' else ':{"read":true}' end;
+    end loop;
+    foreach who in array coalesce(writers, '{}') loop
+        continue when who is null or who = any(readers);
+        shown := shown || ',' || to_json(who)::text || ':{"write":true}';
+    end loop;
+    return '{' || substr(shown, 2) || '}';
+end
 $acl$;
 
--- One list of names, all with the same rights. Splitting the JSON array at '","' is exact: a quote inside a name
--- carries a backslash.
-create or replace function careboard.even_acl(names text[], rights text) returns text
-language sql stable parallel safe as $acl$
-    select case when cardinality(names) = 0 then '{}'
-        else '{' || btrim(replace(array_to_json(names)::text, '","', '"' || rights || ',"'), '[]') || rights || '}' end
-$acl$;
-
--- _rperm and _wperm as the ACL of the wire; both null (public) is null. The planner inlines the plain cases.
+-- _rperm and _wperm as the ACL of the wire; both null (public) is null. The planner inlines this, so only the usual case
+-- of rows that clients may not write stands here: every further one costs more planning than it saves. Splitting the JSON
+-- array at '","' is exact: a quote inside a name carries a backslash.
 create or replace function careboard.acl(readers text[], writers text[]) returns text
 language sql stable parallel safe as $acl$
     select case
         when readers is null and writers is null then null
-        when array_position(readers, null) is not null or array_position(writers, null) is not null
-            then careboard.merge_acl(readers, writers)
-        when writers is null or cardinality(writers) = 0 then careboard.even_acl(coalesce(readers, '{}'), ':{"read":true}')
-        when readers = writers then careboard.even_acl(readers, ':{"read":true,"write":true}')
-        when cardinality(writers) = 1 and readers @> writers then '{' || substr(replace(
-            ',' || substr(careboard.even_acl(readers, ':{"read":true}'), 2),
-            ',' || to_json(writers[1])::text || ':{"read":true}',
-            ',' || to_json(writers[1])::text || ':{"read":true,"write":true}'), 2)
-        else careboard.merge_acl(readers, writers) end
+        when cardinality(writers) = 0 and cardinality(readers) > 0 and array_position(readers, null) is null then
+            '{' || btrim(replace(array_to_json(readers)::text, '","', '":{"read":true},"'), '[]') || ':{"read":true}}'
+        else careboard.mixed_acl(readers, writers) end
 $acl$;
 """
 
