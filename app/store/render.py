@@ -18,6 +18,7 @@ from app.core.schema import ClassSchema, Field
 # Postgres function takes at most 100 arguments.
 _MOST_ARGUMENTS: Final = 90
 _MOST_CACHED: Final = 2_000
+_CUT: Final = "\0"  # in no SQL text
 
 # Parse's AlwaysSelectedKeys: `keys` and `excludeKeys` never drop these.
 ALWAYS: Final = ("objectId", "createdAt", "updatedAt", "ACL")
@@ -77,18 +78,15 @@ def render_object(
     (`"__type":"Object"`). `files_url` is what a file's name is appended to; it is written into the SQL, so give a
     configured address, never a request's.
     """
-    key = (id(schema), alias, only, without, included, files_url)
-    cached = None if includes else _rendered.get(key)
-    if cached is not None:
-        return cached
-    parts = [_opening(schema, alias, included)]
-    for name in rendered_fields(schema, only, without):
-        value = _value(schema, name, alias, files_url)
-        parts.append(_member(name, f"coalesce({includes[name]}, {value})" if includes and name in includes else f"({value})"))
-    text = _concat([*parts, "'}'"])
-    if not includes:
-        _rendered.put(key, schema, text)
-    return text
+    key = (id(schema), alias, only, without, tuple(includes or ()), included, files_url)
+    pieces = _rendered.get(key)
+    if pieces is None:
+        pieces = _pieces(schema, alias, rendered_fields(schema, only, without), includes or {}, included, files_url)
+        _rendered.put(key, schema, pieces)
+    if len(pieces) == 1 or not includes:
+        return pieces[0]
+    # Every other piece is the name of an included field.
+    return "".join(includes[piece] if index % 2 else piece for index, piece in enumerate(pieces))
 
 
 def rendered_fields(schema: ClassSchema, only: frozenset[str] | None, without: frozenset[str]) -> list[str]:
@@ -112,6 +110,17 @@ def literal(text: str) -> str:
 def column(alias: str, name: str) -> str:
     """A column of the row `alias`, quoted."""
     return f'{alias}."{name.replace(chr(34), chr(34) * 2)}"'
+
+
+def _pieces(
+    schema: ClassSchema, alias: str, names: list[str], includes: Mapping[str, str], included: bool, files_url: str | None
+) -> tuple[str, ...]:
+    """The expression, cut where the SQL of an included field goes: text, field name, text, …"""
+    parts = [_opening(schema, alias, included)]
+    for name in names:
+        value = _value(schema, name, alias, files_url)
+        parts.append(_member(name, f"coalesce({_CUT}{name}{_CUT}, {value})" if name in includes else f"({value})"))
+    return tuple(_concat([*parts, "'}'"]).split(_CUT))
 
 
 def _value(schema: ClassSchema, name: str, alias: str, files_url: str | None) -> str:
@@ -210,17 +219,17 @@ class _Cache:
     """Expressions by key, the least recently used dropped; it holds on to the schema, so that its id stays its own."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[object, tuple[ClassSchema, str]] = OrderedDict()
+        self._entries: OrderedDict[object, tuple[ClassSchema, tuple[str, ...]]] = OrderedDict()
 
-    def get(self, key: object) -> str | None:
+    def get(self, key: object) -> tuple[str, ...] | None:
         entry = self._entries.get(key)
         if entry is None:
             return None
         self._entries.move_to_end(key)
         return entry[1]
 
-    def put(self, key: object, schema: ClassSchema, text: str) -> None:
-        self._entries[key] = (schema, text)
+    def put(self, key: object, schema: ClassSchema, pieces: tuple[str, ...]) -> None:
+        self._entries[key] = (schema, pieces)
         if len(self._entries) > _MOST_CACHED:
             self._entries.popitem(last=False)
 
