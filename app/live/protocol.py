@@ -261,7 +261,7 @@ def _read_subscription(message: Object) -> Subscription:
     class_name = query["className"]
     assert isinstance(where, dict)
     assert isinstance(class_name, str)
-    extras = {name: query[name] for name in ("order", "limit", "include", "count") if name in query}
+    extras: Object = {name: query[name] for name in ("order", "limit", "include", "count") if name in query}
     return Subscription(
         request_id=_request_id(message),
         class_name=class_name,

@@ -120,7 +120,7 @@ def test_connecting_again_begins_anew() -> None:
 
 
 def test_subscribe_opens_what_was_asked() -> None:
-    query = {**QUERY, "keys": ["psi", "site"], "watch": ["psi"]}
+    query: Object = {**QUERY, "keys": ["psi", "site"], "watch": ["psi"]}
     message = {**SUBSCRIBE, "query": query, "sessionToken": "r:1", "since": "c", "snapshot": True}
     expected = Subscription(
         request_id=1,

@@ -1,0 +1,280 @@
+"""Authority that moves: a session that ends, a role given or taken, an account disabled, a class closed.
+
+Owns: `Authorities`: which subscriptions such a change concerns, and how each is settled. Always holds: from the
+change on, whoever it concerns is held, so nothing is sent under the old authority; then exactly the objects that came
+into sight are entered and those that went out of sight are left, and the stream goes on under the new one. A leave of
+this kind carries no more than the objectId. May import core, store, actions and live.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+
+from app.actions.caller import MASTER
+from app.actions.objects import Objects
+from app.core import nodes as ast
+from app.core.access import can_read
+from app.core.wire import Object, decode
+from app.errors import ErrorCode, ParseError
+from app.live.frames import appeared, vanished
+from app.live.membership import Held, Member
+from app.live.plan import MOST_RESULTS, Plan, Planner
+from app.live.stream import Stream
+from app.store.feed import Batch, Change
+from app.store.snapshot import Snapshot
+
+_log = logging.getLogger("careboard.live")
+
+_MEMBERSHIP = "_Join:users:_Role"
+_INHERITANCE = "_Join:roles:_Role"
+AUTHORITY_CLASSES = frozenset({"_Session", "_User", "_Role", "_SCHEMA", _MEMBERSHIP, _INHERITANCE})
+
+_RETRY_AFTER = 0.5
+_FINAL = (
+    ErrorCode.INVALID_SESSION_TOKEN,
+    ErrorCode.OPERATION_FORBIDDEN,
+    ErrorCode.OBJECT_NOT_FOUND,
+    ErrorCode.INVALID_QUERY,
+)
+
+
+def concerns(change: Change, plan: Plan) -> bool:
+    """Whether a change may alter what this caller may see of this class. Pure."""
+    name = change.class_name
+    if name not in AUTHORITY_CLASSES or plan.caller.is_master:
+        return False
+    if name == "_SCHEMA":
+        return change.object_id == plan.schema.class_name
+    caller = plan.caller
+    before, after = change.before_object or {}, change.after_object
+    match name:
+        case "_Session":
+            return change.object_id == caller.session_id and _differ(before, after, "expiresAt", "user")
+        case "_User":
+            return change.object_id == caller.user_id and _differ(before, after, "active")
+        case "_Role":
+            return before.get("name") in caller.authority.roles and _differ(before, after, "name")
+        case "_Join:users:_Role":
+            return caller.user_id is not None and caller.user_id in _related(before, after)
+    return bool(caller.authority.roles)
+
+
+def _differ(before: Object, after: Object | None, *names: str) -> bool:
+    return after is None or any(before.get(name) != after.get(name) for name in names)
+
+
+def _related(*rows: Object | None) -> set[object]:
+    return {row.get("relatedId") for row in rows if row is not None}
+
+
+class Authorities:
+    """The subscriptions of a process by whom they read for."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        objects: Objects,
+        planner: Planner,
+    ) -> None:
+        self.epoch = 0
+        """Grows with every change that may move an authority."""
+        self._stream = stream
+        self._objects = objects
+        self._planner = planner
+        self._members: dict[str | None, dict[Member, None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, member: Member) -> None:
+        """Files a member by the account it reads for."""
+        self._members.setdefault(member.caller.user_id, {})[member] = None
+
+    def drop(self, member: Member) -> None:
+        """Ends a subscription at once, whatever it is in."""
+        members = member.connection.members
+        if members.get(member.subscription.request_id) is member:
+            del members[member.subscription.request_id]
+        if member.is_open:
+            self._remove(member)
+            self._stream.forget(member)
+
+    def _remove(self, member: Member) -> None:
+        members = self._members.get(member.caller.user_id, {})
+        members.pop(member, None)
+        if not members:
+            self._members.pop(member.caller.user_id, None)
+
+    def session_ids(self) -> list[str]:
+        """The sessions that subscriptions read for."""
+        members = (member for group in self._members.values() for member in group)
+        return list(dict.fromkeys(member.caller.session_id for member in members if member.caller.session_id is not None))
+
+    def notice(self, batch: Batch) -> None:
+        """Holds whom the authority changes of a batch concern, and settles them; call it before the batch is delivered."""
+        moved = [change for change in batch.changes if change.class_name in AUTHORITY_CLASSES and not _is_birth(change)]
+        if not moved:
+            return
+        self.epoch += 1
+        concerned: dict[Member, None] = {}
+        for change in moved:
+            for member in self._candidates(change):
+                if concerns(change, member.plan):
+                    concerned[member] = None
+        self._hold(concerned)
+
+    def end_sessions(self, session_ids: Iterable[str]) -> None:
+        """Settles the subscriptions of sessions that have ended without a change, by their time."""
+        ended = set(session_ids)
+        members = [member for group in self._members.values() for member in group if member.caller.session_id in ended]
+        self._hold(dict.fromkeys(members))
+
+    async def stop(self) -> None:
+        """Ends what is under way."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _candidates(self, change: Change) -> Iterator[Member]:
+        match change.class_name:
+            case "_SCHEMA":
+                for query in self._stream.router.queries_of(change.object_id):
+                    yield from query.members.all()
+            case "_User":
+                yield from self._members.get(change.object_id, ())
+            case "_Join:users:_Role":
+                for user_id in _related(change.before_object, change.after_object):
+                    if isinstance(user_id, str):
+                        yield from self._members.get(user_id, ())
+            case _:
+                for group in self._members.values():
+                    yield from group
+
+    def _hold(self, members: dict[Member, None]) -> None:
+        for member in members:
+            if member.held is not None:  # it is being opened or settled: whoever does that looks again
+                member.disturbed = True
+                continue
+            member.query.members.hold(member)
+            connection = member.connection
+            connection.settling += 1
+            if connection.floor is None:
+                connection.floor = self._stream.cursor
+            task = asyncio.create_task(self._settle(member))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, member: Member) -> None:
+        try:
+            settled = False
+            while member.is_open and not settled:
+                settled = await self._settled(member)
+        except ParseError as error:
+            if member.is_open:
+                frame = member.connection.protocol.refused(member.subscription.request_id, error)
+                self.drop(member)
+                member.connection.send(frame)
+        finally:
+            member.connection.settling -= 1
+            if not member.connection.settling:
+                member.connection.floor = None
+
+    async def _settled(self, member: Member) -> bool:
+        """Settles a member, or says that it must be tried again. Raises ParseError when it may read no more."""
+        member.disturbed = False
+        try:
+            plan = await self._planner.plan(member.connection.protocol, member.subscription)
+            appeared_texts, vanished_ids = await self._difference(member.plan, plan)
+        except ParseError as error:
+            if error.code in _FINAL:
+                raise
+            _log.warning("a subscription could not be settled yet: %s", error.message)
+            await asyncio.sleep(_RETRY_AFTER)
+            return False
+        if not member.is_open:
+            return True
+        if member.disturbed:
+            return False
+        self._move(member, plan, appeared_texts, vanished_ids)
+        return True
+
+    async def _difference(self, old: Plan, new: Plan) -> tuple[list[str], list[str]]:
+        """Texts of the objects only the new authority sees, ids of those only the old one saw; the stream is past both."""
+        if ast.canonical_text(old.where) != ast.canonical_text(new.where):
+            words = f"The permissions of class {new.schema.class_name} have changed; subscribe again."
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+        if old.caller.authority.principals == new.caller.authority.principals:
+            return [], []
+        gained = await self._find(new.schema.class_name, new, old, None)
+        lost = await self._find(new.schema.class_name, old, new, frozenset({"objectId"}))
+        return gained, [str(_object(text)["objectId"]) for text in lost]
+
+    async def _find(self, class_name: str, seeing: Plan, blind: Plan, keys: frozenset[str] | None) -> list[str]:
+        where = ast.both(seeing.where, _allowed(seeing), ast.Nor((_allowed(blind),)))
+        query = ast.Query(class_name, where=where, limit=MOST_RESULTS + 1, keys=keys)
+        found = await self._objects.find(MASTER, query, cursor=True)
+        if len(found.results) > MOST_RESULTS:
+            words = f"Your access to more than {MOST_RESULTS} objects has changed; subscribe again."
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+        if found.cursor is not None:
+            await self._stream.reach(Snapshot.parse(found.cursor))
+        return found.results
+
+    def _move(self, member: Member, plan: Plan, gained: list[str], lost: list[str]) -> None:
+        """Tells the difference as it was when the member was held, then what happened since under the new authority."""
+        connection, old = member.connection, member.plan
+        class_name = plan.schema.class_name
+        assert member.held is not None
+        first = _first_images(member.held)
+        self._remove(member)
+        member.plan = plan
+        self.add(member)
+        for object_id in lost:
+            if object_id not in first:
+                connection.push(member.head("leave"), vanished(class_name, object_id), 0)
+        for text in gained:
+            image = _object(text)
+            if image["objectId"] not in first:
+                connection.push(member.head("enter"), appeared(text, member, class_name, image), 0)
+        for object_id, held in first.items():
+            self._tell_first(member, old, object_id, held)
+        base = connection.floor or self._stream.cursor
+        if connection.settling == 1:
+            connection.floor = None
+        self._stream.release(member, member.held, base)
+
+    def _tell_first(self, member: Member, old: Plan, object_id: str, held: Held) -> None:
+        """The difference for an object that changed meanwhile: it is judged by its image before the first change."""
+        change, was, _ = held
+        before = change.before_object
+        if before is None or not was:
+            return
+        saw = can_read(before, old.caller.authority)
+        sees = can_read(before, member.caller.authority)
+        if saw and not sees:
+            member.connection.push(member.head("leave"), vanished(change.class_name, object_id), 0)
+        elif sees and not saw:
+            assert change.before is not None
+            member.connection.push(member.head("enter"), appeared(change.before, member, change.class_name, before), 0)
+
+
+def _is_birth(change: Change) -> bool:
+    """A new session, account or role moves nobody: a role is felt with its first membership."""
+    return change.before is None and change.class_name in ("_Session", "_User", "_Role")
+
+
+def _first_images(held: list[Held]) -> dict[str, Held]:
+    first: dict[str, Held] = {}
+    for item in sorted(held, key=lambda entry: entry[0].seq):
+        first.setdefault(item[0].object_id, item)
+    return first
+
+
+def _allowed(plan: Plan) -> ast.Node:
+    if plan.caller.is_master:
+        return ast.Everything()
+    return ast.Allowed(tuple(sorted(plan.caller.authority.principals)), "read")
+
+
+def _object(text: str) -> Object:
+    value = decode(text)
+    assert isinstance(value, dict)
+    return value

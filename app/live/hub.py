@@ -1,0 +1,175 @@
+"""The live queries of one process: the feed comes in, every connection is told.
+
+Owns: `Hub`: the one consumer of the feed, who is connected, the effects of the protocol, progress and shutdown.
+Always holds: one batch is delivered after the other; no connection is ever waited for; what fails for one client ends
+that client's subscription, not the hub. May import core, store, actions and live.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from app.actions.caller import MASTER
+from app.actions.objects import Objects
+from app.core import nodes as ast
+from app.core.match import compile_match
+from app.core.wire import date_to_wire, decode
+from app.errors import ErrorCode, ParseError
+from app.live.authority import Authorities
+from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
+from app.live.opening import Opening
+from app.live.plan import Planner
+from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame, progress_frame
+from app.live.stream import Stream
+from app.store.feed import Batch, Feed
+
+_log = logging.getLogger("careboard.live")
+
+PROGRESS_SECONDS = 10.0
+"""A client with cursors that was told nothing for so long is told how far the stream is."""
+
+SESSION_SECONDS = 30.0
+"""How often sessions are looked at that end by their time, which no change tells."""
+
+
+class Hub:
+    """Everything live in one process."""
+
+    def __init__(self, feed: Feed, objects: Objects) -> None:
+        self._feed = feed
+        self._objects = objects
+        self._connections: dict[Connection, None] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        planner = Planner(objects)
+        self.stream = Stream(feed)
+        self._authorities = Authorities(self.stream, objects, planner)
+        self._opening = Opening(self.stream, feed, objects, planner, self._authorities)
+
+    async def start(self) -> None:
+        """Begins to consume the feed, which must have been started."""
+        self.stream.begin()
+        work = (self._consume(), self._tell_progress(), self._end_sessions())
+        self._tasks = [asyncio.create_task(each) for each in work]
+
+    async def stop(self) -> None:
+        """Closes every connection with 1001 and stops."""
+        for connection in list(self._connections):
+            connection.close(GOING_AWAY, "the server is stopping; connect again")
+            self.detach(connection)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._authorities.stop()
+        await self.stream.stop()
+
+    def attach(self, protocol: Protocol, outlet: Outlet) -> Connection:
+        """Takes in a new client; give it back with `detach`."""
+        connection = Connection(protocol, outlet)
+        self._connections[connection] = None
+        return connection
+
+    def detach(self, connection: Connection) -> None:
+        """Forgets a client that is gone."""
+        self._connections.pop(connection, None)
+        connection.is_open = False
+        for member in list(connection.members.values()):
+            self._authorities.drop(member)
+
+    async def receive(self, connection: Connection, text: str | bytes) -> None:
+        """Does what one message of a client asks. Messages of one client must be given one after the other."""
+        for effect in connection.protocol.receive(text):
+            try:
+                await self._perform(connection, effect)
+            except Exception:  # noqa: BLE001 - the connection lives on, whatever one request did
+                _log.exception("a live query request failed")
+                self._apologise(connection, effect)
+
+    async def _perform(self, connection: Connection, effect: Effect) -> None:
+        match effect:
+            case Send(frame):
+                connection.send(frame)
+            case Greet(cursors):
+                connection.sent_at = asyncio.get_running_loop().time()
+                connection.send(connection.protocol.connected(self.stream.cursor if cursors else None))
+            case Open(subscription):
+                await self._opening.open(connection, subscription)
+            case Drop(request_id):
+                member = connection.members.get(request_id)
+                if member is not None:
+                    self._authorities.drop(member)
+            case Find(subscription):
+                await self._opening.find(connection, subscription)
+
+    def _apologise(self, connection: Connection, effect: Effect) -> None:
+        """An error of ours: the client hears that it was, and nothing of what."""
+        error = ParseError(ErrorCode.INTERNAL_SERVER_ERROR, "Internal server error.")
+        if isinstance(effect, Open):
+            request_id = effect.subscription.request_id
+            member = connection.members.get(request_id)
+            if member is not None:
+                self._authorities.drop(member)
+            connection.send(connection.protocol.refused(request_id, error))
+        elif isinstance(effect, Find):
+            connection.send(error_frame(effect.subscription.request_id, error))
+
+    async def _consume(self) -> None:
+        loop = asyncio.get_running_loop()
+        async for batch in self._feed.subscribe():
+            self.stream.is_busy = True
+            if batch.reset:
+                self._send_away("changes were lost; connect again")
+            try:
+                await self._learn_classes(batch)
+                self._authorities.notice(batch)
+            except Exception:  # noqa: BLE001 - the hub lives on; nobody stays under an authority in doubt
+                _log.exception("a change of authority could not be taken in; every client must connect again")
+                self._send_away("connect again")
+            self.stream.deliver(batch, loop.time())
+            self.stream.is_busy = False
+
+    async def _learn_classes(self, batch: Batch) -> None:
+        """Reads the definitions of classes that changed, here or in another process, before their objects are told."""
+        names = {change.object_id for change in batch.changes if change.class_name == "_SCHEMA"}
+        if not names:
+            return
+        schemas = self._objects.schemas
+        await schemas.refresh(names)
+        for name in names:
+            if schemas.has(name):
+                for query in self.stream.router.queries_of(name):
+                    query.matches = compile_match(schemas.get(name), query.where)
+
+    def _send_away(self, reason: str) -> None:
+        for connection in list(self._connections):
+            connection.close(SERVICE_RESTART, reason)
+            self.detach(connection)
+
+    async def _tell_progress(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            now = loop.time()
+            for connection in list(self._connections):
+                quiet = now - connection.sent_at >= PROGRESS_SECONDS
+                if quiet and connection.protocol.cursors and connection.floor is None:
+                    connection.sent_at = now
+                    connection.send(progress_frame(self.stream.cursor))
+
+    async def _end_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(SESSION_SECONDS)
+            try:
+                await self.end_expired_sessions(datetime.now(UTC))
+            except ParseError as error:
+                _log.warning("expired sessions could not be looked for: %s", error.message)
+
+    async def end_expired_sessions(self, now: datetime) -> None:
+        """Settles the subscriptions whose session has ended by `now`."""
+        ids = self._authorities.session_ids()
+        ended = ast.Compare(("expiresAt",), "lte", ast.freeze(date_to_wire(now)))
+        for start in range(0, len(ids), 500):
+            chunk = ast.In(("objectId",), tuple(ids[start : start + 500]))
+            query = ast.Query("_Session", where=ast.And((chunk, ended)), limit=None, keys=frozenset({"objectId"}))
+            found = await self._objects.find(MASTER, query)
+            objects = [decode(text) for text in found.results]
+            self._authorities.end_sessions(str(each["objectId"]) for each in objects if isinstance(each, dict))

@@ -1,0 +1,230 @@
+"""Who asks a live query, filed by what they may read.
+
+Owns: `Member` (one subscription as the stream sees it), `Members` (those of one live query, by principal) and
+`audience`: who is told what of a change. Always holds: the readers of an object are found by its principals, never by
+asking each member; a member that is *held* (its first results, its replay or its principals are being settled) is
+filed under no principal, so it is sent nothing until it is released. May import core, actions.caller, store.feed and
+live.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from app.actions.caller import Caller
+from app.core.access import can_read
+from app.core.wire import Object, principals_of
+from app.live.index import values_at
+from app.live.plan import Plan
+from app.live.protocol import Subscription
+from app.store.feed import Change
+
+if TYPE_CHECKING:
+    from app.live.connection import Connection
+    from app.live.router import LiveQuery
+
+Op = Literal["create", "enter", "update", "leave", "delete"]
+
+Held = tuple[Change, bool, bool]
+"""A change that a held member will judge later: whether the live query matched before, and after."""
+
+
+class Member:
+    """One subscription of one connection, as the stream sees it."""
+
+    __slots__ = (
+        "connection",
+        "disturbed",
+        "heads",
+        "held",
+        "is_open",
+        "plan",
+        "query",
+        "subscription",
+        "watch",
+    )
+
+    def __init__(self, connection: "Connection", subscription: Subscription, query: "LiveQuery", plan: Plan) -> None:
+        self.connection = connection
+        self.subscription = subscription
+        self.query = query
+        self.plan = plan
+        self.watch = [tuple(name.split(".")) for name in sorted(subscription.watch or ())]
+        self.heads: dict[str, bytes] = {}
+        self.held: list[Held] | None = []
+        """What came while it was settled; None when it is not held."""
+        self.is_open = True
+        """False once dropped."""
+        self.disturbed = False
+        """Its authority may have moved while it was held."""
+
+    @property
+    def caller(self) -> Caller:
+        """For whom it reads."""
+        return self.plan.caller
+
+    @property
+    def keys(self) -> frozenset[str] | None:
+        """The fields asked for; None for all."""
+        return self.subscription.keys
+
+    def head(self, op: str) -> bytes:
+        """What every frame of this subscription begins with."""
+        head = self.heads.get(op)
+        if head is None:
+            head = self.connection.protocol.event_head(op, self.subscription.request_id)
+            self.heads[op] = head
+        return head
+
+    def may_read(self, obj: Object) -> bool:
+        """Whether the object's ACL lets this caller read it."""
+        return can_read(obj, self.caller.authority)
+
+    def watches(self, change: Change) -> bool:
+        """Whether a field it watches changed; without `watch` every change counts."""
+        if not self.watch:
+            return True
+        before, after = change.before_object or {}, change.after_object or {}
+        return any(values_at(before, path) != values_at(after, path) for path in self.watch)
+
+    def judge(self, change: Change, was: bool, now: bool) -> "Event | None":
+        """What this one member is told of a change; the same answer as `audience` gives."""
+        before, after = change.before_object, change.after_object
+        read_before = before is not None and self.may_read(before)
+        read_after = after is not None and self.may_read(after)
+        return _event(change, was, now, read_before, read_after)
+
+
+class Event:
+    """What one class of readers is told: the op, and which images it is told with ("before", "after" or None)."""
+
+    __slots__ = ("image", "op", "original")
+
+    def __init__(self, op: Op, image: Literal["before", "after"], original: bool) -> None:
+        self.op: Op = op
+        self.image: Literal["before", "after"] = image
+        self.original = original
+
+
+_CREATE = Event("create", "after", False)
+_UPDATE = Event("update", "after", True)
+_DELETE = Event("delete", "before", False)
+_LEAVE = Event("leave", "after", True)
+_LEAVE_UNREADABLE = Event("leave", "before", True)
+_ENTER = Event("enter", "after", True)
+_ENTER_UNREAD = Event("enter", "after", False)
+
+
+def _event(change: Change, was: bool, now: bool, read_before: bool, read_after: bool) -> Event | None:
+    """The event for one who could read the object before and can read it after; as Parse Server 9 decides.
+
+    A state that the reader may not see is never told: a leave by loss of access carries the last state that was
+    readable, an enter by gain of access has no `original`.
+    """
+    saw, sees = was and read_before, now and read_after
+    if saw and sees:
+        return _UPDATE
+    if sees:
+        if change.before is None:
+            return _CREATE
+        return _ENTER if read_before else _ENTER_UNREAD
+    if saw:
+        if change.after is None:
+            return _DELETE
+        return _LEAVE if read_after else _LEAVE_UNREADABLE
+    return None
+
+
+_PUBLIC = frozenset("*")
+
+
+class Members:
+    """The members of one live query: all that are live, the same by principal, and those that are held."""
+
+    __slots__ = ("_by_principal", "_everyone", "_masters", "held")
+
+    def __init__(self) -> None:
+        self._everyone: dict[Member, None] = {}
+        self._masters: dict[Member, None] = {}
+        self._by_principal: dict[str, dict[Member, None]] = {}
+        self.held: dict[Member, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._everyone or self.held)
+
+    def hold(self, member: Member) -> None:
+        """Takes a member out of the stream; what the live query matches is kept for it."""
+        self._unfile(member)
+        self.held[member] = None
+        if member.held is None:
+            member.held = []
+
+    def file(self, member: Member) -> None:
+        """Puts a member into the stream under its present principals."""
+        self.held.pop(member, None)
+        member.held = None
+        self._everyone[member] = None
+        if member.caller.is_master:
+            self._masters[member] = None
+            return
+        for principal in member.caller.authority.principals - _PUBLIC:
+            self._by_principal.setdefault(principal, {})[member] = None
+
+    def remove(self, member: Member) -> None:
+        """Forgets a member."""
+        self._unfile(member)
+        self.held.pop(member, None)
+
+    def _unfile(self, member: Member) -> None:
+        if member not in self._everyone:
+            return
+        del self._everyone[member]
+        if member.caller.is_master:
+            del self._masters[member]
+            return
+        for principal in member.caller.authority.principals - _PUBLIC:
+            filed = self._by_principal[principal]
+            del filed[member]
+            if not filed:
+                del self._by_principal[principal]
+
+    def all(self) -> list[Member]:
+        """Everyone, held or not."""
+        return [*self._everyone, *self.held]
+
+    def readers(self, principals: Collection[str] | None) -> Mapping[Member, None]:
+        """Those in the stream who may read an object of these principals; None is public."""
+        if principals is None or "*" in principals:
+            return self._everyone
+        groups = [group for principal in principals if (group := self._by_principal.get(principal))]
+        if self._masters:
+            groups.append(self._masters)
+        if len(groups) == 1:
+            return groups[0]
+        merged: dict[Member, None] = {}
+        for group in groups:
+            merged.update(group)
+        return merged
+
+
+def audience(members: Members, change: Change, was: bool, now: bool) -> Iterator[tuple[Member, Event]]:
+    """Who in the stream is told what of a change that a live query matched."""
+    before, after = change.before_object, change.after_object
+    principals_before = principals_of(before) if before is not None else frozenset[str]()
+    principals_after = principals_of(after) if after is not None else frozenset[str]()
+    if before is not None and after is not None and principals_before == principals_after:
+        event = _event(change, was, now, True, True)
+        if event is not None:
+            for member in members.readers(principals_after):
+                yield member, event
+        return
+    readers_before = members.readers(principals_before) if before is not None else {}
+    readers_after = members.readers(principals_after) if after is not None else {}
+    for member in readers_before:
+        event = _event(change, was, now, True, member in readers_after)
+        if event is not None:
+            yield member, event
+    for member in readers_after:
+        if member not in readers_before:
+            event = _event(change, was, now, False, True)
+            if event is not None:
+                yield member, event

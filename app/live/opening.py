@@ -1,0 +1,179 @@
+"""How a subscription begins: first results or a replay, and the stream behind it, without gap or repeat.
+
+Owns: `Opening`. Always holds: the member is held in its live query *before* the database is asked, so whatever
+commits from then on is kept for it; what the database saw is named by its snapshot, so of what was kept exactly the
+rest is told; and the stream has reached that snapshot before the client hears "subscribed", so no cursor it is given
+is ahead of what it was told. May import core, store, actions and live.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from app.actions.caller import MASTER
+from app.actions.objects import Objects
+from app.core.query import Query
+from app.errors import ErrorCode, ParseError
+from app.live.authority import Authorities, concerns
+from app.live.connection import Connection
+from app.live.membership import Held, Member
+from app.live.plan import MOST_RESULTS, Plan, Planner
+from app.live.position import parse_position
+from app.live.protocol import Subscription, error_frame, reload_frame, snapshot_frame
+from app.live.stream import Stream
+from app.store.feed import CursorExpired, Feed
+from app.store.snapshot import Snapshot, to_cursor
+
+PATIENCE = 15.0
+"""Seconds the stream may take to reach a snapshot before the client is asked to try again."""
+
+_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class _Start:
+    """Where a subscription begins: what the client has by then, and what happened since."""
+
+    snapshot: Snapshot
+    cursor: str
+    results: list[str] | None = None
+    backlog: list[Held] = field(default_factory=list)
+    reload: str | None = None
+
+
+class Opening:
+    """Opens subscriptions."""
+
+    def __init__(self, stream: Stream, feed: Feed, objects: Objects, planner: Planner, authorities: Authorities) -> None:
+        self._stream = stream
+        self._feed = feed
+        self._objects = objects
+        self._planner = planner
+        self._authorities = authorities
+
+    async def open(self, connection: Connection, subscription: Subscription) -> None:
+        """Opens one subscription and answers it. Never raises ParseError: the client is told."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._open(connection, subscription)
+        except ParseError as error:
+            self._refuse(connection, subscription, error)
+        except TimeoutError:
+            words = "The live query could not be started in time; subscribe again."
+            self._refuse(connection, subscription, ParseError(ErrorCode.TIMEOUT, words))
+
+    async def find(self, connection: Connection, subscription: Subscription) -> None:
+        """Answers `op: query`: what the subscription's query finds now."""
+        try:
+            plan = await self._planner.plan(connection.protocol, subscription)
+            found = await self._objects.find(plan.caller, plan.find)
+            _check_size(found.results)
+        except ParseError as error:
+            connection.send(error_frame(subscription.request_id, error))
+            return
+        frame = connection.protocol.result(subscription.request_id, found.results)
+        connection.send(frame, asked_for=True)
+
+    def _refuse(self, connection: Connection, subscription: Subscription, error: ParseError) -> None:
+        member = connection.members.get(subscription.request_id)
+        if member is not None:
+            self._authorities.drop(member)
+        connection.send(connection.protocol.refused(subscription.request_id, error))
+
+    async def _open(self, connection: Connection, subscription: Subscription) -> None:
+        for _ in range(_ATTEMPTS):
+            epoch = self._authorities.epoch
+            plan = await self._planner.plan(connection.protocol, subscription)
+            if self._authorities.epoch != epoch or not connection.is_open:
+                continue
+            member = self._register(connection, subscription, plan)
+            start = await self._start(member)
+            await self._stream.reach(start.snapshot)
+            if not member.is_open:
+                return
+            if not member.disturbed:
+                self._answer(member, start)
+                return
+            self._authorities.drop(member)
+        if connection.is_open:
+            raise ParseError(ErrorCode.TIMEOUT, "Your access keeps changing; subscribe again.")
+
+    def _register(self, connection: Connection, subscription: Subscription, plan: Plan) -> Member:
+        query = self._stream.router.acquire(plan.schema, plan.where)
+        member = Member(connection, subscription, query, plan)
+        query.members.hold(member)
+        connection.members[subscription.request_id] = member
+        self._authorities.add(member)
+        return member
+
+    async def _start(self, member: Member) -> _Start:
+        subscription = member.subscription
+        reason = None
+        if subscription.since is not None:
+            start = await self._replay(member, subscription.since)
+            if start is not None:
+                return start
+            reason = "cursor expired"
+        if subscription.snapshot:
+            return await self._first_results(member)
+        start = await self._now()
+        start.reload = reason
+        return start
+
+    async def _replay(self, member: Member, since: str) -> _Start | None:
+        """What happened since a cursor; None when that cannot be told exactly any more."""
+        position = parse_position(since, self._feed.feed_id)
+        if position is None:
+            return None
+        start = _Start(position.base, since)
+        query = member.query
+        try:
+            async for batch in self._feed.replay(position.base):
+                for change in batch.changes:
+                    if position.has(change):
+                        continue
+                    if concerns(change, member.plan):
+                        return None  # what an object's readers are told hangs on when access changed
+                    if change.class_name == query.class_name:
+                        before, after = change.before_object, change.after_object
+                        was = before is not None and query.matches(before)
+                        now = after is not None and query.matches(after)
+                        if was or now:
+                            start.backlog.append((change, was, now))
+                start.snapshot = batch.snapshot
+        except CursorExpired:
+            return None
+        return start
+
+    async def _first_results(self, member: Member) -> _Start:
+        found = await self._objects.find(member.caller, member.plan.find, cursor=True)
+        if found.cursor is None:  # the class does not exist yet
+            start = await self._now()
+            start.results = []
+            return start
+        _check_size(found.results)
+        snapshot = Snapshot.parse(found.cursor)
+        return _Start(snapshot, to_cursor(self._feed.feed_id, snapshot), results=found.results)
+
+    async def _now(self) -> _Start:
+        found = await self._objects.find(MASTER, Query("_Role", limit=0), cursor=True)
+        assert found.cursor is not None
+        snapshot = Snapshot.parse(found.cursor)
+        return _Start(snapshot, to_cursor(self._feed.feed_id, snapshot))
+
+    def _answer(self, member: Member, start: _Start) -> None:
+        connection, request_id = member.connection, member.subscription.request_id
+        cursor = start.cursor if connection.protocol.cursors else None
+        connection.send(connection.protocol.subscribed(request_id, cursor))
+        if start.reload is not None:
+            connection.send(reload_frame(request_id, start.reload))
+        if start.results is not None:
+            connection.send(snapshot_frame(request_id, start.results, start.cursor), asked_for=True)
+        assert member.held is not None
+        since = [held for held in member.held if not start.snapshot.sees(held[0].xid)]
+        self._stream.release(member, [*start.backlog, *since], start.cursor)
+
+
+def _check_size(results: list[str]) -> None:
+    if len(results) > MOST_RESULTS:
+        words = f"The query matches more than {MOST_RESULTS} objects; narrow it."
+        raise ParseError(ErrorCode.INVALID_QUERY, words)

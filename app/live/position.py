@@ -1,0 +1,57 @@
+"""Where a client is in the stream: which changes it has been given.
+
+Owns: `Position`, its text (the cursor clients see) and `Run`, the cursors of one ordered delivery. Always holds: a
+client that is cut off between two events of one delivery resumes exactly behind the last it was given, although both
+came with one snapshot. May import store.feed.
+"""
+
+from dataclasses import dataclass
+
+from app.store.feed import Change
+from app.store.snapshot import Snapshot, parse_cursor
+
+_JOINT = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """All that `base` sees, and of what `ahead` sees the changes up to `seq`."""
+
+    base: Snapshot
+    ahead: Snapshot | None = None
+    seq: int = 0
+
+    def has(self, change: Change) -> bool:
+        """Whether the client was given this change, or was past it."""
+        if self.base.sees(change.xid):
+            return True
+        return self.ahead is not None and change.seq <= self.seq and self.ahead.sees(change.xid)
+
+
+def parse_position(text: str, feed_id: str) -> Position | None:
+    """The position behind a cursor; None when it is of another feed (a database restored) or no cursor at all."""
+    parts = text.split(_JOINT)
+    base = parse_cursor(parts[0], feed_id)
+    if base is None or len(parts) == 1:
+        return None if base is None else Position(base)
+    if len(parts) != 3 or not (parts[2].isascii() and parts[2].isdecimal() and len(parts[2]) < 20):
+        return None
+    ahead = parse_cursor(parts[1], feed_id)
+    return None if ahead is None else Position(base, ahead, int(parts[2]))
+
+
+class Run:
+    """One delivery, ordered by seq, that takes a client from `base` to `ahead` (both cursor texts)."""
+
+    __slots__ = ("_base", "end", "start")
+
+    def __init__(self, base: str, ahead: str) -> None:
+        self.start = base
+        """The cursor before the run."""
+        self._base = base.split(_JOINT, maxsplit=1)[0]
+        self.end = ahead
+        """The cursor behind the whole run."""
+
+    def up_to(self, seq: int) -> str:
+        """The cursor behind the change `seq` of this run."""
+        return f"{self._base}{_JOINT}{self.end}{_JOINT}{seq}"

@@ -1,0 +1,140 @@
+"""The changes as they arrive, told to everybody they concern.
+
+Owns: `Stream`: the router, how far it has come (snapshot and cursor), and the delivery of one batch. Always holds: a
+batch is delivered in one go, without waiting, so nobody can join between two of its changes; a connection gets one
+send a batch; who is held gets nothing and misses nothing. May import core, store.feed and live.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from app.live.connection import Connection
+from app.live.frames import ChangeFrames
+from app.live.membership import Event, Held, Member, audience
+from app.live.position import Run
+from app.live.router import LiveQuery, Router
+from app.store.feed import Batch, Change, Feed
+from app.store.snapshot import Snapshot
+
+_log = logging.getLogger("careboard.live")
+
+LOOK_SECONDS = 0.002
+MOST_HELD = 20_000
+"""Changes kept for a member while it is settled; one that takes longer is sent away with its cursor."""
+
+
+class Stream:
+    """The delivery of changes of one process."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.router = Router()
+        self.snapshot = Snapshot(1, 1, frozenset())
+        """Up to where everything was delivered."""
+        self.cursor = ""
+        self.delivered = 0
+        """Events sent so far."""
+        self.is_busy = False
+        """A batch was handed out and is not delivered yet."""
+        self._feed = feed
+        self._waiting: dict[asyncio.Future[None], Snapshot] = {}
+        self._look: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Starts where the feed stands; what was written before is told to nobody."""
+        self.snapshot, self.cursor = self._feed.current, self._feed.cursor
+
+    def deliver(self, batch: Batch, now: float) -> None:
+        """Tells everybody what one batch holds for them; `now` is the loop's time."""
+        run = Run(self.cursor, batch.cursor)
+        touched: dict[Connection, None] = {}
+        for change in batch.changes:
+            if self.router.listens_to(change.class_name):
+                try:
+                    self._tell(change, touched)
+                except Exception:  # noqa: BLE001 - a fault in one change must not stop the stream of the others
+                    _log.exception("change %s of class %s could not be told", change.seq, change.class_name)
+                    self._close_class(change.class_name)
+        self._advance(batch.snapshot, batch.cursor)
+        for connection in touched:
+            connection.flush(run)
+            connection.sent_at = now
+
+    def _tell(self, change: Change, touched: dict[Connection, None]) -> None:
+        frames = ChangeFrames(change)
+        for query, was, now in self.router.match(change.class_name, change.before_object, change.after_object):
+            for held in query.members.held:
+                assert held.held is not None
+                held.held.append((change, was, now))
+                if len(held.held) > MOST_HELD:
+                    held.connection.close_behind(self.cursor)
+            for member, event in audience(query.members, change, was, now):
+                if self.push(member, change, event, frames):
+                    touched[member.connection] = None
+
+    def _close_class(self, class_name: str) -> None:
+        """Sends away whoever might miss a change that could not be told: they come back with their cursor."""
+        for query in self.router.queries_of(class_name):
+            for member in query.members.all():
+                member.connection.close_behind(self.cursor)
+
+    def push(self, member: Member, change: Change, event: Event, frames: ChangeFrames) -> bool:
+        """Adds one event to the outbox of its member, unless the member watches other fields; says whether it did."""
+        if member.watch and event.op in ("update", "create") and not member.watches(change):
+            return False
+        member.connection.push(member.head(event.op), frames.tail(event, member), change.seq)
+        self.delivered += 1
+        return True
+
+    def release(self, member: Member, backlog: Iterable[Held], base: str) -> None:
+        """Puts a held member into the stream, after the changes that came since the cursor `base`, in order.
+
+        The stream must have reached the snapshot of `base`.
+        """
+        for change, was, now in sorted(backlog, key=lambda held: held[0].seq):
+            event = member.judge(change, was, now)
+            if event is not None:
+                self.push(member, change, event, ChangeFrames(change))
+        member.query.members.file(member)
+        if member.connection.has_outbox:
+            member.connection.flush(Run(base, self.cursor))
+
+    async def reach(self, snapshot: Snapshot) -> None:
+        """Waits until the stream has delivered everything that `snapshot` sees."""
+        if self.snapshot.covers(snapshot):
+            return
+        self._feed.hint()
+        arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[arrived] = snapshot
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._look_ahead())
+        try:
+            await arrived
+        finally:
+            self._waiting.pop(arrived, None)
+
+    async def _look_ahead(self) -> None:
+        """A read of the feed that found nothing makes no batch, but the stream has come that far."""
+        while self._waiting:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self.is_busy and self._feed.current.covers(self.snapshot):
+                self._advance(self._feed.current, self._feed.cursor)
+
+    def _advance(self, snapshot: Snapshot, cursor: str) -> None:
+        self.snapshot, self.cursor = snapshot, cursor
+        for arrived, awaited in self._waiting.items():
+            if snapshot.covers(awaited) and not arrived.done():
+                arrived.set_result(None)
+
+    async def stop(self) -> None:
+        """Ends what is under way."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
+
+    def forget(self, member: Member) -> None:
+        """Takes a member out for good; its live query goes with the last one."""
+        member.is_open = False
+        query: LiveQuery = member.query
+        query.members.remove(member)
+        self.router.release(query)
