@@ -8,7 +8,6 @@ that is disabled, gets another role or another password has no session of before
 
 import re
 import secrets
-from enum import IntEnum
 from typing import cast
 
 from app.actions.caller import Caller
@@ -35,16 +34,7 @@ _TAKEN_USERNAME = "Account already exists for this username."
 _TAKEN_EMAIL = "Account already exists for this email address."
 
 
-class _Refusal(IntEnum):
-    """Parse codes that the common list does not name."""
-
-    ACCOUNT_ALREADY_LINKED = 208
-    UNSUPPORTED_SERVICE = 252
-
-
-def refusal(code: int, message: str) -> ParseError:
-    """A refusal with one of the codes of account linking."""
-    return ParseError(cast(ErrorCode, _Refusal(code)), message)
+ACCOUNT_ALREADY_LINKED = cast(ErrorCode, 208)  # Parse's number; the common list does not name it
 
 
 def install(hooks: Hooks, settings: Settings) -> None:
@@ -70,7 +60,7 @@ def is_admin(caller: Caller) -> bool:
 def check_auth_data(value: Json) -> str | None:
     """The id of an anonymous login; None for `{"anonymous": null}` and {}. Refuses every other provider (252)."""
     if not isinstance(value, dict) or value.keys() - {ANONYMOUS_PROVIDER}:
-        raise refusal(_Refusal.UNSUPPORTED_SERVICE, "This authentication method is unsupported.")
+        raise ParseError(ErrorCode.UNSUPPORTED_SERVICE, "This authentication method is unsupported.")
     data = value.get(ANONYMOUS_PROVIDER)
     if data is None or data == {}:
         return None
@@ -214,7 +204,7 @@ async def _check_unlinked(event: SaveEvent, name: str) -> None:
         event.object_id,
     )
     if owner is not None:
-        raise refusal(_Refusal.ACCOUNT_ALREADY_LINKED, "this auth is already used")
+        raise ParseError(ACCOUNT_ALREADY_LINKED, "this auth is already used")
 
 
 async def _follow(event: SaveEvent) -> None:

@@ -8,7 +8,7 @@ session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May i
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.actions.accounts import check_auth_data
+from app.actions.accounts import ACCOUNT_ALREADY_LINKED, check_auth_data
 from app.actions.caller import MASTER, Caller, caller_of_user_as_master
 from app.actions.hooks import Saved
 from app.actions.objects import Objects
@@ -48,10 +48,17 @@ class Users:
         With `authData` of a known anonymous id it is a sign-in instead, answered as `log_in` does.
         """
         known = await self._find_linked(caller, body.get("authData"), tx)
-        if known is not None:
-            async with self._objects.transaction(tx) as own:
-                return await self._signed_in(own, caller, known, {"action": "login", "authProvider": "anonymous"})
-        return (await self._objects.create(caller, "_User", body, tx=tx)).response
+        if known is None:
+            try:
+                return (await self._objects.create(caller, "_User", body, tx=tx)).response
+            except ParseError as error:
+                if error.code != ACCOUNT_ALREADY_LINKED:
+                    raise
+                known = await self._find_linked(caller, body.get("authData"), tx)  # another device was faster
+                if known is None:
+                    raise
+        async with self._objects.transaction(tx) as own:
+            return await self._signed_in(own, caller, known, {"action": "login", "authProvider": "anonymous"})
 
     async def log_in(self, caller: Caller, params: Mapping[str, Json]) -> Object:
         """The user, with a new `sessionToken`. `params`: password, and username (may be an address) or email.

@@ -31,10 +31,10 @@ class World:
     classes: Classes
     hooks: Hooks
 
-    async def person(self, role: str = "patient", **fields: Json) -> Caller:
+    async def person(self, role: str = "patient") -> Caller:
         """A new account of any role, signed in."""
         name = f"{role}-{uuid4().hex[:8]}"
-        await self.users.create_user_as_master(name, PASSWORD, role, **fields)
+        await self.users.create_user_as_master(name, PASSWORD, role)
         return await self.signed_in(name)
 
     async def signed_in(self, name: str, password: str = PASSWORD) -> Caller:

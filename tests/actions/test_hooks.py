@@ -1,0 +1,225 @@
+"""Hooks: their order, what they may change, and that a write without its hooks' consent did not happen."""
+
+import asyncio
+
+import pytest
+
+from app.actions.caller import ANONYMOUS, MASTER
+from app.actions.hooks import EVERY_CLASS, DeleteEvent, Next, SaveEvent, SaveHandler
+from app.core.wire import UNSET, Object
+from app.errors import ErrorCode, ParseError
+from tests.actions.world import World, refusing
+
+FIELDS: Object = {"level": {"type": "Number"}, "label": {"type": "String"}, "need": {"type": "String"}}
+
+
+def noting(told: list[str], word: str) -> SaveHandler:
+    async def handler(event: SaveEvent, go_on: Next) -> None:
+        told.append(f"{word}>")
+        await go_on()
+        told.append(f"<{word}")
+
+    return handler
+
+
+async def test_lower_priority_stands_outside_and_equals_keep_their_order(world: World) -> None:
+    name, told = await world.thing(), list[str]()
+    world.hooks.on_save(name, noting(told, "b"), id="b")
+    world.hooks.on_save(name, noting(told, "a"), id="a", priority=-5)
+    world.hooks.on_save(name, noting(told, "c"), id="c")
+    await world.objects.create(ANONYMOUS, name, {})
+    assert told == ["a>", "b>", "c>", "<c", "<b", "<a"]
+
+
+async def test_the_same_id_replaces(world: World) -> None:
+    name, told = await world.thing(), list[str]()
+    world.hooks.on_save(name, noting(told, "old"), id="one")
+    world.hooks.on_save(name, noting(told, "new"), id="one", priority=9)
+    await world.objects.create(ANONYMOUS, name, {})
+    assert told == ["new>", "<new"]
+
+
+async def test_a_hook_of_another_class_stays_silent(world: World) -> None:
+    name, other, told = await world.thing(), await world.thing(), list[str]()
+    world.hooks.on_save(other, noting(told, "other"), id="x")
+    await world.objects.create(ANONYMOUS, name, {})
+    assert told == []
+
+
+async def test_a_value_set_by_a_hook_is_stored_and_answered(world: World) -> None:
+    name = await world.thing(fields=FIELDS)
+
+    async def fill(event: SaveEvent, go_on: Next) -> None:
+        event.set("label", "by hook")
+        if not event.is_new:
+            event.set("level", UNSET)
+        await go_on()
+        assert event.object["label"] == "by hook"
+
+    world.hooks.on_save(name, fill, id="fill")
+    saved = await world.objects.create(ANONYMOUS, name, {"level": 1})
+    assert saved.response == {"objectId": saved.object_id, "createdAt": saved.created_at, "label": "by hook"}
+    changed = await world.objects.update(ANONYMOUS, name, saved.object_id, {"need": "x"})
+    wanted: Object = {"updatedAt": changed.updated_at, "label": "by hook", "level": {"__op": "Delete"}}
+    assert changed.response == wanted
+    assert "level" not in await world.stored(name, saved.object_id)
+
+
+async def test_a_value_set_by_a_hook_must_fit_its_column(world: World) -> None:
+    name = await world.thing(fields=FIELDS)
+
+    async def fill(event: SaveEvent, go_on: Next) -> None:
+        event.set("level", "high")
+        await go_on()
+
+    world.hooks.on_save(name, fill, id="fill")
+    with refusing(111):
+        await world.objects.create(ANONYMOUS, name, {})
+    assert await world.count(name) == 0
+
+
+async def test_early_hooks_may_fill_required_fields_and_late_ones_find_them(world: World) -> None:
+    name = await world.thing(fields={**FIELDS, "need": {"type": "String", "required": True}})
+    seen: list[object] = []
+
+    async def late(event: SaveEvent, go_on: Next) -> None:
+        seen.append(event.object["need"])
+        await go_on()
+
+    world.hooks.on_save(name, late, id="late")
+    with refusing(142, "need is required"):
+        await world.objects.create(ANONYMOUS, name, {})
+    assert seen == []
+
+    async def early(event: SaveEvent, go_on: Next) -> None:
+        event.set("need", "filled")
+        await go_on()
+
+    world.hooks.on_save(name, early, id="early", priority=-1)
+    await world.objects.create(ANONYMOUS, name, {})
+    assert seen == ["filled"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_refusal_leaves_nothing_behind(world: World, late: bool) -> None:
+    name, side = await world.thing(), await world.thing()
+    committed: list[str] = []
+
+    async def refuse(event: SaveEvent, go_on: Next) -> None:
+        await event.objects.create(MASTER, side, {"from": event.object_id}, tx=event.tx)
+        if late:
+            await go_on()
+        raise ParseError(ErrorCode.VALIDATION_ERROR, "not today")
+
+    async def note(event: SaveEvent | DeleteEvent) -> None:
+        committed.append(event.object_id)
+
+    world.hooks.on_save(name, refuse, id="refuse")
+    world.hooks.after_commit(name, note)
+    with refusing(142, "not today"):
+        await world.objects.create(ANONYMOUS, name, {"fresh": 1})
+    await world.hooks.drain()
+    assert (await world.count(name), await world.count(side), committed) == (0, 0, [])
+    assert "fresh" not in world.objects.schemas.get(name).fields
+
+
+async def test_a_hook_that_never_goes_on_is_refused(world: World) -> None:
+    name = await world.thing()
+
+    async def forgetful(event: SaveEvent, go_on: Next) -> None:
+        event.context["seen"] = True
+
+    world.hooks.on_save(name, forgetful, id="forgetful")
+    with refusing(141, "The hook 'forgetful' stopped this write without a reason."):
+        await world.objects.create(ANONYMOUS, name, {})
+    assert await world.count(name) == 0
+
+
+async def test_a_write_is_not_written_twice(world: World) -> None:
+    name = await world.thing()
+
+    async def twice(event: SaveEvent, go_on: Next) -> None:
+        await go_on()
+        await go_on()
+
+    world.hooks.on_save(name, twice, id="twice")
+    with pytest.raises(RuntimeError, match="twice"):
+        await world.objects.create(ANONYMOUS, name, {})
+    assert await world.count(name) == 0
+
+
+async def test_writes_across_classes_join_the_transaction(world: World) -> None:
+    name, side = await world.thing(), await world.thing()
+
+    async def follow(event: SaveEvent, go_on: Next) -> None:
+        await go_on()
+        await event.objects.create(MASTER, side, {"of": event.object_id}, tx=event.tx)
+
+    world.hooks.on_save(name, follow, id="follow")
+    saved = await world.objects.create(ANONYMOUS, name, {})
+    assert [row["of"] for row in await world.rows(side)] == [saved.object_id]
+
+
+async def test_after_commit_comes_after_the_outermost_commit_in_order(world: World) -> None:
+    name = await world.thing(fields=FIELDS)
+    seen: list[tuple[object, int]] = []
+
+    async def look(event: SaveEvent | DeleteEvent) -> None:
+        seen.append((event.object["level"], await world.count(name)))
+
+    async def fail(event: SaveEvent | DeleteEvent) -> None:
+        raise ValueError("a broken handler")
+
+    world.hooks.after_commit(name, fail)
+    world.hooks.after_commit(name, look)
+    async with world.objects.transaction() as tx:
+        for level in (1, 2):
+            await world.objects.create(ANONYMOUS, name, {"level": level}, tx=tx)
+        await asyncio.sleep(0)
+        assert seen == []
+    await world.hooks.drain()
+    assert seen == [(1, 2), (2, 2)]
+
+
+async def test_a_hook_knows_what_changed(world: World) -> None:
+    name = await world.thing(fields=FIELDS)
+    seen: list[tuple[bool, bool, bool]] = []
+
+    async def look(event: SaveEvent, go_on: Next) -> None:
+        seen.append((event.is_new, event.changed("level"), event.changed("label")))
+        await go_on()
+
+    world.hooks.on_save(name, look, id="look")
+    saved = await world.objects.create(ANONYMOUS, name, {"level": 1})
+    await world.objects.update(ANONYMOUS, name, saved.object_id, {"level": 1, "label": "x"})
+    assert seen == [(True, True, False), (False, False, True)]
+
+
+async def test_delete_hooks_stand_around_the_delete(world: World) -> None:
+    name = await world.thing()
+    saved = await world.objects.create(ANONYMOUS, name, {})
+    open_gate = False
+
+    async def gate(event: DeleteEvent, go_on: Next) -> None:
+        if not open_gate:
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "kept")
+        assert event.object == saved.object
+        await go_on()
+
+    world.hooks.on_delete(name, gate, id="gate")
+    with refusing(119, "kept"):
+        await world.objects.delete(ANONYMOUS, name, saved.object_id)
+    assert await world.count(name) == 1
+    open_gate = True
+    await world.objects.delete(ANONYMOUS, name, saved.object_id)
+    assert await world.count(name) == 0
+
+
+async def test_a_hook_of_every_class_hears_all(world: World) -> None:
+    name, told = await world.thing(), list[str]()
+    world.hooks.on_save(EVERY_CLASS, noting(told, "all"), id="all-test")
+    try:
+        await world.objects.create(ANONYMOUS, name, {})
+    finally:
+        world.hooks.on_save("Nothing", noting(told, "all"), id="all-test")
+    assert told == ["all>", "<all"]
