@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from functools import partial
@@ -122,6 +123,8 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
         signs = run(prepare(settings, None if no_demo else demo_passwords()))
     announce(settings.public_url or url, settings, signs)
     hand_down(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again once it has stopped: that is the end, not an error
     options: dict[str, Any] = {
         "host": host,
         "port": port,

@@ -17,6 +17,7 @@ from litestar.datastructures import State
 from app.actions.classes import Classes
 from app.actions.hooks import Hooks
 from app.actions.objects import Objects
+from app.actions.roles import ensure_roles_as_master
 from app.actions.ticker import Ticker
 from app.actions.users import Users
 from app.api.livequery import live_handlers
@@ -30,7 +31,7 @@ from app.live.board import Board
 from app.live.hub import Hub
 from app.store.database import Database
 from app.store.feed import Feed
-from app.store.migrate import migrate
+from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
 DOMAINS: tuple[Domain, ...] = (OXYGEN,)
@@ -71,7 +72,7 @@ class Floors:
 def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     """The floors for these settings, from the lowest up."""
     database = Database(settings)
-    schemas = Schemas(database)
+    schemas = declare(database, domains)
     hooks = Hooks()
     objects = Objects(database, schemas, hooks, settings)
     users = Users(objects)
@@ -81,7 +82,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     services = Services(settings=settings, database=database, objects=objects, users=users, classes=Classes(objects))
     retention = timedelta(hours=settings.change_retention_hours)
     ticker = Ticker(database, [domain.tick for domain in domains if domain.tick], retention)
-    return Floors(services, schemas, feed, Hub(feed, schemas, objects, users), ticker)
+    return Floors(services, schemas, feed, Hub(feed, objects), ticker)
 
 
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:
@@ -121,6 +122,8 @@ async def prepare(settings: Settings, passwords: Passwords | None = None) -> lis
     try:
         await migrate(floors.services.database, DOMAINS)
         await floors.schemas.load()
+        async with floors.services.objects.transaction() as tx:
+            await ensure_roles_as_master(tx)
         if passwords is None or await _has_users(floors.services.database):
             return []
         return await _create_demo(floors.services, passwords)

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+
 from tests.conftest import RunningServer
 
 APP = {"X-Parse-Application-Id": "careboard"}
@@ -225,7 +227,12 @@ async def test_schemas_are_made_changed_and_dropped_with_the_master_key(http: ht
     assert (await http.get("/schemas/Made", headers=master)).status_code == 400
 
 
-async def test_a_client_makes_no_class_unless_the_setting_allows(http: httpx.AsyncClient) -> None:
-    mine = await sign_up(http, "class-maker")
-    answer = await http.post("/classes/NewClass", json={"a": 1}, headers={"X-Parse-Session-Token": mine["X-Parse-Session-Token"]})
-    assert answer.json()["code"] == 119
+async def test_a_client_makes_a_class_only_where_the_setting_allows(clone_database: Callable[[], str], tmp_path: Path) -> None:
+    server = RunningServer(clone_database(), tmp_path)
+    for allowed, code in (("false", 119), ("true", None)):
+        server.environment["CAREBOARD_ALLOW_CLIENT_CLASS_CREATION"] = allowed
+        server.start()
+        async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=APP) as http:
+            answer = await http.post("/classes/NewClass", json={"a": 1})
+        assert answer.json().get("code") == code
+        assert server.stop() == 0

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import RunningServer
 
 HERE = Path(__file__).parent
