@@ -116,13 +116,13 @@ class Objects:
 
     async def find(self, caller: Caller, query: Query, *, cursor: bool = False, tx: Connection | None = None) -> Found:
         """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from."""
-        async with self._reading(tx) as connection:
+        async with self.reading(tx) as connection:
             return await self._select(connection, caller, query, "find", cursor=cursor)
 
     async def get(self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None) -> str:
         """One object as finished JSON text; `query` says keys and includes. Raises 101 when there is none to be seen."""
         asked = replace(query, where=Compare(("objectId",), "eq", object_id), order=(), limit=1, skip=0)
-        async with self._reading(tx) as connection:
+        async with self.reading(tx) as connection:
             found = await self._select(connection, caller, replace(asked, with_count=False), "get")
         if not found.results:
             raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
@@ -134,7 +134,7 @@ class Objects:
         schema = view.schema(query.class_name)
         if schema is None:
             return 0
-        async with self._reading(tx) as connection:
+        async with self.reading(tx) as connection:
             guarded, allowed = await view.guard(connection, query, schema, "count")
             return await rows.select_count(connection, self.schemas, guarded, allowed)
 
@@ -155,7 +155,8 @@ class Objects:
         return [await _outcome(part) for part in parts]
 
     @asynccontextmanager
-    async def _reading(self, tx: Connection | None) -> AsyncIterator[Connection]:
+    async def reading(self, tx: Connection | None = None) -> AsyncIterator[Connection]:
+        """The transaction given, or a connection to read with."""
         if tx is not None:
             yield tx
             return

@@ -81,8 +81,8 @@ class Users:
     async def verify_password(self, caller: Caller, params: Mapping[str, Json]) -> Object:
         """The user whose name and password these are, without a session. Raises as `log_in`."""
         account = await self._authenticate(caller, params)
-        async with self._objects.transaction() as tx:
-            return await self._own_view(tx, caller, account.id)
+        async with self._database.connection() as connection:
+            return await self._own_view(connection, caller, account.id)
 
     async def log_out(self, caller: Caller) -> None:
         """Ends the session that asks; nothing happens without one."""
@@ -172,8 +172,8 @@ class Users:
         name = check_auth_data(auth_data)
         if name is None:
             return None
-        async with self._objects.transaction(tx) as own:
-            found = await own.fetchval(
+        async with self._objects.reading(tx) as connection:
+            found = await connection.fetchval(
                 """select "objectId" from "_User" where "authData" -> 'anonymous' ->> 'id' = $1 limit 1""", name
             )
         return str(found) if found is not None else None
