@@ -127,6 +127,11 @@ class Authorities:
         members = [member for group in self._members.values() for member in group if member.caller.session_id in ended]
         self._hold(dict.fromkeys(members))
 
+    async def settled(self) -> None:
+        """Returns when nobody is being settled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def stop(self) -> None:
         """Ends what is under way."""
         for task in list(self._tasks):

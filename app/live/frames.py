@@ -28,10 +28,10 @@ class ChangeFrames:
         """`,"object":{…}` and, where the event has one, `,"original":{…}`, without the closing brace of the frame."""
         redaction = member.plan.redaction
         image = self._image(event.image)
-        hidden = redaction.of(image) & image.keys()
+        hidden = redaction.of(image).intersection(image)
         if event.original:
             before = self._image("before")
-            hidden |= redaction.of(before) & before.keys()
+            hidden |= redaction.of(before).intersection(before)
         shape = (event.image, event.original, member.keys, hidden)
         tail = self._tails.get(shape)
         if tail is None:
@@ -76,7 +76,7 @@ def vanished(class_name: str, object_id: str) -> bytes:
 
 def appeared(text: str, member: Member, class_name: str, image: Object) -> bytes:
     """The tail of an enter by gain of authority, from the object's finished JSON text."""
-    hidden = member.plan.redaction.of(image) & image.keys()
+    hidden = member.plan.redaction.of(image).intersection(image)
     if member.keys is None and not hidden:
         return b',"object":{"__type":"Object","className":%s,%s' % (encode(class_name), text[1:].encode())
     return b',"object":' + encode(project(image, class_name, member.keys, hidden))

@@ -62,6 +62,10 @@ class Hub:
         await self._authorities.stop()
         await self.stream.stop()
 
+    async def settled(self) -> None:
+        """Returns when nobody's authority is being settled."""
+        await self._authorities.settled()
+
     def attach(self, protocol: Protocol, outlet: Outlet) -> Connection:
         """Takes in a new client; give it back with `detach`."""
         connection = Connection(protocol, outlet)
