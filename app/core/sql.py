@@ -73,6 +73,7 @@ ALWAYS = "true"
 _SIGNS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _CASTS = {Kind.TEXT: "text", Kind.NUMBER: "float8", Kind.BOOLEAN: "bool", Kind.POINTER: "text", Kind.FILE: "text"}
 _STEP = re.compile(r"[A-Za-z0-9_]+")
+_JSONB = frozenset({Kind.ARRAY, Kind.OBJECT, Kind.JSON})
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -173,7 +174,7 @@ class _Where:
         if cell.kind in (Kind.ABSENT, Kind.RELATION):
             return ALWAYS if cell.kind is Kind.ABSENT else NEVER
         column = self._column(cell)
-        return f"({column} #>> '{{}}') is null" if cell.kind is Kind.JSON else f"{column} is null"
+        return f"({column} #>> '{{}}') is null" if cell.kind in _JSONB else f"{column} is null"
 
     def _exists(self, node: Exists, cell: Cell) -> str:
         absent = self._absent(cell)
