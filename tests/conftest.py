@@ -11,6 +11,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -54,12 +55,20 @@ def domains() -> tuple[Declaring, ...]:
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, for data of an embedded server: started by root it runs as another user, and
+    pytest closes its own folders to others whenever it starts."""
+    with tempfile.TemporaryDirectory(prefix="careboard-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def server_url(open_folder: Path) -> Iterator[str]:
     """The URL of a Postgres server on which databases may be made."""
     if given := os.environ.get("CAREBOARD_TEST_DATABASE_URL"):
         yield given
         return
-    settings = Settings(data_dir=tmp_path_factory.mktemp("careboard"))
+    settings = Settings(data_dir=open_folder / "shared")
     url = run_apart(ensure_embedded(settings))
     run_apart(_make_fast(url))
     release_embedded(settings.postgres_dir)

@@ -167,15 +167,17 @@ async def _drop_partitions(connection: Connection, retention: timedelta) -> None
     if old:
         await connection.execute("lock table careboard.change in access exclusive mode")
     for name in old:
-        await _raise_floor(connection, f"select xid from careboard.{name} order by xid desc limit 1")
+        await _raise_floor(connection, f"select part.xid::text from careboard.{name} part order by part.xid desc limit 1")
         await connection.execute(f"drop table careboard.{name}")
     if stray:
         deleted = "delete from careboard.change_rest where at < $1 returning xid"
-        await _raise_floor(connection, f"with gone as ({deleted}) select xid from gone order by xid desc limit 1", cutoff)
+        await _raise_floor(
+            connection, f"with gone as ({deleted}) select gone.xid::text from gone order by gone.xid desc limit 1", cutoff
+        )
 
 
 async def _raise_floor(connection: Connection, highest: str, *arguments: object) -> None:
-    xid = await connection.fetchval(f"select x::text from ({highest}) as found(x)", *arguments)
+    xid = await connection.fetchval(highest, *arguments)
     if xid is not None:
         await connection.execute("update careboard.feed set floor = $1::text::xid8 where floor < $1::text::xid8", xid)
 

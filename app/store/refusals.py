@@ -22,6 +22,7 @@ UNREACHABLE = "The database cannot be reached just now; try again in a moment."
 LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection cut off in the middle of an answer
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
@@ -43,7 +44,7 @@ def translate_errors() -> Iterator[None]:
     """Database errors raised inside leave as ParseError, the cause chained; everything else passes untouched."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as cause:
+    except (asyncpg.PostgresError, *LOST) as cause:
         raise translate(cause) from cause
 
 

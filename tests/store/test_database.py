@@ -191,8 +191,8 @@ async def test_databases_follow_each_other_and_never_overlap(
     assert await Role.count() == 0
 
 
-async def test_the_embedded_server_stops_with_its_last_user(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data")
+async def test_the_embedded_server_stops_with_its_last_user(open_folder: Path) -> None:
+    settings = Settings(data_dir=open_folder / "own")
     pid_file = settings.postgres_dir / "postmaster.pid"
     url, again = await asyncio.gather(ensure_embedded(settings), ensure_embedded(settings))
     assert url == again

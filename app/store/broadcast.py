@@ -1,0 +1,229 @@
+"""The wake-up call between processes: broadcaster, over a Postgres backend of ours or an engine of its own.
+
+Owns: the only use of broadcaster, the one channel, LISTEN and NOTIFY. Holds: a call carries no data and may be lost, doubled or
+merged at no cost but time, because the change table is the truth; nothing here raises into a writer; a listener that lost its
+connection comes back and calls once by itself, for it may have missed one. NOTIFY locks the whole cluster until its commit is on
+disk, so it is sent apart from every writer's transaction, on a connection that does not wait for the disk. May import database,
+refusals.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+from broadcaster import Broadcast, BroadcastBackend, Event
+
+from app.store.database import Database
+from app.store.refusals import LOST
+
+CHANNEL = "careboard"
+SEND_SECONDS = 0.005
+"""Calls of one process are at least this far apart."""
+WATCHDOG_SECONDS = 5.0
+ECHO_SECONDS = 10.0
+WAITING_EVENTS = 64
+
+log = logging.getLogger(__name__)
+
+Connect = Callable[[], Awaitable[Any]]
+
+
+def make_broadcast(database: Database, broadcast_url: str | None) -> Broadcast:
+    """The broadcaster for BROADCAST_URL (redis://, rediss://, redis-stream://, kafka://), by default the database's own."""
+    if broadcast_url is None:
+        return Broadcast(backend=PostgresBackend(lambda: database.connect(**_UNSYNCED)))
+    if broadcast_url.startswith(("postgres://", "postgresql://")):
+        return Broadcast(backend=PostgresBackend(lambda: _connect(broadcast_url)))
+    return Broadcast(broadcast_url)
+
+
+_UNSYNCED = {"synchronous_commit": "off", "application_name": "careboard-hints"}
+
+
+async def _connect(url: str) -> Any:
+    return await asyncpg.connect(url, timeout=10, server_settings=_UNSYNCED)
+
+
+class PostgresBackend(BroadcastBackend):
+    """LISTEN on one connection under a watchdog, NOTIFY on another."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._events: asyncio.Queue[Event] = asyncio.Queue(WAITING_EVENTS)
+        self._channels: set[str] = set()
+        self._changed = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+        self._publisher: Any = None
+        self._publishing = asyncio.Lock()
+
+    async def connect(self) -> None:
+        """Starts listening in the background; an unreachable database delays it and fails nothing."""
+        self._listener = asyncio.create_task(self._listen_forever())
+
+    async def disconnect(self) -> None:
+        """Stops listening and closes both connections."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        publisher, self._publisher = self._publisher, None
+        await _close(publisher)
+
+    async def subscribe(self, group: str) -> None:
+        """Listens to the channel too."""
+        self._channels.add(group)
+        self._changed.set()
+
+    async def unsubscribe(self, group: str) -> None:
+        """Listens to it no more."""
+        self._channels.discard(group)
+        self._changed.set()
+
+    async def publish(self, channel: str, message: Any) -> None:
+        """Sends the call; where the database is away it is dropped, with a line in the log."""
+        async with self._publishing:
+            try:
+                if self._publisher is None or self._publisher.is_closed():
+                    self._publisher = await self._connect()
+                await self._publisher.execute("select pg_notify($1, $2)", channel, str(message), timeout=10)
+            except (asyncpg.PostgresError, OSError, *LOST) as cause:
+                log.warning("a wake-up call was dropped: %s", type(cause).__name__)
+                publisher, self._publisher = self._publisher, None
+                await _close(publisher)
+
+    async def next_published(self) -> Event:
+        """The next call. Never raises: an error here would end broadcaster's own loop unseen."""
+        return await self._events.get()
+
+    async def _listen_forever(self) -> None:
+        pause = 0.05
+        while True:
+            try:
+                await self._listen()
+                pause = 0.05
+            except (asyncpg.PostgresError, OSError, *LOST) as cause:
+                log.warning("the wake-up line was lost (%s); connecting again", type(cause).__name__)
+                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads reconnects
+                pause = min(pause * 2, 2.0)
+
+    async def _listen(self) -> None:
+        """One connection's life: returns when it was lost after it had worked, raises when it could not be had."""
+        connection = await self._connect()
+        try:
+            connection.add_termination_listener(lambda _: self._changed.set())
+            listening: set[str] = set()
+            while not connection.is_closed():
+                self._changed.clear()
+                for channel in self._channels - listening:
+                    await connection.add_listener(channel, self._heard)
+                    self._put(channel, "")  # a call may have been missed
+                for channel in listening - self._channels:
+                    await connection.remove_listener(channel, self._heard)
+                listening = set(self._channels)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(WATCHDOG_SECONDS):
+                        await self._changed.wait()
+                    continue
+                await connection.execute("select 1", timeout=WATCHDOG_SECONDS)
+        finally:
+            await _close(connection)
+
+    def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        self._put(channel, str(payload))
+
+    def _put(self, channel: str, message: str) -> None:
+        # A full queue already holds the news that there is news.
+        with contextlib.suppress(asyncio.QueueFull):
+            self._events.put_nowait(Event(channel, message))
+
+
+class Hints:
+    """Tells the other processes that something was written, and hears it from them. Everything happens in the background."""
+
+    def __init__(self, database: Database, broadcast_url: str | None, heard: Callable[[], None]) -> None:
+        self._make: Callable[[], Broadcast] = lambda: make_broadcast(database, broadcast_url)
+        self._heard = heard
+        self._id = secrets.token_hex(4)
+        self._due = asyncio.Event()
+        self._broadcast: Broadcast | None = None
+        self._unechoed: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins. Raises RuntimeError with a sentence when the engine of BROADCAST_URL is not installed."""
+        try:
+            self._make()
+        except ImportError as cause:
+            raise RuntimeError(f"BROADCAST_URL needs the package {cause.name}, which is not installed.") from cause
+        self._tasks = [asyncio.create_task(self._hear_forever()), asyncio.create_task(self._send_forever())]
+
+    async def stop(self) -> None:
+        """Ends."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def send(self) -> None:
+        """Sends a call soon; calls that come close together are one."""
+        self._due.set()
+
+    async def _send_forever(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            broadcast = self._broadcast
+            if broadcast is not None:
+                try:
+                    await broadcast.publish(CHANNEL, self._id)
+                    self._unechoed = self._unechoed or time.monotonic()
+                except Exception as cause:  # noqa: BLE001 - every engine has errors of its own, and the call may be lost
+                    log.warning("a wake-up call was dropped: %s", type(cause).__name__)
+            await asyncio.sleep(SEND_SECONDS)
+
+    async def _hear_forever(self) -> None:
+        while True:
+            broadcast = self._make()
+            try:
+                await broadcast.connect()
+                async with broadcast.subscribe(CHANNEL) as subscriber:
+                    self._broadcast = broadcast
+                    self._heard()
+                    await self._hear(subscriber)
+            except Exception as cause:  # noqa: BLE001 - see above; the line is built anew
+                log.warning("the wake-up line was lost (%s); connecting again", type(cause).__name__)
+            finally:
+                self._broadcast = self._unechoed = None
+                with contextlib.suppress(Exception):
+                    await broadcast.disconnect()
+            await asyncio.sleep(random.uniform(0.5, 2))  # noqa: S311 - spreads reconnects
+
+    async def _hear(self, subscriber: Any) -> None:
+        """Hears until the line is found dead: an engine's own listener may end in silence, so our own calls must come back."""
+        while True:
+            try:
+                async with asyncio.timeout(ECHO_SECONDS):
+                    event = await subscriber.get()
+            except TimeoutError:
+                if self._unechoed is not None and time.monotonic() - self._unechoed > ECHO_SECONDS / 2:
+                    raise ConnectionError("calls do not come back") from None
+                continue
+            self._unechoed = None
+            if event.message != self._id:
+                self._heard()
+
+
+async def _close(connection: Any) -> None:
+    if connection is None:
+        return
+    try:
+        await connection.close(timeout=2)
+    except (asyncpg.PostgresError, OSError, *LOST):
+        connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise

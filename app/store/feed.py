@@ -1,0 +1,207 @@
+"""The one reader of the change table in a process: every committed change once, with the snapshot it stands at as the cursor.
+
+Owns: the poll, the hints, replay, the housekeeping of the change table. Holds: what lies between the snapshots of two batches is
+in the later one, whole and once, whatever order transactions commit in; a long transaction stalls nothing; a lost hint,
+connection or server costs time, never a change; the changes of one object come in the order of `seq`, for it is drawn while the
+row is locked (never by xid: a transaction may be older than the change it waits for). May import database, snapshot, reading,
+capture, broadcast.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.store.broadcast import Hints
+from app.store.capture import maintain
+from app.store.database import Connection, Database
+from app.store.reading import FAILURES, READING, Change, Position, read_feed_id, read_floor, read_now
+from app.store.snapshot import Snapshot, parse_cursor, to_cursor
+
+__all__ = ["Batch", "Change", "CursorExpired", "Feed", "Snapshot", "parse_cursor", "to_cursor"]
+
+BUSY_SECONDS = 0.005
+IDLE_SECONDS = 0.25
+SPACING_SECONDS = 0.002
+"""Reads begin at least this far apart, so that under load one read takes many changes."""
+WAITING_BATCHES = 8
+MAINTAIN_SECONDS = 300.0
+
+log = logging.getLogger(__name__)
+
+
+NEVER = Snapshot(1, 1, frozenset())
+
+
+class CursorExpired(Exception):  # noqa: N818 - a state of the cursor, told to its owner
+    """Changes after this cursor have been dropped: begin anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Changes in order of `seq`. `cursor` is what a client resumes from after the last of them, `snapshot` the same unpacked.
+
+    A big backlog comes in several batches: all but the last carry the cursor before the backlog, so one who resumes in the middle
+    of it hears some changes twice, and none is lost. `reset` says that changes before this batch are gone (a restored or another
+    database, or a pause longer than the retention): whoever holds state reads it anew.
+    """
+
+    changes: list[Change]
+    snapshot: Snapshot
+    cursor: str
+    reset: bool = False
+
+
+class Feed:
+    """The feed of one process. One consumer iterates `subscribe()`; any code calls `hint()` after it wrote."""
+
+    def __init__(self, database: Database, broadcast_url: str | None = None) -> None:
+        self._database = database
+        self._hints = Hints(database, broadcast_url, self._hear)
+        self._feed_id = ""
+        self._position = Position(NEVER)
+        self._current = NEVER
+        self._batches: asyncio.Queue[Batch | None] = asyncio.Queue(WAITING_BATCHES)
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._head = 0.0
+
+    @property
+    def feed_id(self) -> str:
+        """Which history the cursors belong to: this database on this timeline."""
+        return self._feed_id
+
+    @property
+    def current(self) -> Snapshot:
+        """Up to where the consumer has been handed changes."""
+        return self._current
+
+    @property
+    def cursor(self) -> str:
+        """`current` as a client keeps it."""
+        return to_cursor(self._feed_id, self.current)
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the reader last stood at the head of the change table."""
+        return time.monotonic() - self._head
+
+    async def start(self) -> None:
+        """Begins at this moment; what was written before is not handed out. Raises asyncpg's errors when unreachable."""
+        connection = await self._database.connect(**READING)
+        self._feed_id = await read_feed_id(connection)
+        self._position = Position(await read_now(connection))
+        self._current, self._head = self._position.since, time.monotonic()
+        self._database.committed.append(self.hint)
+        self._hints.start()
+        self._tasks = [asyncio.create_task(self._read_forever(connection)), asyncio.create_task(self._maintain())]
+
+    async def stop(self) -> None:
+        """Ends every task and the consumer's iteration."""
+        if self.hint in self._database.committed:
+            self._database.committed.remove(self.hint)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._hints.stop()
+        while self._batches.full():
+            self._batches.get_nowait()
+        self._batches.put_nowait(None)
+
+    async def subscribe(self) -> AsyncIterator[Batch]:
+        """The batches from the start on, each once; for one consumer. Ends with `stop`."""
+        while (batch := await self._batches.get()) is not None:
+            self._current = batch.snapshot
+            yield batch
+
+    def hint(self) -> None:
+        """Something was written: read now, and tell the other processes. Never blocks."""
+        self._wake.set()
+        self._hints.send()
+
+    async def replay(self, since: Snapshot) -> AsyncIterator[Batch]:
+        """All changes from `since` to now. Raises CursorExpired when some are gone.
+
+        It may reach further than `current`: skip a later batch's change where the last snapshot from here `sees` its xid.
+        """
+        connection = await self._database.connect(**READING)
+        try:
+            if since.xmin <= await read_floor(connection):
+                raise CursorExpired
+            position = Position(since)
+            async for changes in position.read(connection):
+                yield Batch(changes, position.since, to_cursor(self._feed_id, position.since))
+        finally:
+            await connection.close()
+
+    def _hear(self) -> None:
+        self._wake.set()
+
+    async def _read_forever(self, connection: Connection) -> None:
+        while True:
+            try:
+                await self._read(connection)
+            except FAILURES as cause:
+                log.warning("the feed lost its connection (%s); connecting again", type(cause).__name__)
+            except Exception:
+                log.exception("the feed could not read; it begins again where it was")
+            finally:
+                connection.terminate()
+            connection = await self._come_back()
+
+    async def _read(self, connection: Connection) -> None:
+        """Reads until the connection fails: at once after a hint, else soon after the last change and seldom when idle."""
+        position, wait = self._position, BUSY_SECONDS
+        while True:
+            began = time.monotonic()
+            self._wake.clear()
+            found = False
+            async for changes in position.read(connection):
+                if changes:
+                    found = True
+                    await self._batches.put(Batch(changes, position.since, to_cursor(self._feed_id, position.since)))
+                elif self._batches.empty():
+                    self._current = position.since
+            self._head = time.monotonic()
+            wait = BUSY_SECONDS if found else min(wait * 2, IDLE_SECONDS)
+            await asyncio.sleep(max(0.0, SPACING_SECONDS - (self._head - began)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+
+    async def _come_back(self) -> Connection:
+        """A new connection, from which reading goes on where it ended; where that is impossible, a reset is handed out."""
+        pause = 0.05
+        while True:
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads reconnects
+            pause = min(pause * 2, 2.0)
+            try:
+                connection = await self._database.connect(**READING)
+                feed_id = await read_feed_id(connection)
+                if feed_id == self._feed_id and self._position.since.xmin > await read_floor(connection):
+                    self._position.step_back()
+                    return connection
+                now = await read_now(connection)
+                self._feed_id, self._position = feed_id, Position(now)
+                await self._batches.put(Batch([], now, to_cursor(feed_id, now), reset=True))
+                return connection
+            except FAILURES:
+                continue
+
+    async def _maintain(self) -> None:
+        """Keeps the change table's partitions, in every process: one does it, the others find it done."""
+        retention = timedelta(hours=self._database.settings.change_retention_hours)
+        while True:
+            try:
+                connection = await self._database.connect(application_name="careboard-maintain")
+                try:
+                    await maintain(connection, retention)
+                finally:
+                    await connection.close()
+            except FAILURES as cause:
+                log.warning("housekeeping of the change table failed (%s); it is tried again", type(cause).__name__)
+            await asyncio.sleep(random.uniform(MAINTAIN_SECONDS / 2, MAINTAIN_SECONDS))  # noqa: S311 - spreads processes

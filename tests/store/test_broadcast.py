@@ -1,0 +1,119 @@
+"""The wake-up call between processes, over a real Postgres and broadcaster itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.store.broadcast import CHANNEL, Hints, make_broadcast
+from app.store.database import Database
+
+
+class Process:
+    """The hints of one process, and how often it was woken."""
+
+    def __init__(self, database: Database) -> None:
+        self.woken = 0
+        self.hints = Hints(database, None, self.wake)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    async def until(self, woken: int) -> None:
+        async with asyncio.timeout(20):
+            while self.woken < woken:  # noqa: ASYNC110 - a count has no event
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def pair(database: Database) -> AsyncIterator[tuple[Process, Process]]:
+    one, other = Process(database), Process(database)
+    one.hints.start()
+    other.hints.start()
+    # Once for the line itself, once because a call may have been missed before LISTEN was in force.
+    await one.until(2)
+    await other.until(2)
+    yield one, other
+    await one.hints.stop()
+    await other.hints.stop()
+
+
+async def test_a_call_wakes_the_others_and_not_its_sender(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    woken = one.woken
+    one.hints.send()
+    await other.until(other.woken + 1)
+    await asyncio.sleep(0.05)
+    assert one.woken == woken
+
+
+async def test_calls_close_together_are_one(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    before = other.woken
+    for _ in range(1000):
+        one.hints.send()
+    await other.until(before + 1)
+    await asyncio.sleep(0.1)
+    assert other.woken == before + 1
+
+
+async def test_a_line_that_was_cut_calls_once_and_hears_again(database: Database, pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    before = other.woken
+    async with database.connection() as connection:
+        assert await connection.fetchval(TERMINATE) >= 2
+    await other.until(before + 1)
+    await one.until(3)
+    before = other.woken
+    one.hints.send()
+    await asyncio.sleep(0.05)
+    one.hints.send()
+    await other.until(before + 1)
+
+
+TERMINATE = """
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where datname = current_database() and application_name = 'careboard-hints'
+"""
+
+
+async def test_plain_use_of_broadcaster_bears_what_its_own_backend_does_not(database: Database) -> None:
+    """Several subscribers at once, several publishers at once: each of both fails with broadcaster's Postgres backend."""
+    async with make_broadcast(database, None) as broadcast:
+        heard: list[str] = []
+
+        async def subscriber() -> None:
+            async with broadcast.subscribe(CHANNEL) as events:
+                while True:
+                    heard.append((await events.get()).message)
+
+        tasks = [asyncio.create_task(subscriber()) for _ in range(3)]
+        async with asyncio.timeout(20):
+            while len(heard) < 3:  # noqa: ASYNC110 - the call that each new line makes by itself
+                await asyncio.sleep(0.005)
+            await asyncio.gather(*(broadcast.publish(CHANNEL, f"m{number}") for number in range(5)))
+            while len(heard) < 3 + 3 * 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert sorted(heard) == sorted(["", *(f"m{number}" for number in range(5))] * 3)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_an_unreachable_line_fails_no_sender() -> None:
+    class Away:
+        async def connect(self, **_: str) -> object:
+            raise ConnectionRefusedError
+
+    hints = Hints(Away(), None, lambda: None)  # type: ignore[arg-type] # only `connect` is used
+    hints.start()
+    for _ in range(3):
+        hints.send()
+        await asyncio.sleep(0.02)
+    assert all(not task.done() for task in hints._tasks)
+    await hints.stop()
+
+
+async def test_a_missing_engine_is_said_at_the_start(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="BROADCAST_URL needs the package aiokafka"):
+        Hints(database, "kafka://localhost", lambda: None).start()
