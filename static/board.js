@@ -1,0 +1,348 @@
+/** The page of a board: puts the parts together. The board itself is the description in the page's data; this file names no class. */
+
+import { Voice } from "./announce.js";
+import { number } from "./cells.js";
+import { byId, h } from "./dom.js";
+import { doneWords, Form } from "./form.js";
+import { bindKeys, showKeys } from "./keys.js";
+import { List } from "./list.js";
+import { LiveQuery } from "./live.js";
+import { Model, read } from "./model.js";
+import { openPalette } from "./palette.js";
+import { Panel } from "./panel.js";
+import { Pill } from "./pill.js";
+import { spark } from "./plot.js";
+import { bindPreferences, prefer, preference } from "./prefs.js";
+import { Rest } from "./rest.js";
+import { clock, now, onTick, setClock, stamp, startTicker } from "./time.js";
+import { toast } from "./toast.js";
+import { Trail } from "./trail.js";
+
+const start = JSON.parse(byId("start").textContent);
+const { board, me } = start;
+const [one, many] = board.noun;
+const here = location.pathname;
+// Faster than the eye, slower than a burst: many events become one drawing.
+const BREATH = 80;
+const ECHO = 4000;
+
+setClock(start.now);
+const state = readAddress();
+const rest = new Rest(start.mount, start.keys);
+const model = new Model(start, schedule);
+const voice = new Voice();
+const live = new LiveQuery(socketAddress(), hello(), () => pill.draw());
+const pill = new Pill(live);
+const trail = new Trail({ board, rest, live, model });
+const gauge = board.columns.find((column) => column.kind === "gauge");
+const list = new List({
+  board, model, voice, state, address, explain,
+  href: (row) => address({ [one]: row.objectId }),
+  spark: (row) => spark(trail.readings(row), gauge.full),
+  happened: (row) => trail.happened(row),
+});
+const panel = new Panel({ board, model, live, me, address, act });
+
+let drawing = 0;
+let isReset = false;
+
+function schedule() {
+  drawing ||= setTimeout(draw, BREATH);
+}
+
+function draw() {
+  clearTimeout(drawing);
+  drawing = 0;
+  if (!model.loaded) return;
+  list.draw(model.take(), { reset: isReset });
+  isReset = false;
+  panel.draw();
+  foot();
+  heading();
+}
+
+/** Filters and the chosen row, as the address says. */
+function readAddress() {
+  const params = new URLSearchParams(location.search);
+  return { show: params.get("show") ?? "", text: (params.get("q") ?? "").trim(), chosen: params.get(one) ?? "" };
+}
+
+/** This page's address with some parts changed; empty ones are left out. */
+function address(changes = {}) {
+  const parts = { show: state.show, q: state.text, [one]: state.chosen, ...changes };
+  const query = new URLSearchParams(Object.entries(parts).filter(([, value]) => value));
+  return query.size ? `${here}?${query}` : here;
+}
+
+/** Goes to an address of this page without loading it again. */
+function go(url, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", url);
+  follow();
+}
+
+function follow() {
+  const before = { ...state };
+  Object.assign(state, readAddress());
+  const input = byId("search").elements.q;
+  if (document.activeElement !== input) input.value = state.text;
+  isReset = before.show !== state.show || before.text !== state.text;
+  if (isReset) byId("list").scrollTop = 0;
+  panel.show(state.chosen);
+  list.mark();
+  links();
+  draw();
+  if (before.chosen !== state.chosen) leaveOrEnter(before.chosen);
+}
+
+/** Where the panel covers the list, the focus goes with it. */
+function leaveOrEnter(before) {
+  if (!matchMedia("(max-width: 1239px)").matches) return;
+  if (state.chosen) byId("panel-title")?.focus({ preventScroll: true });
+  else list.link(before)?.focus({ preventScroll: true });
+}
+
+/** Rows' and tiles' links carry the filters of the moment. */
+function links() {
+  for (const el of byId("rows").children) el.querySelector(".row-link").href = address({ [one]: el.dataset.id });
+  byId("export").href = `${here}/rows.csv${new URL(address({ [one]: "" }), location.href).search}`;
+}
+
+function socketAddress() {
+  const url = new URL(start.mount, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url.href;
+}
+
+function hello() {
+  const javascriptKey = start.keys["X-Parse-Javascript-Key"];
+  return { applicationId: start.keys["X-Parse-Application-Id"], ...(javascriptKey && { javascriptKey }) };
+}
+
+function foot() {
+  const size = model.rows.size;
+  const text = `${number(size)} ${size === 1 ? one : many} · ${stamp()}`;
+  if (byId("foot").textContent !== text) byId("foot").textContent = text;
+}
+
+/** The tab tells what waits: how many rows alarm, in its title and its icon. */
+function heading() {
+  const counts = [...model.rows.values()].filter((row) => board.alarm.includes(model.levelOf(row).value)).length;
+  const title = counts ? `(${counts}) ${board.title}` : board.title;
+  if (document.title !== title) document.title = title;
+  const icon = byId("favicon");
+  const href = counts ? icon.dataset.alarm : icon.dataset.calm;
+  if (icon.getAttribute("href") !== href) icon.href = href;
+}
+
+/** What an empty list says: why, and what comes next. */
+function explain() {
+  if (model.rows.size === 0) return [h("h2", {}, `No ${many} yet`), h("p", {}, board.empty)];
+  const all = h("p", {}, h("a", { class: "button clear", href: here }, `Show all ${many}`));
+  const tile = board.tiles.find((each) => each.key === state.show);
+  if (state.text || !tile) return [h("h2", {}, `Nothing matches “${state.text}”`), h("p", {}, "Try fewer letters: a serial, a site, a city or a driver."), all];
+  const horizon = (tile.horizonMinutes ?? 0) * 60_000;
+  const next = tile.horizonMinutes === undefined ? null : model.sorted().filter((row) => row.$at < Number.MAX_VALUE && row.$at > now()).sort((a, b) => a.$at - b.$at)[0];
+  const words = next ? `Next: ${next.$label}, expected ${clock(next.$at - horizon)}.` : (tile.none ?? "Nothing is expected here for now.");
+  return [h("h2", {}, `No ${tile.one}`), h("p", {}, words), all];
+}
+
+/** Opens the dialog of an action for a row. */
+function act(key, id = list.current) {
+  const action = board.actions.find((each) => each.key === key && each.roles.includes(me.role));
+  const row = model.rows.get(id);
+  if (!action || !row) {
+    if (action) toast(`Choose a ${one} first: j and k move, Enter opens.`);
+    return;
+  }
+  if (state.chosen !== id) go(address({ [one]: id }));
+  new Form({ board, model, me }, action, row, (body, shown) => perform(action, row, body, shown)).open();
+}
+
+async function perform(action, row, body, shown) {
+  const before = Object.fromEntries(Object.keys(body).map((name) => [name, row[name]]));
+  const forget = Object.keys(shown).length ? model.overlay(row.objectId, shown) : () => {};
+  const withdraw = !action.updates ? panel.expect(action.className, { ...body, tankId: row.objectId }) : () => {};
+  try {
+    await (action.updates ? rest.update(action.className, row.objectId, body) : rest.create(action.className, body));
+  } catch (refusal) {
+    forget();
+    withdraw();
+    throw refusal;
+  }
+  // The live connection brings the truth within moments; until then the row keeps showing what was asked for.
+  echo(row, shown).then(() => {
+    forget();
+    withdraw();
+  });
+  const words = doneWords(board, action, model.rows.get(row.objectId) ?? row);
+  toast(words, action.updates && { label: "Undo", run: () => undo(action, row, before) });
+}
+
+async function undo(action, row, before) {
+  list.focus(row.objectId);
+  const forget = model.overlay(row.objectId, before);
+  try {
+    await rest.update(action.className, row.objectId, before);
+    toast(`${row.$label} is as it was.`);
+    await echo(row, before);
+  } catch (refusal) {
+    toast(`Not undone. ${refusal.message}`);
+  }
+  forget();
+}
+
+/** Waits until the server's row says what was asked for, or for a few seconds. */
+async function echo(row, shown) {
+  const base = () => model.source(model.rowSource.name).get(row.objectId);
+  const same = () => Object.entries(shown).every(([name, value]) => JSON.stringify(base()?.[name]?.objectId ?? base()?.[name]) === JSON.stringify(value?.objectId ?? value));
+  const until = Date.now() + ECHO;
+  do await new Promise((resolve) => setTimeout(resolve, 60));
+  while (Date.now() < until && !same());
+}
+
+/** Calls the first contact of the row at hand. */
+function call() {
+  const id = list.current;
+  if (!id) return toast(`Choose a ${one} first: j and k move, Enter opens.`);
+  if (state.chosen !== id) go(address({ [one]: id }));
+  const until = Date.now() + 3000;
+  const dial = () => {
+    if (panel.firstNumber) location.href = panel.firstNumber;
+    else if (Date.now() < until) setTimeout(dial, 60);
+    else toast("No contact is on file for this site.");
+  };
+  dial();
+}
+
+function step(by) {
+  const { ids } = list;
+  const at = ids.indexOf(list.current);
+  const id = ids[at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.max(0, Math.min(ids.length - 1, at + by))];
+  if (id) list.focus(id);
+}
+
+function search() {
+  const form = byId("search");
+  form.classList.add("open");
+  form.elements.q.focus();
+  form.elements.q.select();
+}
+
+function escape() {
+  const input = byId("search").elements.q;
+  if (byId("menu").open) byId("menu").open = false;
+  else if (document.activeElement === input && input.value) type("");
+  else if (document.activeElement === input) input.blur();
+  else if (state.chosen) {
+    const last = state.chosen;
+    go(address({ [one]: "" }));
+    list.focus(last);
+  } else if (state.text || state.show) go(here);
+}
+
+function type(text) {
+  const input = byId("search").elements.q;
+  if (input.value !== text) input.value = text;
+  go(address({ q: text.trim() }), { replace: true });
+}
+
+const commands = {
+  search, help: () => showKeys(keys), print: () => print(),
+  menu: () => { byId("menu").open = true; byId("menu").querySelector(".menu-sheet :is(input:checked, a, button)")?.focus(); },
+};
+
+const keys = {
+  j: { words: "Next row", run: () => step(1) },
+  k: { words: "Row before; Enter opens", run: () => step(-1) },
+  ...Object.fromEntries(board.actions.filter((action) => action.shortcut && action.roles.includes(me.role)).map((action) => [action.shortcut, { words: action.label, run: () => act(action.key) }])),
+  c: { words: "Call the first contact", run: call },
+  "/": { words: "Search", run: search },
+  "Ctrl-K": { words: "Go to anything", run: () => openPalette(find) },
+  Escape: { words: "Close, or clear the filter", run: escape },
+  "?": { words: "This list", run: () => showKeys(keys) },
+};
+
+/** What Ctrl-K finds. */
+function find(text) {
+  const hit = (label) => label.toLowerCase().includes(text);
+  const filters = board.tiles.map((tile) => ({ label: `Show: ${tile.label}`, icon: "sort", run: () => go(address({ show: tile.key, q: "" })) }));
+  const row = model.rows.get(list.current);
+  const acts = row ? board.actions.filter((action) => action.roles.includes(me.role)).map((action) => ({ label: action.label, note: row.$label, icon: action.icon, run: () => act(action.key, row.objectId) })) : [];
+  const views = [
+    { label: `Show all ${many}`, icon: "sort", run: () => go(here) },
+    { label: preference("theme") === "dark" ? "Light colours" : "Dark colours", run: () => prefer("theme", preference("theme") === "dark" ? "light" : "dark") },
+    { label: "Export this list (CSV)", run: () => byId("export").click() },
+    { label: "Print this list", run: () => print() },
+    { label: "Keyboard", note: "?", run: () => showKeys(keys) },
+  ];
+  const rows = text ? model.choose("", text).slice(0, 6).map((each) => ({ label: each.$label, note: [read(each, "site.siteName"), model.levelOf(each).label].filter(Boolean).join(" · "), icon: board.icon, run: () => { go(address({ [one]: each.objectId })); list.focus(each.objectId); } })) : [];
+  return [...rows, ...[...acts, ...filters, ...views].filter((command) => hit(command.label))];
+}
+
+function listen() {
+  document.addEventListener("click", (event) => {
+    const asked = event.target.closest("[data-do]");
+    if (asked) {
+      byId("menu").open = false;
+      commands[asked.dataset.do]();
+      return;
+    }
+    if (byId("menu").open && !event.target.closest("#menu")) byId("menu").open = false;
+    const link = event.target.closest("a[href]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.hasAttribute("download")) return;
+    const url = new URL(link.href);
+    if (url.origin !== location.origin || url.pathname !== here || !model.loaded) return;
+    event.preventDefault();
+    go(url.pathname + url.search);
+  });
+  addEventListener("popstate", follow);
+  const form = byId("search");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    form.elements.q.blur();
+    if (list.ids.length === 1) go(address({ [one]: list.ids[0] }));
+  });
+  form.addEventListener("input", () => type(form.elements.q.value));
+  form.addEventListener("focusout", () => setTimeout(() => form.contains(document.activeElement) || form.classList.remove("open")));
+}
+
+function subscribe() {
+  for (const source of board.sources) {
+    live.subscribe({ className: source.className, where: source.where ?? {}, keys: source.keys }, {
+      snapshot: (objects) => {
+        model.replace(source.name, objects);
+        schedule();
+      },
+      event: (op, object) => {
+        const before = model.rows.get(object.objectId);
+        if (source === board.sources[0] && before) trail.note(before);
+        model.apply(source.name, op, object);
+      },
+      refused: (words) => {
+        if (source === board.sources[0]) refuse(words);
+        else model.replace(source.name, []);
+      },
+    });
+  }
+}
+
+function refuse(words) {
+  const banner = byId("banner");
+  banner.hidden = false;
+  banner.replaceChildren(h("span", {}, `The live list was refused: ${words} What you see is as it was when the page was opened.`), h("a", { class: "button", href: location.href }, "Load again"));
+}
+
+function begin() {
+  bindPreferences();
+  bindKeys(keys);
+  listen();
+  startTicker();
+  onTick(() => model.loaded && foot());
+  subscribe();
+  live.start();
+  if (state.chosen) panel.show(state.chosen, { adopt: Boolean(byId("panel-title")) });
+  const wait = () => (live.state === "live" && model.loaded ? trail.begin().catch(() => {}) : setTimeout(wait, 300));
+  wait();
+}
+
+begin();

@@ -1,0 +1,204 @@
+/**
+ * A LiveQuery client that loses nothing: every subscription keeps its own cursor and resumes from it. Knows nothing of boards.
+ *
+ * Subscriptions ask for a snapshot first (results and stream in one), later for what they missed `since` their cursor; when that is
+ * too old the server says `reload` and the snapshot is asked for again. A connection on which nothing came for 25 s is taken for dead
+ * (the server sends progress every 10 s). Retries: 1, 2, 4 … 30 s with jitter; at once when the network or the tab comes back.
+ */
+
+const SILENCE = 25_000;
+const LONGEST_WAIT = 30_000;
+const EVENTS = new Set(["create", "enter", "update", "leave", "delete"]);
+
+/**
+ * @typedef {object} Handlers
+ * @property {(results: object[]) => void} snapshot the whole result: at first, and after a reload
+ * @property {(op: string, object: object) => void} event create, enter, update, leave or delete
+ * @property {(message: string, code: number) => void} [refused] the server will not serve this subscription
+ */
+
+export class LiveQuery {
+  #subscriptions = new Map();
+  #nextId = 1;
+  #socket = null;
+  #attempt = 0;
+  #retry = 0;
+  #watch = 0;
+  #settle = 0;
+  #tell;
+
+  /**
+   * @param {string} url @param {object} hello what connect carries (applicationId …)
+   * @param {(state: LiveQuery) => void} tell called whenever `state`, `retryAt`, `caught` or `heardAt` has changed
+   */
+  constructor(url, hello, tell) {
+    this.url = url;
+    this.hello = hello;
+    this.#tell = tell;
+    /** connecting, catching, live, waiting or ended */
+    this.state = "connecting";
+    this.heardAt = 0;
+    this.retryAt = 0;
+    this.lostAt = Date.now();
+    this.caught = 0;
+    this.ending = "";
+    addEventListener("online", () => this.#now());
+    addEventListener("offline", () => this.#lost());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#now());
+    addEventListener("pagehide", () => this.#socket?.close(1000));
+    addEventListener("pageshow", (event) => event.persisted && this.#now());
+  }
+
+  /** Opens the connection, and keeps it open from then on. */
+  start() {
+    this.#open();
+  }
+
+  /** Tries at once instead of at `retryAt`. */
+  tryNow() {
+    this.#attempt = 0;
+    this.#now();
+  }
+
+  /**
+   * @param {{className: string, where?: object, keys?: string[], snapshot?: boolean}} query
+   * @param {Handlers} handlers
+   * @returns {() => void} ends the subscription
+   */
+  subscribe(query, handlers) {
+    const subscription = { id: 0, query, handlers, cursor: null, ready: false };
+    this.#file(subscription);
+    if (this.#isConnected) this.#ask(subscription);
+    return () => {
+      this.#subscriptions.delete(subscription.id);
+      if (this.#isConnected) this.#send({ op: "unsubscribe", requestId: subscription.id });
+    };
+  }
+
+  /** A number is never used twice, so that a late frame of an earlier asking cannot be taken for one of the new. */
+  #file(subscription) {
+    this.#subscriptions.delete(subscription.id);
+    subscription.id = this.#nextId++;
+    this.#subscriptions.set(subscription.id, subscription);
+  }
+
+  get #isConnected() {
+    return this.state === "live" || this.state === "catching";
+  }
+
+  #now() {
+    if (this.state === "waiting") {
+      clearTimeout(this.#retry);
+      this.#open();
+    } else if (this.#isConnected && Date.now() - this.heardAt > SILENCE) {
+      this.#lost(); // the machine slept: the socket looks open and is not
+    }
+  }
+
+  #open() {
+    this.#change("connecting");
+    const socket = new WebSocket(this.url);
+    this.#socket = socket;
+    socket.onopen = () => this.#send({ op: "connect", ...this.hello, cursors: true });
+    socket.onmessage = ({ data }) => this.#socket === socket && this.#take(JSON.parse(data));
+    socket.onclose = () => this.#socket === socket && this.#lost();
+    this.#expect();
+  }
+
+  #lost() {
+    if (this.state === "ended" || this.state === "waiting") return;
+    clearTimeout(this.#watch);
+    clearTimeout(this.#settle);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    if (this.#isConnected) this.lostAt = Date.now();
+    for (const subscription of this.#subscriptions.values()) subscription.ready = false;
+    const wait = Math.min(LONGEST_WAIT, 1000 * 2 ** this.#attempt++) * (0.75 + Math.random() / 2);
+    this.retryAt = Date.now() + wait;
+    this.#retry = setTimeout(() => this.#open(), wait);
+    this.#change("waiting");
+  }
+
+  #expect() {
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => this.#lost(), SILENCE);
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #ask(subscription) {
+    const { id, query, cursor } = subscription;
+    const { className, where = {}, keys, snapshot = true } = query;
+    const from = cursor ? { since: cursor } : snapshot ? { snapshot: true } : {};
+    subscription.ready = false;
+    this.#send({ op: "subscribe", requestId: id, query: { className, where, ...(keys && { keys }) }, ...from });
+  }
+
+  #take(message) {
+    this.heardAt = Date.now();
+    this.#expect();
+    const subscription = this.#subscriptions.get(message.requestId);
+    if (message.op === "connected") this.#connected();
+    else if (message.op === "error") this.#refused(message, subscription);
+    else if (message.op === "progress") this.#progress(message.cursor);
+    else if (subscription) this.#serve(subscription, message);
+    this.#tell(this);
+  }
+
+  #connected() {
+    this.#attempt = 0;
+    this.caught = 0;
+    this.#change("catching");
+    for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
+    this.#settleSoon();
+  }
+
+  #serve(subscription, { op, object, results, cursor }) {
+    if (op === "reload") {
+      this.#send({ op: "unsubscribe", requestId: subscription.id });
+      subscription.cursor = null;
+      this.#file(subscription);
+      this.#ask(subscription);
+      return;
+    }
+    if (op === "subscribed") subscription.ready = true;
+    if (op === "snapshot") subscription.handlers.snapshot(results);
+    if (EVENTS.has(op)) {
+      if (this.state === "catching") this.caught += 1;
+      subscription.handlers.event(op, object);
+    }
+    // A snapshot that was asked for and has not come yet must be asked for again after a cut, so "subscribed" is no place to resume from.
+    if (cursor && (op !== "subscribed" || subscription.query.snapshot === false)) subscription.cursor = cursor;
+    if (this.state === "catching") this.#settleSoon();
+  }
+
+  #progress(cursor) {
+    for (const subscription of this.#subscriptions.values()) if (subscription.ready && subscription.cursor) subscription.cursor = cursor;
+  }
+
+  #refused({ error, code, reconnect }, subscription) {
+    const words = String(error ?? "The server refused.");
+    if (subscription) {
+      subscription.handlers.refused?.(words, code);
+    } else if (reconnect === false || code === 209) {
+      this.ending = words;
+      clearTimeout(this.#watch);
+      this.#change("ended");
+      this.#socket?.close();
+    }
+  }
+
+  /** Live once nothing more of what was missed has come for a moment. */
+  #settleSoon() {
+    clearTimeout(this.#settle);
+    this.#settle = setTimeout(() => this.#change("live"), 350);
+  }
+
+  #change(state) {
+    this.state = state;
+    this.#tell(this);
+  }
+}

@@ -1,0 +1,66 @@
+/** The pill that says how true the page is, and the banner when it is not: Live, Catching up, Reconnecting or Offline. */
+
+import { byId, h } from "./dom.js";
+import { hours, onTick } from "./time.js";
+
+// A connection that comes back within this time was never worth a word (a restart, a change of network).
+const PATIENCE = 2000;
+const GIVEN_UP = 12_000;
+
+export class Pill {
+  #wasOffline = false;
+
+  /** @param {import("./live.js").LiveQuery} live */
+  constructor(live) {
+    this.live = live;
+    this.pill = byId("pill");
+    this.word = this.pill.querySelector(".pill-word");
+    this.age = this.pill.querySelector(".pill-age");
+    this.banner = byId("banner");
+    onTick(() => this.draw());
+  }
+
+  /** Draws the state as it is now. */
+  draw() {
+    const [state, word, age] = this.#words();
+    if (this.pill.dataset.state !== state) this.pill.dataset.state = state;
+    if (this.word.textContent !== word) this.word.textContent = word;
+    if (this.age.textContent !== age) this.age.textContent = age;
+    this.#frame(state);
+  }
+
+  #words() {
+    const { live } = this;
+    const lost = Date.now() - live.lostAt;
+    if (live.state === "ended") return ["offline", "Signed out", ""];
+    if (live.state === "live") return ["live", "Live", since(Date.now() - live.heardAt)];
+    if (live.state === "catching") return ["catching", "Catching up", live.caught ? String(live.caught) : ""];
+    if (live.heardAt === 0 && lost < PATIENCE && navigator.onLine) return ["catching", "Connecting", ""];
+    if (lost < PATIENCE && navigator.onLine) return ["live", "Live", since(Date.now() - live.heardAt)];
+    if (!navigator.onLine || lost > GIVEN_UP) return ["offline", "Offline", `since ${hours(live.lostAt)}`];
+    const wait = Math.max(0, Math.ceil((live.retryAt - Date.now()) / 1000));
+    return ["waiting", "Reconnecting", live.state === "waiting" && wait ? `in ${wait} s` : "now"];
+  }
+
+  #frame(state) {
+    const offline = state === "offline";
+    if (offline === this.#wasOffline) return;
+    this.#wasOffline = offline;
+    byId("list").classList.toggle("dim", offline);
+    byId("panel").classList.toggle("dim", offline);
+    this.banner.hidden = !offline;
+    if (offline) this.banner.replaceChildren(...this.#banner());
+  }
+
+  #banner() {
+    if (this.live.state === "ended") {
+      const here = encodeURIComponent(location.pathname + location.search);
+      return [h("span", {}, "Your session has ended. What you see is as it was; nothing new reaches this page."), h("a", { class: "button", href: `/?next=${here}` }, "Sign in again")];
+    }
+    const again = h("button", { class: "button", type: "button" }, "Try now");
+    again.addEventListener("click", () => this.live.tryNow());
+    return [h("span", {}, `Offline since ${hours(this.live.lostAt)}. What you see is as it was then; nothing new reaches this page until it is live again.`), again];
+  }
+}
+
+const since = (ms) => (ms < 9950 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`);

@@ -1,0 +1,67 @@
+/** The REST door as a board uses it: same origin, the session cookie, JSON in and out; a refusal is an error with its sentence. */
+
+/** A refusal by the server (its words and Parse code), or the lack of an answer (`code` 100). */
+export class Refusal extends Error {
+  /** @param {string} words @param {number} code `field` is the field the words are about, where they name one */
+  constructor(words, code) {
+    const [, field = "", rest = words] = /^([A-Za-z]\w*): (.+)$/s.exec(words) ?? [];
+    super(sentence(rest));
+    this.field = field;
+    this.code = code;
+  }
+}
+
+const OFFLINE = "There is no connection, so nothing was saved. Try again when the board is live.";
+const LATE = "The server did not answer in time. Look at the list before you try again: it may have been saved.";
+
+export class Rest {
+  /** @param {string} mount @param {Record<string, string>} keys headers that name the application */
+  constructor(mount, keys) {
+    this.mount = mount;
+    this.keys = keys;
+  }
+
+  /** @returns {Promise<any>} the answer; throws Refusal */
+  async ask(method, path, body) {
+    const headers = body ? { ...this.keys, "Content-Type": "application/json" } : this.keys;
+    let response;
+    try {
+      response = await fetch(this.mount + path, {
+        method,
+        headers,
+        body: body && JSON.stringify(body),
+        credentials: "same-origin",
+        signal: AbortSignal.timeout(15_000),
+      });
+    } catch (error) {
+      throw new Refusal(error.name === "TimeoutError" ? LATE : OFFLINE, 100);
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return answer;
+    throw new Refusal(answer.error || `The server could not do this (${response.status}). Try again; if it stays, tell whoever runs it.`, answer.code ?? 0);
+  }
+
+  /** The objects of one class. @param {Record<string, unknown>} params as the REST door takes them */
+  async find(className, params) {
+    const query = new URLSearchParams();
+    for (const [key, value] of Object.entries(params)) query.set(key, typeof value === "object" ? JSON.stringify(value) : String(value));
+    return (await this.ask("GET", `${path(className)}?${query}`)).results;
+  }
+
+  /** @returns {Promise<{objectId: string, createdAt: string}>} */
+  create(className, body) {
+    return this.ask("POST", path(className), body);
+  }
+
+  /** @returns {Promise<{updatedAt: string}>} */
+  update(className, objectId, body) {
+    return this.ask("PUT", `${path(className)}/${objectId}`, body);
+  }
+}
+
+const path = (className) => (className === "_User" ? "/users" : `/classes/${className}`);
+
+function sentence(words) {
+  const text = words[0].toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

@@ -1,0 +1,13 @@
+// Runs before the first paint (the one classic script), so that a chosen theme never flickers.
+(() => {
+  const root = document.documentElement;
+  root.dataset.script = "";
+  for (const name of ["theme", "density"]) {
+    try {
+      const value = localStorage.getItem(`careboard.${name}`);
+      if (value) root.dataset[name] = value;
+    } catch {
+      // Storage may be closed to us; the page then follows the system.
+    }
+  }
+})();
