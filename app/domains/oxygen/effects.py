@@ -52,9 +52,13 @@ async def _save_site(event: SaveEvent, go_on: Next) -> None:
 
 def _saving_tank(clock: Clock) -> SaveHandler:
     async def save_tank(event: SaveEvent, go_on: Next) -> None:
-        """A pressure that is written without its time was read now; a new tank's was read nobody knows when."""
-        if not event.is_new and "psiLevel" in event.changes and "lastCheckedAt" not in event.changes:
-            event.set("lastCheckedAt", date_to_wire(clock()))
+        """A pressure that is written without its time was read now; a new tank's was read nobody knows when.
+
+        The same pressure again is a reading too, and the same time again is a time told: the row is written either way.
+        """
+        if not event.is_new and "psiLevel" in event.body:
+            told = event.object.get("lastCheckedAt") if "lastCheckedAt" in event.body else None
+            event.set("lastCheckedAt", told or date_to_wire(clock()))
         check_not_ahead("lastCheckedAt", event.object.get("lastCheckedAt"), clock())
         await go_on()
 

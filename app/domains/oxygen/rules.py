@@ -50,6 +50,9 @@ LOW_BELOW: Final = timedelta(hours=8)
 LOW_PSI: Final = 500
 """Without size or flow no time can be told; below this pressure the tank is low all the same."""
 
+NOTHING_PSI: Final = 0.001
+"""Less than any gauge shows: counts as nothing left."""
+
 LONGEST: Final = timedelta(days=3650)
 """The farthest a tank is said to last: keeps a trickle of flow within what a date can hold."""
 
@@ -77,13 +80,14 @@ EVENT_TYPES: Final = (
 
 def minutes_left(psi: float, size: str | None, flow_lpm: float | None, residual_psi: float | None = None) -> float | None:
     """Minutes until the residual pressure, at continuous flow; None where size or flow is unknown and there is something left."""
-    usable = max(0.0, psi - (RESIDUAL_PSI if residual_psi is None else residual_psi))
-    if usable == 0.0:
+    usable = psi - (RESIDUAL_PSI if residual_psi is None else residual_psi)
+    if usable < NOTHING_PSI:
         return 0.0
     factor = LITRES_PER_PSI.get(size or "")
     if factor is None or flow_lpm is None:
         return None
-    return usable * factor / flow_lpm
+    longest = LONGEST / timedelta(minutes=1)
+    return longest if usable * factor >= longest * flow_lpm else usable * factor / flow_lpm
 
 
 def empty_at(
@@ -93,7 +97,7 @@ def empty_at(
     minutes = minutes_left(psi, size, flow_lpm, residual_psi)
     if minutes is None:
         return None
-    return read_at + timedelta(milliseconds=round(min(minutes * 60000, LONGEST / timedelta(milliseconds=1))))
+    return read_at + timedelta(milliseconds=round(minutes * 60000))
 
 
 def urgency(psi: float, runs_out: datetime | None, now: datetime, residual_psi: float | None = None) -> str:

@@ -17,6 +17,7 @@ from app.domains.oxygen.rules import (
     LONGEST,
     LOW_BELOW,
     LOW_PSI,
+    NOTHING_PSI,
     ONE_PRIMARY,
     RESIDUAL_PSI,
     STAFF,
@@ -25,6 +26,7 @@ from app.store.database import Database
 
 _LITRES: Final = " ".join(f"when '{size}' then {litres!r}::float8" for size, litres in LITRES_PER_PSI.items())
 _STAFF: Final = ", ".join(f"'role:{role}'" for role in sorted(STAFF))
+_LONGEST: Final = f"{LONGEST / timedelta(minutes=1)!r}::float8"
 _CRITICAL: Final = f"interval '{CRITICAL_BELOW // timedelta(seconds=1)} seconds'"
 _LOW: Final = f"interval '{LOW_BELOW // timedelta(seconds=1)} seconds'"
 
@@ -35,11 +37,12 @@ language sql immutable parallel safe as $sql$ select case size {_LITRES} end $sq
 create or replace function careboard.oxygen_empty_at(psi float8, read_at timestamptz, size text, flow float8, residual float8)
 returns timestamptz language sql immutable parallel safe as $sql$
   select case
-    when psi <= residual then read_at
+    when psi - residual < {NOTHING_PSI} then read_at
     when flow is null or careboard.oxygen_litres_per_psi(size) is null then null
-    else read_at + make_interval(secs => round(least(
-      (psi - residual) * careboard.oxygen_litres_per_psi(size) / flow * 60000, {LONGEST / timedelta(milliseconds=1)!r}::float8
-    )) / 1000)
+    when (psi - residual) * careboard.oxygen_litres_per_psi(size) >= {_LONGEST} * flow
+      then read_at + make_interval(secs => {_LONGEST} * 60)
+    else read_at + make_interval(
+      secs => round((psi - residual) * careboard.oxygen_litres_per_psi(size) / flow * 60000) / 1000)
   end
 $sql$;
 

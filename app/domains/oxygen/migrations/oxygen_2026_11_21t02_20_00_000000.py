@@ -33,7 +33,7 @@ class TankAssignment(Table, tablename="TankAssignment"):
 def to(target: type[Table], *, index: bool = True) -> dict[str, Any]:
     return {
         "references": target,
-        "on_delete": OnDelete.restrict,
+        "on_delete": OnDelete.no_action,
         "on_update": OnUpdate.cascade,
         "target_column": None,
         "null": False,
