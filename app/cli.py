@@ -124,7 +124,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
     announce(settings.public_url or url, settings, signs)
     hand_down(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again once it has stopped: that is the end, not an error
+        signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped; that is no error
     options: dict[str, Any] = {
         "host": host,
         "port": port,
@@ -178,10 +178,9 @@ def user() -> None:
 @data_option
 def user_create(username: str, email: str, role: str, display_name: str | None, password: str, data: Path | None) -> None:
     """Create an account."""
-    fields: dict[str, str] = {"email": email} | ({"displayName": display_name} if display_name else {})
 
     async def create(floors: Floors) -> None:
-        await floors.services.users.create_user_as_master(username, password, role, **fields)
+        await floors.services.users.create_user_as_master(username, password, role, email=email, displayName=display_name)
 
     run(with_floors(read_settings(data), create))
     console.print(f"{username} is there, as {role}.")

@@ -44,7 +44,6 @@ class Floors:
 
     services: Services
     schemas: Schemas
-    feed: Feed
     hub: Hub
     ticker: Ticker
 
@@ -52,7 +51,7 @@ class Floors:
     async def running(self) -> AsyncIterator["Floors"]:
         """Everything started, and stopped in the opposite order."""
         async with self.writing(), AsyncExitStack() as started:
-            for part in (self.feed, self.hub, self.ticker):
+            for part in (self.services.feed, self.hub, self.ticker):
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -79,10 +78,10 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     for domain in domains:
         domain.install(hooks, objects)
     feed = Feed(database, settings.broadcast_url)
-    services = Services(settings=settings, database=database, objects=objects, users=users, classes=Classes(objects))
+    services = Services(settings=settings, database=database, objects=objects, users=users, classes=Classes(objects), feed=feed)
     retention = timedelta(hours=settings.change_retention_hours)
     ticker = Ticker(database, [domain.tick for domain in domains if domain.tick], retention)
-    return Floors(services, schemas, feed, Hub(feed, objects), ticker)
+    return Floors(services, schemas, Hub(feed, objects), ticker)
 
 
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:

@@ -27,6 +27,7 @@ from app.config import Settings
 from app.core.wire import Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection, Database
+from app.store.feed import Feed
 
 COOKIE = "careboard_session"
 """The cookie that carries a board's session token: HttpOnly, SameSite=Lax, Secure behind https."""
@@ -85,6 +86,7 @@ class Services:
     objects: Objects
     users: Users
     classes: Classes
+    feed: Feed
 
 
 @dataclass(slots=True)
@@ -138,7 +140,7 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
     keys = _keys_in_headers(request)
     raw = await request.body() if request.method != "GET" else b""
     body = _read_body(raw, request.headers.get("content-type", ""))
-    method = request.method
+    method: str = request.method
     if method == "POST" and "_method" in body:
         method = str(body.pop("_method")).upper()
     _take_keys(body, keys)
@@ -160,9 +162,7 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
     )
 
 
-async def caller_with(
-    services: Services, keys: MutableMapping[str, str], request: Request[Any, Any, Any], path: str
-) -> Caller:
+async def caller_with(services: Services, keys: MutableMapping[str, str], request: Request[Any, Any, Any], path: str) -> Caller:
     """Who asks, from the keys of a request. Raises RefusedError (wrong key) and ParseError 209 (dead session)."""
     settings = services.settings
     if keys.get("application") != settings.app_id:

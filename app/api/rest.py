@@ -15,6 +15,7 @@ from litestar import Controller, Request, Response, route
 from app.api.request import Answer, Call, Services, answer_error, read_call, services_of
 from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
+from app.store.snapshot import Snapshot, to_cursor
 
 Handler = Callable[..., Awaitable[Answer]]
 
@@ -64,7 +65,7 @@ async def find_objects(call: Call, class_name: str) -> Answer:
     if found.count is not None:
         parts.append(f',"count":{found.count}')
     if found.cursor is not None:
-        parts.append(f',"cursor":"{found.cursor}"')
+        parts.append(f',"cursor":"{to_cursor(call.services.feed.feed_id, Snapshot.parse(found.cursor))}"')
     return Answer("".join((*parts, "}")).encode())
 
 
@@ -84,9 +85,7 @@ async def create_object(call: Call, class_name: str) -> Answer:
     """POST /classes/X: 201, objectId and createdAt, and where the object is."""
     saved = await call.services.objects.create(call.caller, class_name, call.body, tx=call.tx)
     where = _class_path(class_name)
-    location = (
-        f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}/{saved.object_id}"
-    )
+    location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}/{saved.object_id}"
     return Answer(saved.response, 201, {"Location": location})
 
 
