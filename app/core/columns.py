@@ -6,6 +6,7 @@ text of a client ever becomes SQL but through `quote`. Imports schema and wire.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from app.core.schema import Field, FieldType
 from app.core.wire import Json, Object, date_from_wire, encode, is_object
@@ -29,6 +30,7 @@ COLUMN_TYPES: Mapping[FieldType, str] = {
 """Parse Server's column types; Relation and ACL have no column of their own."""
 
 
+@lru_cache(maxsize=4096)
 def quote(name: str) -> str:
     """A class, field or join table name as an SQL identifier; 105 for what can be none."""
     if not _IDENTIFIER.fullmatch(name):

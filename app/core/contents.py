@@ -24,6 +24,9 @@ def compile_same_as_any(values: Sequence[Frozen]) -> Test:
 
 def compile_contains_any(values: Sequence[Frozen]) -> Test:
     """Whether a JSON value is an array with one of the values as an element."""
+    if len(values) == 1 and isinstance(values[0], str):
+        text = values[0]
+        return lambda value: isinstance(value, list) and text in value
     pointers = frozenset(key for key in map(_pointer_key, values) if key is not None)
     same = compile_same_as_any([value for value in values if _pointer_key(value) is None])
 

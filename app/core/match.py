@@ -247,10 +247,12 @@ def _content_equals(kind: Kind, values: Sequence[Frozen]) -> Test:
     """An Array field equals a list as a whole and any other value by containing it; inside JSON both ways serve."""
     others = [value for value in values if not isinstance(value, tuple)]
     whole = [value for value in values if isinstance(value, tuple)] if kind is Kind.ARRAY else values
-    same = compile_same_as_any(whole)
     if kind is Kind.OBJECT or not others:
-        return same
+        return compile_same_as_any(whole)
     contained = compile_contains_any(others)
+    if not whole:
+        return contained
+    same = compile_same_as_any(whole)
     return lambda value: contained(value) or same(value)
 
 
