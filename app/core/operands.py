@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from math import isfinite
 
+from app.core.cells import ring_of_wire
 from app.core.geo import KILOMETERS_PER_RADIAN, MILES_PER_RADIAN
 from app.core.nodes import (
     All,
@@ -192,22 +193,14 @@ def _geo_within(path: Path, operand: Json, _: Object) -> Node:
 
 def _ring(value: Json) -> tuple[tuple[float, float], ...]:
     if is_type(value, "Polygon"):
-        polygon = canonical(value)
-        assert isinstance(polygon, dict)
-        return ring_of(polygon)
+        ring = ring_of_wire(canonical(value))
+        assert ring is not None
+        return ring
     if not isinstance(value, list):
         raise malformed("bad $geoWithin value; $polygon should be Polygon object or Array of Parse.GeoPoint's")
     if len(value) < 3:
         raise malformed("bad $geoWithin value; $polygon should contain at least 3 GeoPoints")
     return tuple(_vertex(vertex, "bad $geoWithin value") for vertex in value)
-
-
-def ring_of(polygon: Object) -> tuple[tuple[float, float], ...]:
-    """The vertices of a canonical Polygon as (longitude, latitude); on the wire they are [latitude, longitude]."""
-    coordinates = polygon["coordinates"]
-    assert isinstance(coordinates, list)
-    pairs = [pair for pair in coordinates if isinstance(pair, list)]
-    return tuple((_degrees(pair[1]), _degrees(pair[0])) for pair in pairs)
 
 
 def _center_sphere(path: Path, value: Json) -> Node:
