@@ -9,6 +9,7 @@ this kind carries no more than the objectId. May import core, store, actions and
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from app.actions.caller import MASTER
 from app.actions.objects import Objects
@@ -159,6 +160,7 @@ class Authorities:
                 member.disturbed = True
                 continue
             member.query.members.hold(member)
+            member.held_at = self._stream.cursor
             connection = member.connection
             connection.settling += 1
             if connection.floor is None:
@@ -187,7 +189,7 @@ class Authorities:
         member.disturbed = False
         try:
             plan = await self._planner.plan(member.connection.protocol, member.subscription)
-            appeared_texts, vanished_ids = await self._difference(member.plan, plan)
+            difference = await self._difference(member.plan, plan)
         except ParseError as error:
             if error.code in _FINAL:
                 raise
@@ -198,23 +200,27 @@ class Authorities:
             return True
         if member.disturbed:
             return False
-        self._move(member, plan, appeared_texts, vanished_ids)
+        self._move(member, plan, difference)
         return True
 
-    async def _difference(self, old: Plan, new: Plan) -> tuple[list[str], list[str]]:
-        """Texts of the objects only the new authority sees, ids of those only the old one saw; the stream is past both."""
+    async def _difference(self, old: Plan, new: Plan) -> "_Difference":
+        """What a change of authority comes to; the stream is past every snapshot it was read at."""
         if ast.canonical_text(old.where) != ast.canonical_text(new.where):
             words = f"The permissions of class {new.schema.class_name} have changed; subscribe again."
             raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
-        if old.caller.authority.principals == new.caller.authority.principals:
-            return [], []
-        gained = await self._find(new.schema.class_name, new, old, None)
-        lost = await self._find(new.schema.class_name, old, new, frozenset({"objectId"}))
-        return gained, [str(_object(text)["objectId"]) for text in lost]
+        sees, saw = _allowed(new), _allowed(old)
+        found = _Difference()
+        if sees != saw:
+            found.gained = await self._find(new, ast.both(new.where, sees, ast.Nor((saw,))))
+            lost = await self._find(new, ast.both(old.where, saw, ast.Nor((sees,))), keys=frozenset({"objectId"}))
+            found.lost = [str(_object(text)["objectId"]) for text in lost]
+        if not old.redaction.same_as(new.redaction):
+            found.is_redacted_anew = True
+            found.kept = await self._find(new, ast.both(new.where, saw, sees))
+        return found
 
-    async def _find(self, class_name: str, seeing: Plan, blind: Plan, keys: frozenset[str] | None) -> list[str]:
-        where = ast.both(seeing.where, _allowed(seeing), ast.Nor((_allowed(blind),)))
-        query = ast.Query(class_name, where=where, limit=MOST_RESULTS + 1, keys=keys)
+    async def _find(self, plan: Plan, where: ast.Node, *, keys: frozenset[str] | None = None) -> list[str]:
+        query = ast.Query(plan.schema.class_name, where=where, limit=MOST_RESULTS + 1, keys=keys)
         found = await self._objects.find(MASTER, query, cursor=True)
         if len(found.results) > MOST_RESULTS:
             words = f"Your access to more than {MOST_RESULTS} objects has changed; subscribe again."
@@ -223,42 +229,53 @@ class Authorities:
             await self._stream.reach(Snapshot.parse(found.cursor))
         return found.results
 
-    def _move(self, member: Member, plan: Plan, gained: list[str], lost: list[str]) -> None:
+    def _move(self, member: Member, plan: Plan, difference: "_Difference") -> None:
         """Tells the difference as it was when the member was held, then what happened since under the new authority."""
-        connection, old = member.connection, member.plan
-        class_name = plan.schema.class_name
+        old = member.plan
         assert member.held is not None
         first = _first_images(member.held)
         self._remove(member)
         member.plan = plan
         self.add(member)
-        for object_id in lost:
+        for object_id in difference.lost:
             if object_id not in first:
-                connection.push(member.head("leave"), vanished(class_name, object_id), 0)
-        for text in gained:
-            image = _object(text)
-            if image["objectId"] not in first:
-                connection.push(member.head("enter"), appeared(text, member, class_name, image), 0)
-        for object_id, held in first.items():
-            self._tell_first(member, old, object_id, held)
-        base = connection.floor or self._stream.cursor
-        if connection.settling == 1:
-            connection.floor = None
-        self._stream.release(member, member.held, base)
+                _push_leave(member, object_id)
+        for op, texts in (("enter", difference.gained), ("update", difference.kept)):
+            for text in texts:
+                image = _object(text)
+                if image["objectId"] not in first:
+                    _push_shown(member, op, text, image)
+        for object_id, (change, was, _) in first.items():
+            # An object that changed meanwhile is judged by its image before the first change.
+            before = change.before_object
+            if before is None or change.before is None or not was:
+                continue
+            saw, sees = can_read(before, old.caller.authority), can_read(before, plan.caller.authority)
+            if saw and not sees:
+                _push_leave(member, object_id)
+            elif sees and not saw:
+                _push_shown(member, "enter", change.before, before)
+            elif sees and difference.is_redacted_anew:
+                _push_shown(member, "update", change.before, before)
+        self._stream.release(member, member.held, member.held_at)
 
-    def _tell_first(self, member: Member, old: Plan, object_id: str, held: Held) -> None:
-        """The difference for an object that changed meanwhile: it is judged by its image before the first change."""
-        change, was, _ = held
-        before = change.before_object
-        if before is None or not was:
-            return
-        saw = can_read(before, old.caller.authority)
-        sees = can_read(before, member.caller.authority)
-        if saw and not sees:
-            member.connection.push(member.head("leave"), vanished(change.class_name, object_id), 0)
-        elif sees and not saw:
-            assert change.before is not None
-            member.connection.push(member.head("enter"), appeared(change.before, member, change.class_name, before), 0)
+
+@dataclass(slots=True)
+class _Difference:
+    """Texts of the objects that came into sight, ids of those that went out of it, texts of those now shown otherwise."""
+
+    gained: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    is_redacted_anew: bool = False
+
+
+def _push_leave(member: Member, object_id: str) -> None:
+    member.connection.push(member.head("leave"), vanished(member.query.class_name, object_id), 0)
+
+
+def _push_shown(member: Member, op: str, text: str, image: Object) -> None:
+    member.connection.push(member.head(op), appeared(text, member, member.query.class_name, image), 0)
 
 
 def _is_birth(change: Change) -> bool:

@@ -54,7 +54,7 @@ class Connection:
         self.protocol = protocol
         self.members: dict[RequestId, Member] = {}
         self.floor: str | None = None
-        """While one of its members is settled, what a client may safely resume from."""
+        """While one of its members is settled: up to where all of its subscriptions were told everything."""
         self.settling = 0
         """How many of its members are being settled."""
         self.is_open = True
@@ -73,8 +73,8 @@ class Connection:
     def has_outbox(self) -> bool:
         return bool(self._frames)
 
-    def flush(self, run: Run, done: int | None = None) -> None:
-        """Sends the tick in one go. `done`: the run goes on, and so far every change up to this seq was delivered."""
+    def flush(self, run: Run) -> None:
+        """Sends the tick in one go. The cursor on an event speaks for the subscription of that event."""
         frames, seqs = self._frames, self._seqs
         self._frames, self._seqs = [], []
         if not self.is_open:
@@ -82,17 +82,10 @@ class Connection:
         if self._is_full():
             self.close_behind(run.start)
             return
-        end = run.end if done is None else run.up_to(done)
         if self.protocol.cursors:
             last = len(frames) - 1
             for index, frame in enumerate(frames):
-                if self.floor is not None:
-                    cursor = self.floor
-                elif index == last:
-                    cursor = end
-                else:
-                    # a change told to two subscriptions is complete only with the second frame
-                    cursor = run.up_to(max(0, seqs[index] - (seqs[index] == seqs[index + 1])))
+                cursor = run.end if index == last else run.up_to(seqs[index])
                 frames[index] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
         else:
             frames = [frame + b"}" for frame in frames]

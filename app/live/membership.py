@@ -36,6 +36,7 @@ class Member:
         "disturbed",
         "heads",
         "held",
+        "held_at",
         "is_open",
         "plan",
         "query",
@@ -52,6 +53,8 @@ class Member:
         self.heads: dict[str, bytes] = {}
         self.held: list[Held] | None = []
         """What came while it was settled; None when it is not held."""
+        self.held_at = ""
+        """The cursor of what it had been told when its authority moved."""
         self.is_open = True
         """False once dropped."""
         self.disturbed = False

@@ -7,6 +7,7 @@ is ahead of what it was told. May import core, store, actions and live.
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 from app.actions.caller import MASTER
@@ -17,16 +18,20 @@ from app.live.authority import Authorities, concerns
 from app.live.connection import Connection
 from app.live.membership import Held, Member
 from app.live.plan import MOST_RESULTS, Plan, Planner
-from app.live.position import parse_position
+from app.live.position import Position, parse_position
 from app.live.protocol import Subscription, error_frame, reload_frame, snapshot_frame
 from app.live.stream import Stream
 from app.store.feed import CursorExpired, Feed
+from app.store.reading import FAILURES
 from app.store.snapshot import Snapshot, to_cursor
 
 PATIENCE = 15.0
 """Seconds the stream may take to reach a snapshot before the client is asked to try again."""
 
 _ATTEMPTS = 5
+_RETRY_AFTER = 0.1
+
+_log = logging.getLogger("careboard.live")
 
 
 @dataclass(slots=True)
@@ -124,6 +129,14 @@ class Opening:
         position = parse_position(since, self._feed.feed_id)
         if position is None:
             return None
+        while True:
+            try:
+                return await self._replay_from(member, since, position)
+            except FAILURES as cause:  # `open` ends this when its time is over
+                _log.warning("a replay lost its connection (%s); it begins again", type(cause).__name__)
+                await asyncio.sleep(_RETRY_AFTER)
+
+    async def _replay_from(self, member: Member, since: str, position: Position) -> _Start | None:
         start = _Start(position.base, since)
         query = member.query
         try:

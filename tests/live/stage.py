@@ -1,18 +1,22 @@
 """What the tests of the live floor stand on: a feed, a hub, and clients that keep what they are told."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
 from app.actions.caller import MASTER, Caller
+from app.config import Settings
 from app.core.query import Query
 from app.core.wire import Json, Object, decode, encode
 from app.live.connection import Connection
 from app.live.hub import Hub
 from app.live.protocol import Keys, Protocol
+from app.store.database import Database
 from app.store.feed import Feed, Snapshot
-from tests.actions.world import World
+from app.store.schemas import Schemas
+from tests.actions.world import World, make_world
 
 EVENTS = frozenset({"create", "enter", "update", "leave", "delete"})
 PATIENCE = 20.0
@@ -194,3 +198,16 @@ class Stage:
         async with asyncio.timeout(PATIENCE):
             await self.hub.stream.reach(Snapshot.parse(found.cursor))
             await self.hub.settled()
+
+
+@asynccontextmanager
+async def open_stage(database: Database, schemas: Schemas, settings: Settings) -> AsyncIterator[Stage]:
+    """Feed and hub on a started, migrated database."""
+    world = await make_world(database, schemas, settings)
+    feed = Feed(database)
+    hub = Hub(feed, world.objects)
+    await feed.start()
+    await hub.start()
+    yield Stage(world, feed, hub)
+    await hub.stop()
+    await feed.stop()
