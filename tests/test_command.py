@@ -1,0 +1,192 @@
+"""The `careboard` command, run as a person runs it: in a process of its own, with the embedded database."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import websockets
+
+APP = {"X-Parse-Application-Id": "careboard"}
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("CAREBOARD_", "DATABASE_", "BROADCAST_"))}
+ROOT = Path(__file__).parent.parent
+
+
+def careboard(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs one command to its end in `folder`."""
+    command = [sys.executable, "-m", "app.cli", *words]
+    env = CLEAN | {"PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Served:
+    """`careboard serve` in a folder, with its output."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output = folder / f"out-{self.port}.txt"
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), *words]
+        with self.output.open("w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(command, cwd=folder, env=CLEAN | {"PYTHONPATH": str(ROOT)}, stdout=out, stderr=out)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/parse/health", timeout=2).is_success:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        raise AssertionError(self.output.read_text(encoding="utf-8"))
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal and gives the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+def postgres_of(folder: Path) -> list[psutil.Process]:
+    """The server processes of the embedded Postgres under `folder`."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or []):
+            found.append(process)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working folder of one installation, prepared once."""
+    folder = tmp_path_factory.mktemp("installation")
+    done = careboard("migrate", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    yield folder
+    assert postgres_of(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"CAREBOARD_MOUNT": "no spaces please"}, "CAREBOARD_MOUNT"),
+        ({"CAREBOARD_ALLOW_CLIENT_CLASS_CREATION": "perhaps"}, "say true or false"),
+        ({"DATABASE_URL": "mysql://somewhere"}, "postgres://"),
+        ({"CAREBOARD_SESSION_DAYS": "many"}, "whole number from 1 to 3650"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "database"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path, environment: dict[str, str], said: str) -> None:
+    done = careboard("serve", "--port", "0", folder=tmp_path, **environment)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_file_sets_what_the_environment_does_not(tmp_path: Path) -> None:
+    (tmp_path / "careboard.toml").write_text('mount = "not a mount"\n', encoding="utf-8")
+    assert "CAREBOARD_MOUNT" in careboard("migrate", folder=tmp_path).stderr
+    (tmp_path / "careboard.toml").write_text("colour = 3\n", encoding="utf-8")
+    assert "unknown setting 'colour'" in careboard("migrate", folder=tmp_path).stderr
+
+
+def test_an_empty_folder_becomes_a_board_with_people_and_tanks(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    told = served.output.read_text(encoding="utf-8")
+    assert served.url in told
+    signs = json.loads((tmp_path / ".careboard" / "demo.json").read_text(encoding="utf-8"))
+    dispatcher = next(sign for sign in signs if sign["role"] == "dispatcher")
+    assert dispatcher["username"] in told
+    assert dispatcher["password"] in told
+    account = {"username": dispatcher["username"], "password": dispatcher["password"]}
+    token = httpx.post(f"{served.url}/parse/login", json=account, headers=APP).json()["sessionToken"]
+    asked = {"count": "1", "limit": "0"}
+    headers = APP | {"X-Parse-Session-Token": token}
+    counted = httpx.get(f"{served.url}/parse/classes/TankAssignment", params=asked, headers=headers).json()
+    assert counted["count"] > 200
+    for name in ("master.key", "demo.json"):
+        assert stat.S_IMODE((tmp_path / ".careboard" / name).stat().st_mode) == 0o600
+    assert served.stop(signal.SIGINT) == 0
+    assert postgres_of(tmp_path) == []
+    again = Served(tmp_path)
+    assert dispatcher["password"] in again.output.read_text(encoding="utf-8")
+    assert again.stop() == 0
+
+
+async def test_a_stopping_server_closes_sockets_with_going_away(folder: Path) -> None:
+    served = Served(folder, "--no-demo")
+    async with websockets.connect(f"ws://127.0.0.1:{served.port}/parse") as socket:
+        await socket.send(json.dumps({"op": "connect", "applicationId": "careboard"}))
+        assert json.loads(await socket.recv())["op"] == "connected"
+        served.process.terminate()
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), 10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
+    assert served.process.wait(20) == 0
+
+
+def test_two_servers_share_one_data_folder_and_the_last_stops_postgres(folder: Path) -> None:
+    first, second = Served(folder, "--no-demo"), Served(folder, "--no-demo")
+    assert first.stop() == 0
+    assert httpx.get(f"{second.url}/parse/health").is_success
+    second.process.kill()
+    second.process.wait(10)
+    third = Served(folder, "--no-demo")
+    assert third.stop() == 0
+    assert postgres_of(folder) == []
+
+
+def test_several_workers_serve_and_stop(folder: Path) -> None:
+    served = Served(folder, "--no-demo", "--workers", "2")
+    for _ in range(6):
+        assert httpx.get(f"{served.url}/parse/health").is_success
+    assert served.stop() == 0
+    assert postgres_of(folder) == []
+
+
+def test_accounts_are_made_changed_and_closed_from_the_terminal(folder: Path) -> None:
+    words = ["--username", "cleo", "--email", "cleo@example.com", "--role", "driver", "--password", "pw"]
+    made = careboard("user", "create", *words, folder=folder)
+    assert (made.returncode, made.stdout.strip()) == (0, "cleo is there, as driver.")
+    again = careboard("user", "create", *words, folder=folder)
+    assert (again.returncode, len(again.stderr.strip().splitlines())) == (2, 1)
+    assert careboard("user", "role", "cleo", "dispatcher", folder=folder).returncode == 0
+    assert careboard("user", "role", "cleo", "emperor", folder=folder).returncode == 2
+    assert careboard("user", "role", "nobody", "driver", folder=folder).stderr == "careboard: there is no account nobody.\n"
+    served = Served(folder, "--no-demo")
+    account = {"username": "cleo", "password": "pw"}
+    assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP).json()["role"] == "dispatcher"
+    assert served.stop() == 0
+    assert careboard("user", "disable", "cleo", folder=folder).returncode == 0
+    served = Served(folder, "--no-demo")
+    assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP).status_code == 400
+    assert served.stop() == 0
+
+
+def test_a_fleet_is_driven_through_the_public_api(folder: Path) -> None:
+    served = Served(folder, "--no-demo")
+    words = ["--url", f"{served.url}/parse", "--tanks", "5", "--speed", "3600x", "--minutes", "0.1"]
+    done = careboard("simulate", *words, folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    key = (folder / ".careboard" / "master.key").read_text(encoding="utf-8").strip()
+    headers = APP | {"X-Parse-Master-Key": key}
+    for class_name in ("TankAssignment", "DispatchEvent"):
+        asked = {"count": "1", "limit": "0"}
+        told = httpx.get(f"{served.url}/parse/classes/{class_name}", params=asked, headers=headers).json()
+        assert told["count"] >= 5
+    assert served.stop() == 0
