@@ -90,15 +90,25 @@ def template(server_url: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def clone_database(server_url: str, template: str) -> Iterator[Callable[[], str]]:
     """Makes a fresh migrated database and gives its URL; all are dropped at the end."""
+    yield from _databases(server_url, template)
+
+
+@pytest.fixture(scope="session")
+def empty_database(server_url: str) -> Iterator[Callable[[], str]]:
+    """Makes a database with nothing in it and gives its URL; all are dropped at the end."""
+    yield from _databases(server_url, "template1")
+
+
+def _databases(server_url: str, template: str) -> Iterator[Callable[[], str]]:
     made: list[str] = []
 
-    def clone() -> str:
+    def make() -> str:
         name = f"test_{secrets.token_hex(6)}"
         run_apart(_administer(server_url, f'create database "{name}" template "{template}"'))
         made.append(name)
         return with_database(server_url, name)
 
-    yield clone
+    yield make
     for name in made:
         run_apart(_administer(server_url, f'drop database if exists "{name}" with (force)'))
 

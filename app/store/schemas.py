@@ -225,8 +225,13 @@ def to_row(schema: ClassSchema) -> str:
     if schema.class_name == "_User":
         fields.pop("password", None)
         fields["_hashed_password"] = {"type": "String"}
-    permissions = {**OPEN, **schema.permissions}
-    return encode({**wire, "fields": {**fields, **_INTERNAL}, "classLevelPermissions": permissions}).decode()
+    stored: Object = {**wire, "fields": {**fields, **_INTERNAL}}
+    if schema.permissions:
+        # Parse reads an operation that is absent from a stored row as closed; absent from ours it is open.
+        stored["classLevelPermissions"] = {**OPEN, **schema.permissions}
+    else:
+        del stored["classLevelPermissions"]
+    return encode(stored).decode()
 
 
 _UPSERT = """
