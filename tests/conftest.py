@@ -24,8 +24,9 @@ import httpx
 import pytest
 
 from app.config import Settings
+from app.main import DOMAINS
 from app.store.database import Database, ensure_embedded, release_embedded, with_database
-from app.store.migrate import Declaring, declare, migrate
+from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
 ROOT = Path(__file__).parent.parent
@@ -43,15 +44,6 @@ def run_apart(work: Coroutine[Any, Any, T]) -> T:
     thread.join()
     assert found, "the work failed; its error is above"
     return found[0]
-
-
-def domains() -> tuple[Declaring, ...]:
-    """The domains of the product, so that a clone has their tables."""
-    try:
-        from app.main import DOMAINS  # noqa: PLC0415 - the store is testable before the floors above it exist
-    except ImportError:
-        return ()
-    return tuple(DOMAINS)
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +124,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def schemas(database: Database) -> Schemas:
     """The loaded class registry of `database`."""
-    schemas = declare(database, domains())
+    schemas = declare(database, DOMAINS)
     await schemas.load()
     return schemas
 
@@ -220,7 +212,7 @@ async def _migrate(url: str) -> None:
     database = Database(replace(Settings(), database_url=url))
     await database.start()
     try:
-        await migrate(database, domains())
+        await migrate(database, DOMAINS)
     finally:
         await database.stop()
 
