@@ -192,7 +192,7 @@ class Fleet:
         line, size, flow = self._line(left)
         tank = TankAssignment(
             **self._new(self._now - timedelta(days=rng.randint(20, 300)), line.read_at),
-            tank_serial_number=f"{rng.choice(('LX', 'CT', 'AM'))}-{size}-{41000 + number * 7 + rng.randint(0, 6)}",
+            tank_serial_number=f"OX-{20000 + number * 7 + rng.randint(0, 6)}",
             psi_level=round(line.psi),
             status=self._status(left, line.psi),
             assigned_site=site.object_id,
