@@ -5,11 +5,14 @@ Always holds: nothing here waits; a client that does not read is closed with the
 delays nobody. May import live.
 """
 
+from typing import Generic, TypeVar
 from typing import Protocol as Interface
 
-from app.live.membership import Member
 from app.live.position import Run
 from app.live.protocol import Protocol, RequestId
+
+M = TypeVar("M")
+"""What a connection keeps for each of its subscriptions; it knows nothing of it."""
 
 HARD_MARK = 1024 * 1024
 """Bytes that may wait for one client, beside the answers it asked for."""
@@ -34,7 +37,7 @@ class Outlet(Interface):
         """Closes after what is queued."""
 
 
-class Connection:
+class Connection(Generic[M]):
     """A client, its subscriptions by request id, and its outbox."""
 
     __slots__ = (
@@ -52,7 +55,7 @@ class Connection:
 
     def __init__(self, protocol: Protocol, outlet: Outlet) -> None:
         self.protocol = protocol
-        self.members: dict[RequestId, Member] = {}
+        self.members: dict[RequestId, M] = {}
         self.floor: str | None = None
         """While one of its members is settled: up to where all of its subscriptions were told everything."""
         self.settling = 0

@@ -17,6 +17,7 @@ from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
 from app.live.authority import Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
+from app.live.membership import Member
 from app.live.opening import Opening
 from app.live.plan import Planner
 from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame, progress_frame
@@ -38,7 +39,7 @@ class Hub:
     def __init__(self, feed: Feed, objects: Objects) -> None:
         self._feed = feed
         self._objects = objects
-        self._connections: dict[Connection, None] = {}
+        self._connections: dict[Connection[Member], None] = {}
         self._tasks: list[asyncio.Task[None]] = []
         planner = Planner(objects)
         self.stream = Stream(feed)
@@ -66,20 +67,20 @@ class Hub:
         """Returns when nobody's authority is being settled."""
         await self._authorities.settled()
 
-    def attach(self, protocol: Protocol, outlet: Outlet) -> Connection:
+    def attach(self, protocol: Protocol, outlet: Outlet) -> Connection[Member]:
         """Takes in a new client; give it back with `detach`."""
-        connection = Connection(protocol, outlet)
+        connection: Connection[Member] = Connection(protocol, outlet)
         self._connections[connection] = None
         return connection
 
-    def detach(self, connection: Connection) -> None:
+    def detach(self, connection: Connection[Member]) -> None:
         """Forgets a client that is gone."""
         self._connections.pop(connection, None)
         connection.is_open = False
         for member in list(connection.members.values()):
             self._authorities.drop(member)
 
-    async def receive(self, connection: Connection, text: str | bytes) -> None:
+    async def receive(self, connection: Connection[Member], text: str | bytes) -> None:
         """Does what one message of a client asks. Messages of one client must be given one after the other."""
         for effect in connection.protocol.receive(text):
             try:
@@ -88,7 +89,7 @@ class Hub:
                 _log.exception("a live query request failed")
                 self._apologise(connection, effect)
 
-    async def _perform(self, connection: Connection, effect: Effect) -> None:
+    async def _perform(self, connection: Connection[Member], effect: Effect) -> None:
         match effect:
             case Send(frame):
                 connection.send(frame)
@@ -104,7 +105,7 @@ class Hub:
             case Find(subscription):
                 await self._opening.find(connection, subscription)
 
-    def _apologise(self, connection: Connection, effect: Effect) -> None:
+    def _apologise(self, connection: Connection[Member], effect: Effect) -> None:
         """An error of ours: the client hears that it was, and nothing of what."""
         error = ParseError(ErrorCode.INTERNAL_SERVER_ERROR, "Internal server error.")
         if isinstance(effect, Open):

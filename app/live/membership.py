@@ -1,26 +1,25 @@
 """Who asks a live query, filed by what they may read.
 
-Owns: `Member` (one subscription as the stream sees it), `Members` (those of one live query, by principal) and
-`audience`: who is told what of a change. Always holds: the readers of an object are found by its principals, never by
-asking each member; a member that is *held* (its first results, its replay or its principals are being settled) is
-filed under no principal, so it is sent nothing until it is released. May import core, actions.caller, store.feed and
-live.
+Owns: `LiveQuery` (one distinct class and where, shared by all who ask it), `Member` (one subscription as the stream
+sees it), `Members` (those of one live query, by principal) and `audience`: who is told what of a change. Always
+holds: the readers of an object are found by its principals, never by asking each member; a member that is *held* (its
+first results, its replay or its principals are being settled) is filed under no principal, so it is sent nothing
+until it is released. May import core, actions.caller, store.feed and live.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Literal
 
 from app.actions.caller import Caller
+from app.core import nodes as ast
 from app.core.access import can_read
 from app.core.wire import Object, principals_of
+from app.live.access_path import AccessPath
+from app.live.connection import Connection
 from app.live.index import values_at
 from app.live.plan import Plan
 from app.live.protocol import Subscription
 from app.store.feed import Change
-
-if TYPE_CHECKING:
-    from app.live.connection import Connection
-    from app.live.router import LiveQuery
 
 Op = Literal["create", "enter", "update", "leave", "delete"]
 
@@ -44,7 +43,7 @@ class Member:
         "watch",
     )
 
-    def __init__(self, connection: "Connection", subscription: Subscription, query: "LiveQuery", plan: Plan) -> None:
+    def __init__(self, connection: "Connection[Member]", subscription: Subscription, query: "LiveQuery", plan: Plan) -> None:
         self.connection = connection
         self.subscription = subscription
         self.query = query
@@ -207,6 +206,20 @@ class Members:
         for group in groups:
             merged.update(group)
         return merged
+
+
+class LiveQuery:
+    """One distinct query. `matches` is its whole where, compiled; `members` are those who asked it."""
+
+    __slots__ = ("class_name", "key", "matches", "members", "paths", "where")
+
+    def __init__(self, class_name: str, key: str, where: ast.Node, matches: Callable[[Object], bool]) -> None:
+        self.class_name = class_name
+        self.key = key
+        self.where = where
+        self.matches = matches
+        self.members = Members()
+        self.paths: list[AccessPath] = []
 
 
 def audience(members: Members, change: Change, was: bool, now: bool) -> Iterator[tuple[Member, Event]]:

@@ -55,7 +55,7 @@ class Opening:
         self._planner = planner
         self._authorities = authorities
 
-    async def open(self, connection: Connection, subscription: Subscription) -> None:
+    async def open(self, connection: Connection[Member], subscription: Subscription) -> None:
         """Opens one subscription and answers it. Never raises ParseError: the client is told."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -66,7 +66,7 @@ class Opening:
             words = "The live query could not be started in time; subscribe again."
             self._refuse(connection, subscription, ParseError(ErrorCode.TIMEOUT, words))
 
-    async def find(self, connection: Connection, subscription: Subscription) -> None:
+    async def find(self, connection: Connection[Member], subscription: Subscription) -> None:
         """Answers `op: query`: what the subscription's query finds now."""
         try:
             plan = await self._planner.plan(connection.protocol, subscription)
@@ -78,13 +78,13 @@ class Opening:
         frame = connection.protocol.result(subscription.request_id, found.results)
         connection.send(frame, asked_for=True)
 
-    def _refuse(self, connection: Connection, subscription: Subscription, error: ParseError) -> None:
+    def _refuse(self, connection: Connection[Member], subscription: Subscription, error: ParseError) -> None:
         member = connection.members.get(subscription.request_id)
         if member is not None:
             self._authorities.drop(member)
         connection.send(connection.protocol.refused(subscription.request_id, error))
 
-    async def _open(self, connection: Connection, subscription: Subscription) -> None:
+    async def _open(self, connection: Connection[Member], subscription: Subscription) -> None:
         for _ in range(_ATTEMPTS):
             epoch = self._authorities.epoch
             plan = await self._planner.plan(connection.protocol, subscription)
@@ -102,7 +102,7 @@ class Opening:
         if connection.is_open:
             raise ParseError(ErrorCode.TIMEOUT, "Your access keeps changing; subscribe again.")
 
-    def _register(self, connection: Connection, subscription: Subscription, plan: Plan) -> Member:
+    def _register(self, connection: Connection[Member], subscription: Subscription, plan: Plan) -> Member:
         query = self._stream.router.acquire(plan.schema, plan.where)
         member = Member(connection, subscription, query, plan)
         query.members.hold(member)

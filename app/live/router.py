@@ -1,11 +1,10 @@
 """The predicate index: one change in, the live queries it concerns out.
 
-Owns: `LiveQuery` (one distinct class and where, shared by all who ask it), where each is filed, and `Router.match`.
-Always holds: the answer is what asking every live query one by one would give; its cost follows the matches, not the
-number of live queries. May import core and live.
+Owns: where each live query is filed, and `Router.match`. Always holds: the answer is what asking every live query one
+by one would give; its cost follows the matches, not the number of live queries. May import core and live.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from app.core import nodes as ast
 from app.core.match import compile_match
@@ -14,24 +13,10 @@ from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
 from app.live.access_path import AccessPath, BeginsWith, EqualTo, Scan, Within, access_paths, conjunctions
 from app.live.index import EqualityIndex, Path, PrefixIndex, RangeIndex, values_at
-from app.live.membership import Members
+from app.live.membership import LiveQuery
 
 MOST_SCANNED = 1000
 """How many live queries of one class may be without an index path: each costs every change of that class."""
-
-
-class LiveQuery:
-    """One distinct query. `matches` is its whole where, compiled; `members` are those who asked it."""
-
-    __slots__ = ("class_name", "key", "matches", "members", "paths", "where")
-
-    def __init__(self, class_name: str, key: str, where: ast.Node, matches: Callable[[Object], bool]) -> None:
-        self.class_name = class_name
-        self.key = key
-        self.where = where
-        self.matches = matches
-        self.members = Members()
-        self.paths: list[AccessPath] = []
 
 
 Match = tuple[LiveQuery, bool, bool]

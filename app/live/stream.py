@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from app.live.connection import Connection
 from app.live.frames import ChangeFrames
-from app.live.membership import Event, Held, Member, audience
+from app.live.membership import Event, Held, LiveQuery, Member, audience
 from app.live.position import Run
-from app.live.router import LiveQuery, Router
+from app.live.router import Router
 from app.store.feed import Batch, Change, Feed
 from app.store.snapshot import Snapshot
 
@@ -47,7 +47,7 @@ class Stream:
     def deliver(self, batch: Batch, now: float) -> None:
         """Tells everybody what one batch holds for them; `now` is the loop's time."""
         run = Run(self.cursor, batch.cursor)
-        touched: dict[Connection, None] = {}
+        touched: dict[Connection[Member], None] = {}
         for change in batch.changes:
             if self.router.listens_to(change.class_name):
                 try:
@@ -60,7 +60,7 @@ class Stream:
             connection.flush(run)
             connection.sent_at = now
 
-    def _tell(self, change: Change, touched: dict[Connection, None]) -> None:
+    def _tell(self, change: Change, touched: dict[Connection[Member], None]) -> None:
         frames = ChangeFrames(change)
         for query, was, now in self.router.match(change.class_name, change.before_object, change.after_object):
             for held in query.members.held:

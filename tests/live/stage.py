@@ -12,6 +12,7 @@ from app.core.query import Query
 from app.core.wire import Json, Object, decode, encode
 from app.live.connection import Connection
 from app.live.hub import Hub
+from app.live.membership import Member
 from app.live.protocol import Keys, Protocol
 from app.store.database import Database
 from app.store.feed import Feed, Snapshot
@@ -32,6 +33,8 @@ class Following:
     cursor: str | None = None
     told: list[tuple[str, Object]] = field(default_factory=list)
     """(op, frame) of every event, in order."""
+    strays: list[Object] = field(default_factory=list)
+    """Events that take away what the client did not have; only told of where the state is whole."""
     error: Object | None = None
     reloads: int = 0
 
@@ -50,7 +53,7 @@ class Following:
             self.reloads += 1
         if op == "snapshot":
             assert isinstance(frame["results"], list)
-            self.state = {}
+            self.state, self.strays = {}, []
             for result in frame["results"]:
                 assert isinstance(result, dict)
                 self.state[str(result["objectId"])] = result
@@ -61,7 +64,8 @@ class Following:
             assert shown["className"] == self.query["className"]
             plain = {name: value for name, value in shown.items() if name not in ("__type", "className")}
             if op in ("leave", "delete"):
-                self.state.pop(str(shown["objectId"]), None)
+                if self.state.pop(str(shown["objectId"]), None) is None:
+                    self.strays.append(frame)
             else:
                 self.state[str(shown["objectId"])] = plain
         if isinstance(frame.get("cursor"), str) and op != "subscribed":
@@ -83,7 +87,7 @@ class Client:
         self.reads = True
         self.sends = 0
         self._waiting = 0
-        self.connection: Connection = self._attach()
+        self.connection: Connection[Member] = self._attach()
 
     # ---- as the transport
 
@@ -172,7 +176,7 @@ class Client:
                 self._arrived.clear()
                 await self._arrived.wait()
 
-    def _attach(self) -> Connection:
+    def _attach(self) -> Connection[Member]:
         numbers = count(1)
         keys = Keys("app", "master")
         protocol = Protocol(keys, lambda: f"client{next(numbers)}", may_use_master_key=True)

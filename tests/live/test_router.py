@@ -13,7 +13,8 @@ from app.core.schema import Field, FieldType, class_schema
 from app.core.wire import Json, Object, pointer
 from app.errors import ErrorCode, ParseError
 from app.live.access_path import BeginsWith, EqualTo, Scan, Within
-from app.live.router import MOST_SCANNED, LiveQuery, Router
+from app.live.membership import LiveQuery
+from app.live.router import MOST_SCANNED, Router
 
 TANK = class_schema(
     "Tank",

@@ -108,10 +108,11 @@ class Town:
     def body(self) -> Object:
         pick = self.chance
         body: Object = {"n": pick.randrange(10), "v": {"__op": "Increment", "amount": 1}}
+        owners: list[Json] = [pointer("_User", str(pick.choice(self.people).user_id)), {"__op": "Delete"}]
         options: dict[str, Json] = {
             "color": pick.choice(COLORS),
             "tags": pick.sample(COLORS, 2),
-            "owner": pick.choice([pointer("_User", str(pick.choice(self.people).user_id)), {"__op": "Delete"}]),
+            "owner": pick.choice(owners),
             "at": {"__type": "Date", "iso": f"2026-11-{pick.randrange(1, 29):02}T00:00:00.000Z"},
             "meta": {"depth": pick.randrange(4)},
             "secret": f"s{pick.randrange(100)}",
@@ -213,6 +214,7 @@ class Town:
         for client in self.clients:
             for following in client.following.values():
                 assert following.error is None, following.error
+                assert following.strays == []
                 self.check_order(following)
                 self.check_sight(following)
                 assert following.state == await self.found(following), following.query
