@@ -7,10 +7,13 @@ import core, store.feed and live.
 
 from app.core.wire import Json, Object, encode
 from app.live.membership import Event, Member
+from app.live.redaction import Redaction
 from app.store.feed import Change
 
 _ALWAYS = ("objectId", "updatedAt", "createdAt", "ACL")
 """What Parse Server keeps under any `keys` (Client.js); className comes first."""
+
+_NOTHING: frozenset[str] = frozenset()
 
 _Shape = tuple[str, bool, frozenset[str] | None, frozenset[str]]
 
@@ -27,11 +30,7 @@ class ChangeFrames:
     def tail(self, event: Event, member: Member) -> bytes:
         """`,"object":{…}` and, where the event has one, `,"original":{…}`, without the closing brace of the frame."""
         redaction = member.plan.redaction
-        image = self._image(event.image)
-        hidden = redaction.of(image).intersection(image)
-        if event.original:
-            before = self._image("before")
-            hidden |= redaction.of(before).intersection(before)
+        hidden = _NOTHING if redaction.hides_nothing else self._hidden(event, redaction)
         shape = (event.image, event.original, member.keys, hidden)
         tail = self._tails.get(shape)
         if tail is None:
@@ -40,6 +39,14 @@ class ChangeFrames:
                 tail += b',"original":' + self._text("before", member.keys, hidden)
             self._tails[shape] = tail
         return tail
+
+    def _hidden(self, event: Event, redaction: Redaction) -> frozenset[str]:
+        image = self._image(event.image)
+        hidden = redaction.of(image).intersection(image)
+        if event.original:
+            before = self._image("before")
+            hidden |= redaction.of(before).intersection(before)
+        return hidden
 
     def _image(self, image: str) -> Object:
         found = self._change.after_object if image == "after" else self._change.before_object

@@ -13,7 +13,7 @@ from app.core.wire import Object
 class Redaction:
     """What is hidden from one caller in objects of one class."""
 
-    __slots__ = ("_authority", "_schema", "_varies", "hidden")
+    __slots__ = ("_authority", "_schema", "_varies", "hidden", "hides_nothing")
 
     def __init__(self, schema: ClassSchema, authority: Authority) -> None:
         self._schema = schema
@@ -22,6 +22,7 @@ class Redaction:
         """Hidden as a rule; what is in here the caller may not ask about either, for an answer would tell it."""
         own_account = schema.class_name == "_User"
         self._varies = authority.user_id is not None and (own_account or bool(protected_by_pointer(schema)))
+        self.hides_nothing = not self._varies and not self.hidden
 
     def of(self, obj: Object) -> frozenset[str]:
         """The fields of this very object that the caller may not see."""
