@@ -26,7 +26,7 @@ __all__ = ["Batch", "Change", "CursorExpired", "Feed", "Snapshot", "parse_cursor
 
 BUSY_SECONDS = 0.005
 IDLE_SECONDS = 0.25
-SPACING_SECONDS = 0.002
+SPACING_SECONDS = 0.005
 """Reads begin at least this far apart, so that under load one read takes many changes."""
 WAITING_BATCHES = 8
 MAINTAIN_SECONDS = 300.0
