@@ -22,6 +22,7 @@ from piccolo.table import Table, create_table_class, sort_table_classes
 
 from app.core.wire import Object
 from app.errors import ErrorCode
+from app.store.audit import AUDIT_DDL
 from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.database import Connection, Database
 from app.store.refusals import register_sentence
@@ -48,17 +49,6 @@ create index if not exists "_Session_user" on "_Session" ("user");
 -- A token that Parse Server stored plain is kept as its hash; who holds the token stays signed in.
 update "_Session" set "sessionToken" = 'sha256:' || encode(sha256(convert_to("sessionToken", 'UTF8')), 'hex')
 where "sessionToken" like 'r:%';
-
-create or replace function careboard.refuse_audit_change() returns trigger language plpgsql as $refuse$
-begin
-  raise exception using errcode = 'PE119', message = 'AuditLog is append-only; its rows are never changed or deleted.';
-end $refuse$;
-do $once$ begin
-  if not exists (select from pg_trigger where tgrelid = '"AuditLog"'::regclass and tgname = 'careboard_append_only') then
-    create trigger "careboard_append_only" before update or delete or truncate on "AuditLog"
-    for each statement execute function careboard.refuse_audit_change();
-  end if;
-end $once$;
 """
 
 
@@ -117,6 +107,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
         await schemas.adopt(connection)
         await install_registry_capture(connection)
         await connection.execute(SYSTEM_DDL)
+        await connection.execute(AUDIT_DDL)
         for domain in domains:
             if domain.sql.strip():
                 await connection.execute(domain.sql)

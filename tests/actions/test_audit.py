@@ -1,10 +1,11 @@
-"""The audit trail: written with the deed or not at all, one chain, never changed."""
+"""The audit trail: written with the deed or not at all, in chains that show a change, never changed."""
 
 import asyncio
+from contextvars import Context
 
 import pytest
 
-from app.actions.audit import find_break, record
+from app.actions.audit import chain_of, find_break, record
 from app.actions.caller import ANONYMOUS, MASTER
 from app.actions.hooks import Next, SaveEvent
 from app.core.query import Query
@@ -25,6 +26,12 @@ async def audited(world: World) -> str:
 
     world.hooks.on_save(name, note, id="audit")
     return name
+
+
+async def history(world: World, object_id: str) -> list[Object]:
+    """The rows about one object, in their order."""
+    query = world.objects.parse_query("AuditLog", {"where": {"entityId": object_id}, "order": "objectId"})
+    return await world.objects.find_objects(MASTER, query)
 
 
 async def test_clients_neither_read_nor_write_the_trail(world: World, audited: str) -> None:
@@ -78,27 +85,75 @@ async def test_the_chain_holds_under_racing_writers_that_cross(world: World, aud
         assert await find_break(connection) is None
 
 
-async def test_a_changed_row_shows(world: World, audited: str) -> None:
-    for level in range(3):
-        await world.objects.create(MASTER, audited, {"level": level})
-    rows = await world.objects.find_objects(MASTER, world.objects.parse_query("AuditLog", {"order": "objectId"}))
-    forged = str(rows[1]["objectId"])
-    for change in (
-        f"""update "AuditLog" set "summary" = 'harmless' where "objectId" = '{forged}'""",
-        f"""delete from "AuditLog" where "objectId" = '{forged}'""",
-    ):
-        with refusing(119, "AuditLog is append-only; its rows are never changed or deleted."):
-            async with world.database.transaction() as tx:
-                await tx.execute(change)
-        async with world.database.connection() as connection:
-            assert await find_break(connection) is None
-            forging = connection.transaction()
-            await forging.start()
-            await connection.execute("set local session_replication_role = replica")
-            await connection.execute(change)
-            found = await find_break(connection)
-            await forging.rollback()
-        assert found in (forged, str(rows[2]["objectId"]))
+FORGED = """update "AuditLog" set "summary" = 'harmless' where "objectId" = '{0}'"""
+REMOVED = """delete from "AuditLog" where "objectId" = '{0}'"""
+REORDERED = """
+update "AuditLog" a
+set "metadata" = b."metadata", "createdAt" = b."createdAt", "hash" = b."hash", "previousHash" = b."previousHash"
+from "AuditLog" b where (a."objectId", b."objectId") in (('{0}', '{1}'), ('{1}', '{0}'))
+"""
+RENUMBERED = """update "AuditLog" set "objectId" = '99' || substr("objectId", 3) where "objectId" = '{0}'"""
+
+
+@pytest.mark.parametrize("forgery", [FORGED, REMOVED, REORDERED, RENUMBERED])
+async def test_a_changed_removed_or_moved_row_shows(world: World, audited: str, forgery: str) -> None:
+    made = (await world.objects.create(MASTER, audited, {"level": 0})).object_id
+    for level in (1, 2, 3):
+        await world.objects.update(MASTER, audited, made, {"level": level})
+    ids = [str(row["objectId"]) for row in await history(world, made)]
+    change = forgery.format(*ids[1:])
+    with refusing(119, "AuditLog is append-only; its rows are never changed or deleted."):
+        async with world.database.transaction() as tx:
+            await tx.execute(change)
+    async with world.database.connection() as connection:
+        assert await find_break(connection) is None
+        forging = connection.transaction()
+        await forging.start()
+        await connection.execute("set local session_replication_role = replica")
+        await connection.execute(change)
+        found = await find_break(connection)
+        await forging.rollback()
+    assert found in ids[1:3]
+
+
+async def test_the_history_of_an_object_is_one_chain_in_its_order(world: World, audited: str) -> None:
+    made = (await world.objects.create(MASTER, audited, {"level": 0})).object_id
+    for level in (1, 2):
+        await world.objects.update(MASTER, audited, made, {"level": level})
+    rows = await history(world, made)
+    assert len({str(row["objectId"])[:2] for row in rows}) == 1
+    assert [dict(row["metadata"])["level"] for row in rows if isinstance(row["metadata"], dict)] == [0, 1, 2]
+
+
+async def test_writers_of_different_chains_do_not_wait_for_each_other(world: World, audited: str) -> None:
+    """The first one has its rows written and its transaction open; the second one commits meanwhile."""
+    names = iter(range(1_000))
+    one = f"{next(names)}"
+    other = next(name for name in map(str, names) if chain_of(audited, name) != chain_of(audited, one))
+    async with world.database.transaction() as tx:
+        await record(tx, MASTER, "hold", audited, one, "held")
+
+        async def write() -> None:
+            async with world.database.transaction() as own:
+                await record(own, MASTER, "pass", audited, other, "passed")
+
+        await asyncio.wait_for(asyncio.create_task(write(), context=Context()), 5)
+    assert [row["action"] for row in await history(world, one) + await history(world, other)] == ["hold", "pass"]
+
+
+async def test_what_the_database_hashed_is_what_is_read_back(world: World, audited: str) -> None:
+    """Whatever a value looks like: the two texts of a link, made in SQL and in Python, are the same."""
+    odd: Object = {
+        'ä"\\\n': ["€", "\u2028", "\U0001f600", {}],
+        "numbers": [1e22, 1.5e-9, -0.0, 2**53, 2**60, 0.1],
+        "again": {"z": None, "y": [True]},
+    }
+    person = await world.person("driver")
+    async with world.objects.transaction() as tx:
+        for number in range(100):
+            await record(tx, person, 'a "quoted" ✓', audited, f"odd {number}", "line\nline \\ %s", odd)
+    async with world.database.connection() as connection:
+        assert await find_break(connection) is None
 
 
 @pytest.mark.parametrize("operation", ["update", "delete"])
