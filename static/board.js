@@ -139,7 +139,12 @@ function explain() {
   if (model.rows.size === 0) return [h("h2", {}, `No ${many} yet`), h("p", {}, board.empty)];
   const all = h("p", {}, h("a", { class: "button clear", href: here }, `Show all ${many}`));
   const tile = board.tiles.find((each) => each.key === state.show);
-  if (state.text || !tile) return [h("h2", {}, `Nothing matches “${state.text}”`), h("p", {}, "Try fewer letters: a serial, a site, a city or a driver."), all];
+  if (state.text || !tile) {
+    const elsewhere = tile ? model.choose("", state.text).length : 0;
+    const wider = h("p", {}, h("a", { class: "button", href: address({ show: "" }) }, `Look in all ${many}: ${number(elsewhere)}`));
+    const where = tile ? ` among ${tile.one}` : "";
+    return [h("h2", {}, `Nothing matches “${state.text}”${where}`), h("p", {}, "Try fewer letters: a serial, a site, a city or a driver."), elsewhere ? wider : all];
+  }
   const horizon = (tile.horizonMinutes ?? 0) * 60_000;
   const next = tile.horizonMinutes === undefined ? null : model.sorted().filter((row) => row.$at < Number.MAX_VALUE && row.$at > now()).sort((a, b) => a.$at - b.$at)[0];
   const words = next ? `Next: ${next.$label}, expected ${clock(next.$at - horizon)}.` : (tile.none ?? "Nothing is expected here for now.");
@@ -265,7 +270,7 @@ const keys = {
 /** What Ctrl-K finds. */
 function find(text) {
   const hit = (label) => label.toLowerCase().includes(text);
-  const filters = board.tiles.map((tile) => ({ label: `Show: ${tile.label}`, icon: "sort", run: () => go(address({ show: tile.key, q: "" })) }));
+  const filters = board.tiles.filter((tile) => byId("tiles").querySelector(`[data-key="${tile.key}"]`)).map((tile) => ({ label: `Show: ${tile.label}`, icon: "sort", run: () => go(address({ show: tile.key, q: "" })) }));
   const row = model.rows.get(list.current);
   const acts = row ? board.actions.filter((action) => action.roles.includes(me.role)).map((action) => ({ label: action.label, note: row.$label, icon: action.icon, run: () => act(action.key, row.objectId) })) : [];
   const views = [

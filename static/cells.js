@@ -47,6 +47,13 @@ export function isStale(board, row) {
   return Number.isNaN(at) || now() - at > column.limitMinutes * 60_000;
 }
 
+/** "empty at 11:31", "empty Sat 03:17", "since 10:02". */
+function before(column, iso) {
+  const at = Date.parse(iso);
+  if (at <= now()) return "since ";
+  return `${day(at) ? column.detail.replace(/ at$/, "") : column.detail} `;
+}
+
 /** The level's tag: icon and word. */
 export const tag = (level) => h("span", { class: "tag" }, icon(level.icon), level.label);
 
@@ -59,7 +66,7 @@ export function windowRisk(start, end, against) {
 }
 
 /** Why an assigned account does not count. */
-export const personFault = (person) => (person.objectId && person.active !== true ? "account not active" : "no longer a driver");
+export const personFault = (person) => (person.objectId && person.active !== true ? "not active" : "not a driver");
 
 /** "Maria Okafor" -> "M. Okafor", so that a name fits its column; a single word stays. */
 export function shortName(name) {
@@ -83,14 +90,13 @@ const KINDS = {
   left: ({ column, row }) => {
     const iso = isoOf(read(row, column.field));
     if (!iso) return [h("b", {}, DASH), small(column.missing?.find((gap) => read(row, gap.field) === undefined)?.words ?? "not known")];
-    const past = Date.parse(iso) <= now();
-    return [h("b", {}, when(iso, "left")), h("small", {}, past ? "since " : `${column.detail} `, when(iso, "clock"))];
+    return [h("b", {}, when(iso, "left")), h("small", {}, before(column, iso), when(iso, "clock"))];
   },
   person: ({ board, column, row, happened }) => {
     const name = words(board, row, column.field);
     const person = read(row, column.field.split(".")[0]) ?? {};
     if (person.ok === false) return [h("span", { title: name || null }, shortName(name) || DASH), small(personFault(person), "warn")];
-    if (!name) return [h("span", {}, DASH), small("not shown to you")];
+    if (!name) return [h("span", {}, DASH), small("not shown")];
     const event = happened?.(row);
     return [h("span", { title: name }, shortName(name)), event ? h("small", {}, when(event.iso, "clock"), ` ${event.text.toLowerCase().replace("psi", "PSI")}`) : null];
   },

@@ -7,11 +7,13 @@ import { cell, isStale, number, sign } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
 import { onTick } from "./time.js";
 
-const STEP = 200;
+const STEP = 500;
 const SLIDE = 180;
 // A pointer left lying on the list must not keep an urgent row from rising for ever.
 const HOLD = 30_000;
 const GUARD = 350;
+// Under a storm of changes the order settles once a breath, so that the eye can follow it.
+const REST = 900;
 
 export class List {
   #rows = new Map();
@@ -19,6 +21,7 @@ export class List {
   #over = false;
   #activeAt = -HOLD;
   #movedAt = -GUARD;
+  #sortedAt = -REST;
   #waiting = 0;
 
   /** @param {object} parts board, model, voice, state (show, text, chosen), href(row), spark(row), happened(row) */
@@ -172,10 +175,12 @@ export class List {
     const moving = restless(standing.map((el) => el.dataset.id).filter((id) => ids.has(id)), wanted.map((row) => row.objectId));
     const fresh = wanted.filter((row) => !this.#rows.has(row.objectId));
     const changes = gone.length + moving.size + fresh.length;
-    const mayWait = this.#held && !reset && standing.length > 0;
-    this.#waiting = mayWait ? changes : 0;
-    this.#showChip();
-    if (mayWait || !changes) return;
+    const held = this.#held && !reset && standing.length > 0;
+    const soon = !reset && performance.now() - this.#sortedAt < REST;
+    this.#waiting = held || soon ? changes : 0;
+    this.#showChip(held);
+    if (held || soon || !changes) return;
+    this.#sortedAt = performance.now();
     const growth = fresh.length > 20 || reset;
     const before = growth ? new Map() : this.#places();
     this.#arrange(wanted, gone, moving, { fade: !growth });
@@ -183,9 +188,9 @@ export class List {
     if (!growth && this.#over) this.#movedAt = performance.now();
   }
 
-  #showChip() {
-    this.chip.hidden = this.#waiting === 0;
-    if (this.#waiting) this.chip.replaceChildren(h("span", {}, icon("sort"), `${this.#waiting} moved`, h("span", { class: "sr" }, ", sort the list now")));
+  #showChip(held) {
+    this.chip.hidden = !held || this.#waiting === 0;
+    if (!this.chip.hidden) this.chip.replaceChildren(h("span", {}, icon("sort"), `${this.#waiting} moved`, h("span", { class: "sr" }, ", sort the list now")));
   }
 
   #arrange(wanted, gone, moving, { fade }) {

@@ -8,6 +8,8 @@
 
 const SILENCE = 25_000;
 const LONGEST_WAIT = 30_000;
+// Parse: the session is not valid any more.
+const ENDED = 209;
 const EVENTS = new Set(["create", "enter", "update", "leave", "delete"]);
 
 /**
@@ -41,7 +43,6 @@ export class LiveQuery {
     this.retryAt = 0;
     this.lostAt = Date.now();
     this.caught = 0;
-    this.ending = "";
     addEventListener("online", () => this.#now());
     addEventListener("offline", () => this.#lost());
     document.addEventListener("visibilitychange", () => document.hidden || this.#now());
@@ -181,10 +182,9 @@ export class LiveQuery {
 
   #refused({ error, code, reconnect }, subscription) {
     const words = String(error ?? "The server refused.");
-    if (subscription) {
+    if (subscription && code !== ENDED) {
       subscription.handlers.refused?.(words, code);
-    } else if (reconnect === false || code === 209) {
-      this.ending = words;
+    } else if (reconnect === false || code === ENDED) {
       clearTimeout(this.#watch);
       this.#change("ended");
       this.#socket?.close();

@@ -115,7 +115,7 @@ export class Panel {
 
   #whole(row) {
     const { board } = this;
-    return h("div", { class: "panel-in", "data-key": row.objectId, "data-level": this.model.levelOf(row).value },
+    return h("div", { class: "panel-in", "data-key": row.objectId },
       h("div", { class: "panel-head" },
         h("div", {}, h("h2", { id: "panel-title", tabindex: -1 }, fill(board, board.panel.title, row) || "Not set"), h("p", { class: "quiet" }, fillAll(board, board.panel.subtitle, row))),
         this.#close(),
@@ -176,7 +176,7 @@ export class Panel {
     const unique = points.filter((point, index) => !point.row || !points.some((other, place) => place !== index && Math.abs(other.at - point.at) < 60_000 && other.value === point.value));
     const floor = read(row, section.floor) ?? section.floorDefault ?? 0;
     const note = unique.length ? `, ${span(unique).label}` : "";
-    return h("section", { "data-key": section.label }, h("h3", {}, section.label + note), plot(unique, { floor, unit: section.unit, label: section.label }));
+    return h("section", { "data-key": section.label, "data-level": this.model.levelOf(row).value }, h("h3", {}, section.label + note), plot(unique, { floor, unit: section.unit, label: section.label }));
   }
 
   windowSection(section, row) {

@@ -8,7 +8,7 @@ const PATIENCE = 2000;
 const GIVEN_UP = 12_000;
 
 export class Pill {
-  #wasOffline = false;
+  #shown = "false";
 
   /** @param {import("./live.js").LiveQuery} live */
   constructor(live) {
@@ -44,12 +44,14 @@ export class Pill {
 
   #frame(state) {
     const offline = state === "offline";
-    if (offline === this.#wasOffline) return;
-    this.#wasOffline = offline;
+    const shown = offline && this.live.state === "ended" ? "ended" : String(offline);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     byId("list").classList.toggle("dim", offline);
     byId("panel").classList.toggle("dim", offline);
     this.banner.hidden = !offline;
     if (offline) this.banner.replaceChildren(...this.#banner());
+    if (this.live.state === "ended") leave();
   }
 
   #banner() {
@@ -61,6 +63,14 @@ export class Pill {
     again.addEventListener("click", () => this.live.tryNow());
     return [h("span", {}, `Offline since ${hours(this.live.lostAt)}. What you see is as it was then; nothing new reaches this page until it is live again.`), again];
   }
+}
+
+/** Who is signed out sees no patient: the page goes, at most once a minute in case the two doors disagree about the session. */
+function leave() {
+  const last = Number(sessionStorage.getItem("careboard.left"));
+  if (Date.now() - last < 60_000) return;
+  sessionStorage.setItem("careboard.left", String(Date.now()));
+  location.replace(`/?ended=1&next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 const since = (ms) => (ms < 9950 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`);

@@ -7,6 +7,7 @@ jinja2.
 """
 
 import csv
+import gzip
 import io
 import logging
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ _HEADERS = {
 _log = logging.getLogger("careboard.pages")
 _ZONE_COOKIE = "careboard_zone"
 # Enough for every screen; the script fetches the rest, and without it there is a link to the next page.
-_ROWS_A_PAGE = 200
+_ROWS_A_PAGE = 250
 _MOST_ROWS = 20_000
 
 
@@ -93,7 +94,8 @@ def pages(all_boards: Sequence[Board]) -> Router:
             target = _next_page(request.query_params.get("next"), site.home)
             if (await caller_of(request, services)).user_id is not None:
                 return _headed(Redirect(path=target, status_code=303), request, services.settings)
-            return site.sign_in(request, services.settings, target)
+            note = "Your session has ended. Sign in to go on where you were." if "ended" in request.query_params else ""
+            return site.sign_in(request, services.settings, target, note=note)
 
         @post("/sign-in", status_code=200)
         async def sign_in(self, request: AnyRequest, data: Form) -> Response[Any]:
@@ -140,10 +142,12 @@ class Site:
         )
         self._templates.globals.update(asset=assets.url, modules=assets.modules, boards=list(all_boards))
 
-    def sign_in(self, request: AnyRequest, settings: Settings, target: str, *, said: str = "", name: str = "") -> Response[Any]:
-        """The sign-in form; `said` is the refusal it repeats, `name` what was typed."""
+    def sign_in(
+        self, request: AnyRequest, settings: Settings, target: str, *, said: str = "", note: str = "", name: str = ""
+    ) -> Response[Any]:
+        """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed."""
         seed = form_seed(request)
-        context = {"token": make_token(settings, seed), "target": target, "said": said, "name": name}
+        context = {"token": make_token(settings, seed), "target": target, "said": said, "note": note, "name": name}
         answer = self._page(request, settings, "sign_in.html", context, status=401 if said else 200)
         answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
         return answer
@@ -159,6 +163,7 @@ class Site:
             "token": make_token(settings, seed),
             "me": _me(view.caller),
             "start": _start(request, settings, view),
+            "tiles": boards.tiles_for(view.board, sees_people=view.caller.role in view.board.people_roles),
             "counts": boards.tally(view.board, view.rows),
             "nothing": _nothing(view),
             "page": _page_of(request, len(view.chosen)),
@@ -183,8 +188,12 @@ class Site:
     def _page(
         self, request: AnyRequest, settings: Settings, name: str, context: Mapping[str, object], *, status: int = 200
     ) -> Response[Any]:
-        text = self._templates.get_template(name).render(context)
-        return _headed(Response(text, media_type="text/html", status_code=status), request, settings)
+        page = self._templates.get_template(name).render(context).encode()
+        headers = {"Vary": "Accept-Encoding"}
+        # Pressing a page is safe here: the only secret in it, the form's token, is another one each time.
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            page, headers["Content-Encoding"] = gzip.compress(page, 5), "gzip"
+        return _headed(Response(page, media_type="text/html", status_code=status, headers=headers), request, settings)
 
 
 async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> Response[Any]:

@@ -313,6 +313,12 @@ def belongs(tile: Tile, row: Object) -> bool:
     return read(row, tile.field) == tile.equals
 
 
+def tiles_for(board: Board, *, sees_people: bool) -> list[Tile]:
+    """The tiles a caller is shown: those that count by accounts only where accounts are shown, for a 0 would be a guess."""
+    joined = {join.name for join in board.joins if join.requires}
+    return [tile for tile in board.tiles if sees_people or tile.field.split(".")[0] not in joined]
+
+
 def tally(board: Board, rows: Sequence[Object]) -> dict[str, int]:
     """How many rows each tile counts; search and filters do not change it."""
     return {tile.key: sum(belongs(tile, row) for row in rows) for tile in board.tiles}

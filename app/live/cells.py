@@ -160,7 +160,8 @@ def _left(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
     if iso is None:
         gaps = (gap.words for gap in column.missing if read(row, gap.field) is None)
         return Cell(column=column, sub=next(gaps, "not known"))
-    before = "since " if moment.is_past(iso) else f"{column.detail} "
+    coming = column.detail.removesuffix(" at") if moment.day(iso) else column.detail
+    before = "since " if moment.is_past(iso) else f"{coming} "
     return Cell(column=column, main=moment.left(iso), iso=iso, before=before, clock=moment.clock(iso))
 
 
@@ -169,11 +170,11 @@ def _person(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
     person = read(row, column.field.split(".", 1)[0])
     if isinstance(person, dict) and person.get("ok") is False:
         return Cell(column=column, main=short_name(name) or _DASH, sub=_person_fault(person), tone="warn")
-    return Cell(column=column, main=short_name(name) or _DASH, sub="" if name else "not shown to you")
+    return Cell(column=column, main=short_name(name) or _DASH, sub="" if name else "not shown")
 
 
 def _person_fault(person: Object) -> str:
-    return "account not active" if "objectId" in person and person.get("active") is not True else "no longer a driver"
+    return "not active" if "objectId" in person and person.get("active") is not True else "not a driver"
 
 
 def short_name(name: str) -> str:
