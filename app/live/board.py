@@ -288,7 +288,7 @@ def _joined(board: Board, row: Object, indexes: Mapping[str, Mapping[str, Object
 
 def resolve(item: Object, people: Mapping[str, Object]) -> Object:
     """The object with each pointer to an account replaced by the account, where it is known."""
-    resolved: Object = part(default_factory=dict)
+    resolved: Object = {}
     for key, value in item.items():
         known = people.get(str(value.get("objectId"))) if isinstance(value, dict) and value.get("className") == "_User" else None
         resolved[key] = known or value
