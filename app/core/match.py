@@ -139,7 +139,7 @@ def _allowed(node: Allowed) -> Predicate:
 # ---- reading
 
 
-def _reader(path: Path) -> Reader:
+def reader_at(path: Path) -> Reader:
     """The JSON at a path; None where there is none. A step into an array is a place in it."""
     name = path[0]
     if len(path) == 1:
@@ -165,7 +165,7 @@ def _is_place(step: str) -> bool:
     return step.isascii() and step.isdigit() and len(step) < 10
 
 
-def _atom_reader(cell: Cell) -> Reader:
+def atom_reader_at(cell: Cell) -> Reader:
     """What the cell's column is compared by, None when absent."""
     name = cell.path[0]
     key = _ATOM_KEYS.get(cell.kind)
@@ -190,7 +190,7 @@ def _absent(cell: Cell) -> Predicate:
     if cell.kind in (Kind.ABSENT, Kind.RELATION):
         verdict = cell.kind is Kind.ABSENT
         return lambda _: verdict
-    read = _reader(cell.path)
+    read = reader_at(cell.path)
     return lambda obj: read(obj) is None
 
 
@@ -212,7 +212,7 @@ def _compare(node: Compare, cell: Cell) -> Predicate:
     atom = atom_for(cell, node.value)
     if atom is None or cell.kind not in ORDERED:
         return _never
-    return _on(_atom_reader(cell), _order_test(node.op, atom))
+    return _on(atom_reader_at(cell), _order_test(node.op, atom))
 
 
 def _in(node: In, cell: Cell) -> Predicate:
@@ -233,7 +233,7 @@ def _equals_present(cell: Cell, values: Sequence[Frozen]) -> Predicate:
     if cell.kind in ATOMIC:
         atoms = [atom for atom in (atom_for(cell, value) for value in values) if atom is not None]
         return _atom_equals(cell, atoms)
-    read = _reader(cell.path)
+    read = reader_at(cell.path)
     if cell.kind is Kind.POINT:
         points = frozenset(point for point in map(point_of, values) if point is not None)
         return lambda obj: _wire_point(read(obj)) in points
@@ -259,7 +259,7 @@ def _content_equals(kind: Kind, values: Sequence[Frozen]) -> Test:
 def _atom_equals(cell: Cell, atoms: Sequence[Atom]) -> Predicate:
     if not atoms:
         return _never
-    read = _atom_reader(cell)
+    read = atom_reader_at(cell)
     if cell.kind is Kind.NUMBER:
         return _number_equals(read, frozenset(atoms))
     if cell.kind is Kind.BOOLEAN:
@@ -310,7 +310,7 @@ def _text_order(op: Operator, bound: str) -> Test:
 
 
 def _json_order(cell: Cell, op: Operator, value: Frozen) -> Predicate:
-    read = _reader(cell.path)
+    read = reader_at(cell.path)
     if isinstance(value, FrozenObject):
         iso = value.get("iso") if value.get("__type") == "Date" else None
         if not isinstance(iso, str):
@@ -325,7 +325,7 @@ def _holds_array(cell: Cell) -> bool:
 
 
 def _on_array(cell: Cell, test: Callable[[list[Json]], bool]) -> Predicate:
-    read = _reader(cell.path)
+    read = reader_at(cell.path)
     return lambda obj: isinstance(found := read(obj), list) and test(found)
 
 
@@ -361,7 +361,7 @@ def _regex(node: Regex, cell: Cell) -> Predicate:
     matcher = parse_regex(node.pattern, node.options).matcher
     if cell.kind not in (Kind.TEXT, Kind.JSON):
         return _never
-    return _on(_reader(cell.path), lambda value: isinstance(value, str) and matcher(value))
+    return _on(reader_at(cell.path), lambda value: isinstance(value, str) and matcher(value))
 
 
 # ---- places
@@ -380,7 +380,7 @@ def _wire_point(value: Json) -> tuple[float, float] | None:
 def _on_point(cell: Cell, test: Callable[[float, float], bool]) -> Predicate:
     if cell.kind is not Kind.POINT:
         return _never
-    read = _reader(cell.path)
+    read = reader_at(cell.path)
     return lambda obj: (point := _wire_point(read(obj))) is not None and test(*point)
 
 
@@ -416,7 +416,7 @@ def _within_polygon(node: WithinPolygon, cell: Cell) -> Predicate:
 def _intersects(node: Intersects, cell: Cell) -> Predicate:
     if cell.kind is not Kind.POLYGON:
         return _never
-    read, (x, y) = _reader(cell.path), node.point
+    read, (x, y) = reader_at(cell.path), node.point
     return lambda obj: (ring := ring_of_wire(read(obj))) is not None and contains(ring, x, y)
 
 

@@ -521,8 +521,8 @@ class _Where:
         """Inside JSON numbers go first, then texts, flags and dates by their text; the rest counts as absent."""
         number = f"(case when jsonb_typeof({column}) = 'number' then {column}::numeric end)"
         text = (
-            f"(case jsonb_typeof({column}) when 'object' then {column} ->> 'iso' when 'array' then null "
-            f"else {column} #>> '{{}}' end)"
+            f"(case jsonb_typeof({column}) when 'array' then null when 'object' then "
+            f"case when {column} ->> '__type' = 'Date' then {column} ->> 'iso' end else {column} #>> '{{}}' end)"
         )
         return [number, f'{text} collate "C"']
 

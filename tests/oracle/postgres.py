@@ -87,6 +87,10 @@ class Judge:
         text = f'select "objectId" from {quote(class_name)} t0 where {where}'
         return {row[0] for row in await self._connection.fetch(text, *arguments)}
 
+    async def rows(self, text: str, *arguments: object) -> list[object]:
+        """The first column of any select."""
+        return [row[0] for row in await self._connection.fetch(text, *arguments)]
+
     async def execute(self, text: str, *arguments: object) -> None:
         """Any statement, for rows that the product would not write itself."""
         await self._connection.execute(text, *arguments)
