@@ -18,9 +18,12 @@ from app.core.access import can_read
 from app.core.wire import Object, decode
 from app.errors import ErrorCode, ParseError
 from app.live.frames import appeared, vanished
+from app.live.keeping import Node
 from app.live.membership import Held, Member
 from app.live.plan import MOST_RESULTS, Plan, Planner
+from app.live.position import Run
 from app.live.stream import Stream
+from app.live.upkeep import FINAL, Upkeep
 from app.store.feed import Batch, Change
 from app.store.snapshot import Snapshot
 
@@ -31,12 +34,6 @@ _INHERITANCE = "_Join:roles:_Role"
 AUTHORITY_CLASSES = frozenset({"_Session", "_User", "_Role", "_SCHEMA", _MEMBERSHIP, _INHERITANCE})
 
 _RETRY_AFTER = 0.5
-_FINAL = (
-    ErrorCode.INVALID_SESSION_TOKEN,
-    ErrorCode.OPERATION_FORBIDDEN,
-    ErrorCode.OBJECT_NOT_FOUND,
-    ErrorCode.INVALID_QUERY,
-)
 
 
 def concerns(change: Change, plan: Plan) -> bool:
@@ -76,12 +73,15 @@ class Authorities:
         stream: Stream,
         objects: Objects,
         planner: Planner,
+        upkeep: Upkeep,
     ) -> None:
         self.epoch = 0
         """Grows with every change that may move an authority."""
         self._stream = stream
         self._objects = objects
         self._planner = planner
+        self._upkeep = upkeep
+        upkeep.drop = self.drop
         self._members: dict[str | None, dict[Member, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -143,7 +143,7 @@ class Authorities:
         match change.class_name:
             case "_SCHEMA":
                 for query in self._stream.router.queries_of(change.object_id):
-                    yield from query.members.all()
+                    yield from query.everyone()
             case "_User":
                 yield from self._members.get(change.object_id, ())
             case "_Join:users:_Role":
@@ -156,24 +156,34 @@ class Authorities:
 
     def _hold(self, members: dict[Member, None]) -> None:
         for member in members:
+            node = member.node
+            if isinstance(node, Node):
+                self._upkeep.retire(node)
             if member.held is not None:  # it is being opened or settled: whoever does that looks again
                 member.disturbed = True
                 continue
-            member.query.members.hold(member)
+            told: object = None
+            if isinstance(node, Node):
+                told = node.state()
+                node.leave(member)
+                member.held = []
+            else:
+                member.query.members.hold(member)
             member.held_at = self._stream.cursor
             connection = member.connection
             connection.settling += 1
             if connection.floor is None:
                 connection.floor = self._stream.cursor
-            task = asyncio.create_task(self._settle(member))
+            task = asyncio.create_task(self._settle(member, told))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _settle(self, member: Member) -> None:
+    async def _settle(self, member: Member, told: object) -> None:
+        """`told`: what it has of a result that is kept for it."""
         try:
             settled = False
             while member.is_open and not settled:
-                settled = await self._settled(member)
+                settled = await self._settled(member, told)
         except ParseError as error:
             if member.is_open:
                 frame = member.connection.protocol.refused(member.subscription.request_id, error)
@@ -184,14 +194,16 @@ class Authorities:
             if not member.connection.settling:
                 member.connection.floor = None
 
-    async def _settled(self, member: Member) -> bool:
+    async def _settled(self, member: Member, told: object) -> bool:
         """Settles a member, or says that it must be tried again. Raises ParseError when it may read no more."""
         member.disturbed = False
         try:
             plan = await self._planner.plan(member.connection.protocol, member.subscription)
+            if plan.kept is not None:
+                return await self._rejoin(member, plan, told)
             difference = await self._difference(member.plan, plan)
         except ParseError as error:
-            if error.code in _FINAL:
+            if error.code in FINAL:
                 raise
             _log.warning("a subscription could not be settled yet: %s", error.message)
             await asyncio.sleep(_RETRY_AFTER)
@@ -203,11 +215,33 @@ class Authorities:
         self._move(member, plan, difference)
         return True
 
+    async def _rejoin(self, member: Member, plan: Plan, told: object) -> bool:
+        """Puts a member whose result is kept to the node of its new authority, and tells it the difference."""
+        _check_same_question(member.plan, plan)
+        node = self._upkeep.reserve(plan)
+        member.node = node
+        node.joining[member] = None
+        try:
+            joined = await self._upkeep.join(node, member)
+        except ParseError:
+            node.leave(member)
+            raise
+        if not member.is_open:
+            return True
+        if not joined or member.disturbed:
+            node.leave(member)
+            return False
+        self._remove(member)
+        member.plan, member.query, member.held = plan, node.query, None
+        self.add(member)
+        node.catch_up(member, told)
+        if member.connection.has_outbox:
+            member.connection.flush(Run(member.held_at, self._stream.cursor))
+        return True
+
     async def _difference(self, old: Plan, new: Plan) -> "_Difference":
         """What a change of authority comes to; the stream is past every snapshot it was read at."""
-        if ast.canonical_text(old.where) != ast.canonical_text(new.where):
-            words = f"The permissions of class {new.schema.class_name} have changed; subscribe again."
-            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+        _check_same_question(old, new)
         sees, saw = _allowed(new), _allowed(old)
         found = _Difference()
         if sees != saw:
@@ -288,6 +322,12 @@ def _first_images(held: list[Held]) -> dict[str, Held]:
     for item in sorted(held, key=lambda entry: entry[0].seq):
         first.setdefault(item[0].object_id, item)
     return first
+
+
+def _check_same_question(old: Plan, new: Plan) -> None:
+    if ast.canonical_text(old.where) != ast.canonical_text(new.where):
+        words = f"The permissions of class {new.schema.class_name} have changed; subscribe again."
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
 
 
 def _allowed(plan: Plan) -> ast.Node:

@@ -22,6 +22,7 @@ from app.live.opening import Opening
 from app.live.plan import Planner
 from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame, progress_frame
 from app.live.stream import Stream
+from app.live.upkeep import Upkeep
 from app.store.feed import Batch, Feed
 
 _log = logging.getLogger("careboard.live")
@@ -43,8 +44,9 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         planner = Planner(objects)
         self.stream = Stream(feed)
-        self._authorities = Authorities(self.stream, objects, planner)
-        self._opening = Opening(self.stream, feed, objects, planner, self._authorities)
+        self.upkeep = Upkeep(self.stream, objects)
+        self._authorities = Authorities(self.stream, objects, planner, self.upkeep)
+        self._opening = Opening(self.stream, feed, objects, planner, self._authorities, self.upkeep)
 
     async def start(self) -> None:
         """Begins to consume the feed, which must have been started."""
@@ -61,11 +63,13 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._authorities.stop()
+        await self.upkeep.stop()
         await self.stream.stop()
 
     async def settled(self) -> None:
-        """Returns when nobody's authority is being settled."""
+        """Returns when nobody's authority is being settled and nothing that is kept is being read."""
         await self._authorities.settled()
+        await self.upkeep.settled()
 
     def attach(self, protocol: Protocol, outlet: Outlet) -> Connection[Member]:
         """Takes in a new client; give it back with `detach`."""
@@ -143,6 +147,8 @@ class Hub:
             if schemas.has(name):
                 for query in self.stream.router.queries_of(name):
                     query.matches = compile_match(schemas.get(name), query.where)
+                    for node in query.nodes.all():
+                        node.learn(schemas.get(name))
 
     def _send_away(self, reason: str) -> None:
         for connection in list(self._connections):

@@ -4,15 +4,19 @@ Owns: `LiveQuery` (one distinct class and where, shared by all who ask it), `Mem
 sees it), `Members` (those of one live query, by principal) and `audience`: who is told what of a change. Always
 holds: the readers of an object are found by its principals, never by asking each member; a member that is *held* (its
 first results, its replay or its principals are being settled) is filed under no principal, so it is sent nothing
-until it is released. May import core, actions.caller, store.feed and live.
+until it is released. Subscriptions that keep a result (windows, counts, includes) are served by a node that is
+shared by all who ask the same with the same principals; nodes are filed exactly as members are. May import core,
+actions.caller, store.feed and live.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Literal
+from typing import Generic, Literal, TypeVar
+from typing import Protocol as Interface
 
 from app.actions.caller import Caller
 from app.core import nodes as ast
 from app.core.access import can_read
+from app.core.schema import ClassSchema
 from app.core.wire import Object, principals_of
 from app.live.access_path import AccessPath
 from app.live.connection import Connection
@@ -37,6 +41,7 @@ class Member:
         "held",
         "held_at",
         "is_open",
+        "node",
         "plan",
         "query",
         "subscription",
@@ -50,6 +55,8 @@ class Member:
         self.plan = plan
         self.watch = [tuple(name.split(".")) for name in sorted(subscription.watch or ())]
         self.heads: dict[str, bytes] = {}
+        self.node: Keeper | None = None
+        """What keeps its result, where it asked for more than the changes."""
         self.held: list[Held] | None = []
         """What came while it was settled; None when it is not held."""
         self.held_at = ""
@@ -77,9 +84,9 @@ class Member:
             self.heads[op] = head
         return head
 
-    def may_read(self, obj: Object) -> bool:
-        """Whether the object's ACL lets this caller read it."""
-        return can_read(obj, self.caller.authority)
+    def fall_behind(self, cursor: str) -> None:
+        """Sends its client away with the cursor."""
+        self.connection.close_behind(cursor)
 
     def watches(self, change: Change) -> bool:
         """Whether a field it watches changed; without `watch` every change counts."""
@@ -90,10 +97,7 @@ class Member:
 
     def judge(self, change: Change, was: bool, now: bool) -> "Event | None":
         """What this one member is told of a change; the same answer as `audience` gives."""
-        before, after = change.before_object, change.after_object
-        read_before = before is not None and self.may_read(before)
-        read_after = after is not None and self.may_read(after)
-        return _event(change, was, now, read_before, read_after)
+        return judge(self.caller, change, was, now)
 
 
 class Event:
@@ -136,31 +140,82 @@ def _event(change: Change, was: bool, now: bool, read_before: bool, read_after: 
     return None
 
 
+def judge(caller: Caller, change: Change, was: bool, now: bool) -> Event | None:
+    """What one caller is told of a change; the same answer as `audience` gives."""
+    before, after = change.before_object, change.after_object
+    read_before = before is not None and can_read(before, caller.authority)
+    read_after = after is not None and can_read(after, caller.authority)
+    return _event(change, was, now, read_before, read_after)
+
+
 _PUBLIC = frozenset("*")
 
 
-class Members:
-    """The members of one live query: all that are live, the same by principal, and those that are held."""
+class Reader(Interface):
+    """What is filed by principal: a subscription, or a node that many of them share."""
+
+    held: list[Held] | None
+    """What came while it was settled; None when it is not held."""
+
+    @property
+    def caller(self) -> Caller:
+        """For whom it reads."""
+        ...
+
+    def fall_behind(self, cursor: str) -> None:
+        """More came while it was held than is kept: its clients come back with their cursor."""
+        ...
+
+
+class Keeper(Reader, Interface):
+    """A node: it keeps a result for those who asked for it."""
+
+    def everyone(self) -> list[Member]:
+        """Those it serves, and those who wait for it."""
+        ...
+
+    def leave(self, member: Member) -> None:
+        """Takes a member out."""
+        ...
+
+    def take(self, change: Change, event: "Event", touched: dict[Connection[Member], None]) -> None:
+        """A change of the result; adds whom it told."""
+        ...
+
+    def end_tick(self, touched: dict[Connection[Member], None]) -> None:
+        """All changes of a tick were taken."""
+        ...
+
+    def learn(self, schema: ClassSchema) -> None:
+        """The class has changed."""
+        ...
+
+
+R = TypeVar("R", bound=Reader)
+
+
+class Members(Generic[R]):
+    """The readers of one live query: all that are live, the same by principal, and those that are held."""
 
     __slots__ = ("_by_principal", "_everyone", "_masters", "held")
 
     def __init__(self) -> None:
-        self._everyone: dict[Member, None] = {}
-        self._masters: dict[Member, None] = {}
-        self._by_principal: dict[str, dict[Member, None]] = {}
-        self.held: dict[Member, None] = {}
+        self._everyone: dict[R, None] = {}
+        self._masters: dict[R, None] = {}
+        self._by_principal: dict[str, dict[R, None]] = {}
+        self.held: dict[R, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._everyone or self.held)
 
-    def hold(self, member: Member) -> None:
+    def hold(self, member: R) -> None:
         """Takes a member out of the stream; what the live query matches is kept for it."""
         self._unfile(member)
         self.held[member] = None
         if member.held is None:
             member.held = []
 
-    def file(self, member: Member) -> None:
+    def file(self, member: R) -> None:
         """Puts a member into the stream under its present principals."""
         self.held.pop(member, None)
         member.held = None
@@ -171,12 +226,12 @@ class Members:
         for principal in member.caller.authority.principals - _PUBLIC:
             self._by_principal.setdefault(principal, {})[member] = None
 
-    def remove(self, member: Member) -> None:
+    def remove(self, member: R) -> None:
         """Forgets a member."""
         self._unfile(member)
         self.held.pop(member, None)
 
-    def _unfile(self, member: Member) -> None:
+    def _unfile(self, member: R) -> None:
         if member not in self._everyone:
             return
         del self._everyone[member]
@@ -189,11 +244,11 @@ class Members:
             if not filed:
                 del self._by_principal[principal]
 
-    def all(self) -> list[Member]:
+    def all(self) -> list[R]:
         """Everyone, held or not."""
         return [*self._everyone, *self.held]
 
-    def readers(self, principals: Collection[str] | None) -> Mapping[Member, None]:
+    def readers(self, principals: Collection[str] | None) -> Mapping[R, None]:
         """Those in the stream who may read an object of these principals; None is public."""
         if principals is None or "*" in principals:
             return self._everyone
@@ -202,27 +257,41 @@ class Members:
             groups.append(self._masters)
         if len(groups) == 1:
             return groups[0]
-        merged: dict[Member, None] = {}
+        merged: dict[R, None] = {}
         for group in groups:
             merged.update(group)
         return merged
 
 
 class LiveQuery:
-    """One distinct query. `matches` is its whole where, compiled; `members` are those who asked it."""
+    """One distinct query. `matches` is its whole where, compiled; `members` are those who asked it.
 
-    __slots__ = ("class_name", "key", "matches", "members", "paths", "where")
+    `nodes` keep its results for those who asked for more than the changes; `kept` finds them by what they keep.
+    """
+
+    __slots__ = ("class_name", "kept", "key", "matches", "members", "nodes", "paths", "where")
 
     def __init__(self, class_name: str, key: str, where: ast.Node, matches: Callable[[Object], bool]) -> None:
         self.class_name = class_name
         self.key = key
         self.where = where
         self.matches = matches
-        self.members = Members()
+        self.members: Members[Member] = Members()
+        self.nodes: Members[Keeper] = Members()
+        self.kept: dict[str, Keeper] = {}
         self.paths: list[AccessPath] = []
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody asks it still."""
+        return bool(self.members or self.nodes)
 
-def audience(members: Members, change: Change, was: bool, now: bool) -> Iterator[tuple[Member, Event]]:
+    def everyone(self) -> list[Member]:
+        """All who asked it, those of its nodes too."""
+        return [*self.members.all(), *(member for node in self.nodes.all() for member in node.everyone())]
+
+
+def audience(members: Members[R], change: Change, was: bool, now: bool) -> Iterator[tuple[R, Event]]:
     """Who in the stream is told what of a change that a live query matched."""
     before, after = change.before_object, change.after_object
     principals_before = principals_of(before) if before is not None else frozenset[str]()

@@ -16,11 +16,13 @@ from app.core.query import Query
 from app.errors import ErrorCode, ParseError
 from app.live.authority import Authorities, concerns
 from app.live.connection import Connection
+from app.live.keeping import Node
 from app.live.membership import Held, Member
 from app.live.plan import MOST_RESULTS, Plan, Planner
-from app.live.position import Position, parse_position
+from app.live.position import Position, Run, parse_position
 from app.live.protocol import Subscription, error_frame, reload_frame, snapshot_frame
 from app.live.stream import Stream
+from app.live.upkeep import Upkeep
 from app.store.feed import CursorExpired, Feed
 from app.store.reading import FAILURES
 from app.store.snapshot import Snapshot, to_cursor
@@ -48,12 +50,15 @@ class _Start:
 class Opening:
     """Opens subscriptions."""
 
-    def __init__(self, stream: Stream, feed: Feed, objects: Objects, planner: Planner, authorities: Authorities) -> None:
+    def __init__(
+        self, stream: Stream, feed: Feed, objects: Objects, planner: Planner, authorities: Authorities, upkeep: Upkeep
+    ) -> None:
         self._stream = stream
         self._feed = feed
         self._objects = objects
         self._planner = planner
         self._authorities = authorities
+        self._upkeep = upkeep
 
     async def open(self, connection: Connection[Member], subscription: Subscription) -> None:
         """Opens one subscription and answers it. Never raises ParseError: the client is told."""
@@ -90,6 +95,10 @@ class Opening:
             plan = await self._planner.plan(connection.protocol, subscription)
             if self._authorities.epoch != epoch or not connection.is_open:
                 continue
+            if plan.kept is not None:
+                if await self._open_kept(connection, subscription, plan):
+                    return
+                continue
             member = self._register(connection, subscription, plan)
             start = await self._start(member)
             await self._stream.reach(start.snapshot)
@@ -101,6 +110,39 @@ class Opening:
             self._authorities.drop(member)
         if connection.is_open:
             raise ParseError(ErrorCode.TIMEOUT, "Your access keeps changing; subscribe again.")
+
+    async def _open_kept(self, connection: Connection[Member], subscription: Subscription, plan: Plan) -> bool:
+        """Opens a subscription whose result is kept; False when its authority moved meanwhile.
+
+        Where its client stood is not known, so one that comes back is given the whole again.
+        """
+        node = self._upkeep.reserve(plan)
+        member = Member(connection, subscription, node.query, plan)
+        member.node = node
+        node.joining[member] = None
+        connection.members[subscription.request_id] = member
+        self._authorities.add(member)
+        joined = await self._upkeep.join(node, member)
+        if not member.is_open:
+            return True
+        if not joined or member.disturbed:
+            self._authorities.drop(member)
+            return False
+        member.held = None
+        self._greet(member, node)
+        return True
+
+    def _greet(self, member: Member, node: Node) -> None:
+        connection, subscription = member.connection, member.subscription
+        request_id, cursor = subscription.request_id, self._stream.cursor
+        connection.send(connection.protocol.subscribed(request_id, cursor if connection.protocol.cursors else None))
+        if subscription.since is not None and not node.kept.count:
+            connection.send(reload_frame(request_id, "what an order, a limit or an include shows is not replayed"))
+        results = node.greet(member, snapshot=subscription.snapshot)
+        if results is not None:
+            connection.send(snapshot_frame(request_id, results, cursor), asked_for=True)
+        if connection.has_outbox:
+            connection.flush(Run(cursor, cursor))
 
     def _register(self, connection: Connection[Member], subscription: Subscription, plan: Plan) -> Member:
         query = self._stream.router.acquire(plan.schema, plan.where)

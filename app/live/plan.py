@@ -5,7 +5,7 @@ closed to the caller, a field that is hidden from it, and a condition that a cha
 here, with the reason, before anything is read. May import core, actions and live.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
@@ -13,7 +13,7 @@ from app.actions.objects import Objects
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core import nodes as ast
-from app.core.query import parse_where
+from app.core.query import parse_query, parse_where
 from app.core.schema import ClassSchema, class_schema
 from app.errors import ErrorCode, ParseError
 from app.live.protocol import Protocol, Subscription
@@ -22,6 +22,31 @@ from app.store.schemas import Schemas
 
 MOST_RESULTS = 10_000
 """Objects a snapshot may hold."""
+
+
+MOST_SHOWN = 1000
+"""How far a window may reach, its skip included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a result, where more is asked for than the changes of its objects. `limit` None is all of it."""
+
+    order: tuple[tuple[ast.Path, bool], ...] = ()
+    skip: int = 0
+    limit: int | None = None
+    count: bool = False
+
+    def read(self, plan: "Plan", wanted: int | None) -> ast.Query:
+        """The find that reads it: whole objects, and `wanted` of them from the first on, the skipped ones too."""
+        if self.count:
+            return plan.find
+        return replace(plan.find, keys=None, skip=0, limit=MOST_RESULTS + 1 if wanted is None else wanted)
+
+    def key(self, caller: Caller) -> str:
+        """One name for what the same node serves: the same part of a result, for the same principals."""
+        who = "master" if caller.is_master else sorted(caller.authority.principals)
+        return repr((self.order, self.skip, self.limit, self.count, who))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +58,7 @@ class Plan:
     where: ast.Node
     redaction: Redaction
     find: ast.Query
+    kept: Kept | None = None
 
 
 class Planner:
@@ -59,16 +85,17 @@ class Planner:
 
 def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, settings: Settings) -> Plan:
     """Raises ParseError: 102 what cannot be asked live, 119 what may not, 209 sessions of nobody."""
-    if subscription.extras:
-        name = sorted(subscription.extras)[0]
-        words = f"A live query does not keep {name!r}; leave it out, or ask for it with a find."
-        raise ParseError(ErrorCode.INVALID_QUERY, words)
     class_name = subscription.class_name
     check_collection("find", class_name, caller)
     view = View(schemas, settings, caller)
     schema = view.schema(class_name) or class_schema(class_name, {})
     asked = parse_where(schema, subscription.where)
-    allowed = view.allowed(schema, _operation(subscription))
+    find = ast.Query(class_name, where=asked, limit=MOST_RESULTS + 1, keys=subscription.keys)
+    kept = None
+    if subscription.extras:
+        find = _extended(find, schema, subscription)
+        kept = _kept(find, subscription)
+    allowed = view.allowed(schema, "count" if find.with_count else _operation(subscription))
     redaction = Redaction(schema, caller.authority)
     _check_askable(asked, subscription, caller, redaction)
     return Plan(
@@ -76,8 +103,41 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
         schema=schema,
         where=ast.both(asked, _without_acl(allowed)),
         redaction=redaction,
-        find=ast.Query(class_name, where=asked, limit=MOST_RESULTS + 1, keys=subscription.keys),
+        find=find,
+        kept=kept,
     )
+
+
+def _extended(find: ast.Query, schema: ClassSchema, subscription: Subscription) -> ast.Query:
+    """The find with what else was asked for. Raises 102 for what is not understood or cannot be kept."""
+    extras = subscription.extras
+    if "include" in extras:
+        raise _unkept("A live query does not keep 'include'; leave it out, or ask for it with a find.")
+    read = parse_query(find.class_name, schema, extras)
+    if read.with_count:
+        if extras.keys() != {"count"}:
+            raise _unkept("A live count has no order, limit, skip or include; ask for one or the other.")
+        return replace(find, limit=0, with_count=True)
+    if read.order:
+        return replace(find, order=read.order, skip=read.skip, limit=read.limit)
+    if extras.get("limit") is not None or extras.get("skip"):
+        raise _unkept("A live query with a limit needs an order: without one, which objects are the first is left to chance.")
+    return find
+
+
+def _kept(find: ast.Query, subscription: Subscription) -> Kept | None:
+    if find.with_count:
+        return Kept(count=True)
+    if not find.order:
+        return None
+    assert find.limit is not None
+    if not 0 < find.limit <= MOST_SHOWN - find.skip:
+        raise _unkept(f"A live query shows from 1 to {MOST_SHOWN} objects, counted with those it skips.")
+    return Kept(find.order, find.skip, find.limit)
+
+
+def _unkept(words: str) -> ParseError:
+    return ParseError(ErrorCode.INVALID_QUERY, words)
 
 
 def _operation(subscription: Subscription) -> Literal["get", "find"]:

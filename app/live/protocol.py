@@ -21,6 +21,9 @@ _UNKNOWN_CLIENT = 2
 _WRONG_KEY = 4
 """Codes of Parse LiveQuery's own (ParseLiveQueryServer.js); they are no Parse error codes."""
 
+_EXTRAS = ("order", "limit", "skip", "include", "count")
+"""What a query may ask for beside the changes of its objects."""
+
 _NOT_CONNECTED = "Can not find this client, make sure you connect to server before {act}"
 _NO_SUBSCRIPTION = (
     "Cannot find subscription with clientId {client} subscriptionId {request}. "
@@ -261,7 +264,7 @@ def _read_subscription(message: Object) -> Subscription:
     class_name = query["className"]
     assert isinstance(where, dict)
     assert isinstance(class_name, str)
-    extras: Object = {name: query[name] for name in ("order", "limit", "include", "count") if name in query}
+    extras: Object = {name: query[name] for name in _EXTRAS if name in query}
     return Subscription(
         request_id=_request_id(message),
         class_name=class_name,

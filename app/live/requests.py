@@ -65,6 +65,7 @@ _QUERY = _Shape(
         "watch": _Names(),
         "order": _Whatever(),
         "limit": _Whatever(),
+        "skip": _Whatever(),
         "include": _Whatever(),
         "count": _Whatever(),
     },

@@ -45,7 +45,7 @@ class Router:
     def release(self, query: LiveQuery) -> None:
         """Forgets a live query that nobody asks any more; one with members stays."""
         index = self._classes.get(query.class_name)
-        if query.members or index is None or index.queries.get(query.key) is not query:
+        if query.is_asked or index is None or index.queries.get(query.key) is not query:
             return
         index.remove(query)
         if not index.queries:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from app.live.connection import Connection
 from app.live.frames import ChangeFrames
-from app.live.membership import Event, Held, LiveQuery, Member, audience
+from app.live.membership import Event, Held, Keeper, LiveQuery, Member, audience
 from app.live.position import Run
 from app.live.router import Router
 from app.store.feed import Batch, Change, Feed
@@ -37,6 +37,8 @@ class Stream:
         self.is_busy = False
         """A batch was handed out and is not delivered yet."""
         self._feed = feed
+        self._ticking: dict[Keeper, None] = {}
+        """The nodes that took a change in this tick."""
         self._waiting: dict[asyncio.Future[None], Snapshot] = {}
         self._look: asyncio.Task[None] | None = None
 
@@ -56,6 +58,9 @@ class Stream:
                     _log.exception("change %s of class %s could not be told", change.seq, change.class_name)
                     self._close_class(change.class_name)
         self._advance(batch.snapshot, batch.cursor)
+        ticking, self._ticking = self._ticking, {}
+        for node in ticking:
+            node.end_tick(touched)
         for connection in touched:
             connection.flush(run)
             connection.sent_at = now
@@ -71,11 +76,25 @@ class Stream:
             for member, event in audience(query.members, change, was, now):
                 if self.push(member, change, event, frames):
                     touched[member.connection] = None
+            if query.nodes:
+                self._tell_nodes(query, change, was, now, touched)
+
+    def _tell_nodes(
+        self, query: LiveQuery, change: Change, was: bool, now: bool, touched: dict[Connection[Member], None]
+    ) -> None:
+        for held in query.nodes.held:
+            assert held.held is not None
+            held.held.append((change, was, now))
+            if len(held.held) > MOST_HELD:
+                held.fall_behind(self.cursor)
+        for node, event in audience(query.nodes, change, was, now):
+            node.take(change, event, touched)
+            self._ticking[node] = None
 
     def _close_class(self, class_name: str) -> None:
         """Sends away whoever might miss a change that could not be told: they come back with their cursor."""
         for query in self.router.queries_of(class_name):
-            for member in query.members.all():
+            for member in query.everyone():
                 member.connection.close_behind(self.cursor)
 
     def push(self, member: Member, change: Change, event: Event, frames: ChangeFrames) -> bool:
@@ -135,6 +154,8 @@ class Stream:
     def forget(self, member: Member) -> None:
         """Takes a member out for good; its live query goes with the last one."""
         member.is_open = False
+        if member.node is not None:
+            member.node.leave(member)
         query: LiveQuery = member.query
         query.members.remove(member)
         self.router.release(query)

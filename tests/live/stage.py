@@ -21,6 +21,7 @@ from tests.actions.world import World, make_world
 
 EVENTS = frozenset({"create", "enter", "update", "leave", "delete"})
 PATIENCE = 20.0
+_ASKED = ("keys", "fields", "watch", "order", "limit", "skip", "include", "count")
 
 
 @dataclass
@@ -31,6 +32,9 @@ class Following:
     session: str | None
     state: dict[str, Object] = field(default_factory=dict)
     cursor: str | None = None
+    order: list[str] = field(default_factory=list)
+    """The ids as the indexes put them, where the query has an order."""
+    count: Json = None
     told: list[tuple[str, Object]] = field(default_factory=list)
     """(op, frame) of every event, in order."""
     strays: list[Object] = field(default_factory=list)
@@ -53,16 +57,20 @@ class Following:
             self.reloads += 1
         if op == "snapshot":
             assert isinstance(frame["results"], list)
-            self.state, self.strays = {}, []
+            self.state, self.order, self.strays = {}, [], []
             for result in frame["results"]:
                 assert isinstance(result, dict)
                 self.state[str(result["objectId"])] = result
+                self.order.append(str(result["objectId"]))
+        if op == "count":
+            self.count = frame["count"]
         if op in EVENTS:
             self.told.append((op, frame))
             shown = frame["object"]
             assert isinstance(shown, dict)
             assert shown["className"] == self.query["className"]
             plain = {name: value for name, value in shown.items() if name not in ("__type", "className")}
+            self._place(op, str(shown["objectId"]), frame.get("index"))
             if op in ("leave", "delete"):
                 if self.state.pop(str(shown["objectId"]), None) is None:
                     self.strays.append(frame)
@@ -70,6 +78,19 @@ class Following:
                 self.state[str(shown["objectId"])] = plain
         if isinstance(frame.get("cursor"), str) and op != "subscribed":
             self.cursor = str(frame["cursor"])
+
+    def _place(self, op: str, object_id: str, index: Json) -> None:
+        """A leave says where the object was; anything else takes it from where it is and puts it at its index."""
+        if index is None:
+            return
+        assert isinstance(index, int)
+        if op in ("leave", "delete"):
+            assert self.order[index] == object_id
+        if object_id in self.order:
+            self.order.remove(object_id)
+        if op not in ("leave", "delete"):
+            assert 0 <= index <= len(self.order)
+            self.order.insert(index, object_id)
 
 
 class Client:
@@ -131,7 +152,7 @@ class Client:
     ) -> Following:
         """Subscribes and returns when that was answered; `snapshot=True` and the like go beside the query."""
         query: Object = {"className": class_name, "where": where or {}}
-        asked = {name: more.pop(name, None) for name in ("keys", "fields", "watch", "order")}
+        asked = {name: more.pop(name, None) for name in _ASKED}
         query |= {name: value for name, value in asked.items() if value is not None}
         request_id = next(self._ids)
         following = Following(query, session.session_token if session else None)

@@ -227,7 +227,7 @@ def test_a_refused_subscription_is_not_reconnected_for_and_forgotten() -> None:
         ({**SUBSCRIBE, "requestId": True}, "Invalid type: boolean (expected number)"),
         ({**SUBSCRIBE, "query": {"className": "T"}}, "Missing required property: where"),
         ({**SUBSCRIBE, "query": {**QUERY, "where": []}}, "Invalid type: array (expected object)"),
-        ({**SUBSCRIBE, "query": {**QUERY, "skip": 1}}, "Additional properties not allowed"),
+        ({**SUBSCRIBE, "query": {**QUERY, "hint": 1}}, "Additional properties not allowed"),
         ({**SUBSCRIBE, "query": {**QUERY, "keys": []}}, "Array is too short (0), minimum 1"),
         ({**SUBSCRIBE, "query": {**QUERY, "keys": ["a", "a"]}}, "Array items are not unique (indices 0 and 1)"),
         ({**SUBSCRIBE, "query": {**QUERY, "watch": [1]}}, "Invalid type: number (expected string)"),

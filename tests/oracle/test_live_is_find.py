@@ -19,6 +19,7 @@ from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.config import Settings
 from app.core.wire import Json, Object, decode, pointer
 from app.errors import ParseError
+from app.live import window
 from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.world import acl
@@ -78,10 +79,13 @@ class Town:
             await self.write_once(MASTER)
         self.clients = [await self.stage.client() for _ in range(CLIENTS)]
         for client in self.clients:
-            for _ in range(2):
+            for _ in range(4):
                 reader = self.chance.choice([*self.people, ANONYMOUS])
                 session = reader if reader.session_token else None
-                following = await client.subscribe(self.class_name, self.where(), session=session, snapshot=True)
+                asked = self.asked()
+                following = await client.subscribe(
+                    self.class_name, self.where(), session=session, since=None, snapshot=True, **asked
+                )
                 assert following.error is None, following.error
                 self.readers[id(following)] = reader
 
@@ -104,6 +108,17 @@ class Town:
             {"at": {"$gt": {"__type": "Date", "iso": "2026-11-15T00:00:00.000Z"}}},
         ]
         return pick.choice(choices)
+
+    def asked(self) -> Object:
+        """What is asked for beside the changes: nothing, a window, or a count."""
+        pick = self.chance
+        if pick.random() < 0.35:
+            return {}
+        if pick.random() < 0.2:
+            return {"count": True}
+        order = ",".join(pick.sample(("n", "-n", "color", "-color", "owner", "-at", "meta.depth", "-meta.depth", "updatedAt"), 2))
+        window: Object = {"order": order, "limit": pick.choice([1, 3, 5, 50])}
+        return window | ({"skip": pick.randrange(4)} if pick.random() < 0.4 else {})
 
     def body(self) -> Object:
         pick = self.chance
@@ -217,20 +232,26 @@ class Town:
                 assert following.strays == []
                 self.check_order(following)
                 self.check_sight(following)
-                assert following.state == await self.found(following), following.query
+                await self.check_state(following)
 
-    async def found(self, following: Following) -> dict[str, Object]:
+    async def check_state(self, following: Following) -> None:
         world = self.stage.world
         reader = self.readers[id(following)]
         caller = await world.fresh(reader) if reader.session_token else reader
-        params: Object = {"where": following.query["where"], "limit": 10_000}
-        found = await world.objects.find(caller, world.objects.parse_query(self.class_name, params))
+        params: Object = {name: value for name, value in following.query.items() if name != "className"}
+        query = world.objects.parse_query(self.class_name, {"limit": 10_000, **params})
+        if query.with_count:
+            assert following.count == await world.objects.count(caller, query), following.query
+            return
+        found = await world.objects.find(caller, query)
         objects: dict[str, Object] = {}
         for text in found.results:
             value = decode(text)
             assert isinstance(value, dict)
             objects[str(value["objectId"])] = value
-        return objects
+        assert following.state == objects, following.query
+        if query.order:
+            assert following.order == list(objects), following.query
 
     def check_order(self, following: Following) -> None:
         """Each update of an object counts `v` up, so a repeat or a step back shows."""
@@ -266,7 +287,8 @@ def _granted(readers: Object) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
-async def test_live_state_is_a_fresh_find(stage: Stage, seed: int) -> None:
+async def test_live_state_is_a_fresh_find(stage: Stage, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "BUFFER", seed % 3)  # so that windows run short again and again
     town = Town(stage, random.Random(seed))
     await town.build()
     trouble = asyncio.create_task(town.trouble())

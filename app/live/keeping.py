@@ -1,0 +1,302 @@
+"""What keeps a result for those who ask for more than the changes of objects: the windows and the counts.
+
+Owns: `Node`, one kept result, shared by every subscription that asks the same with the same principals; `WindowNode`
+and `CountNode`. Always holds: a node is filed in its live query by its principals, as a subscription is, so the cost
+of a change follows its readers; what its members were told, applied in order, is exactly what it keeps; while it is
+read anew it is held, and afterwards its members are told the difference. No I/O here: `upkeep` reads. May import
+core, actions.caller, store.feed and live.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+from app.actions.caller import Caller
+from app.core.order import compile_sort_key
+from app.core.schema import ClassSchema
+from app.core.wire import Object, decode, encode
+from app.errors import ErrorCode, ParseError
+from app.live.connection import Connection
+from app.live.frames import project, vanished
+from app.live.membership import Event, Held, LiveQuery, Member, judge
+from app.live.plan import MOST_RESULTS, Kept, Plan
+from app.live.window import Entry, Shift, Window
+from app.store.feed import Change
+
+Touched = dict[Connection[Member], None]
+"""The connections that have something to be sent at the end of a tick."""
+
+
+class Node(ABC):
+    """One kept result: who reads it (`members`), who will (`joining`), and what came while it is read (`held`)."""
+
+    def __init__(self, query: LiveQuery, plan: Plan, kept: Kept) -> None:
+        self.query = query
+        self.plan = plan
+        self.kept = kept
+        self.members: dict[Member, None] = {}
+        self.joining: dict[Member, None] = {}
+        self.held: list[Held] | None = None
+        self.filled = asyncio.Event()
+        """Set while it is not held; set with `error` when it can never be filled."""
+        self.error: ParseError | None = None
+        self.abandon: Callable[[Node], None] = lambda node: None
+        """Called when nobody reads it any more."""
+        self.refill: Callable[[Node], None] = lambda node: None
+        """Called when it must be read anew."""
+
+    @property
+    def caller(self) -> Caller:
+        """For whom it reads; all its members have the same principals."""
+        return self.plan.caller
+
+    def everyone(self) -> list[Member]:
+        """Those who read it and those who will."""
+        return [*self.members, *self.joining]
+
+    def leave(self, member: Member) -> None:
+        """Takes a member out."""
+        self.members.pop(member, None)
+        self.joining.pop(member, None)
+        if member.node is self:
+            member.node = None
+        if not self.members and not self.joining:
+            self.abandon(self)
+
+    def fall_behind(self, cursor: str) -> None:
+        """Sends its clients away with the cursor."""
+        for member in self.members:
+            member.connection.close_behind(cursor)
+
+    def replay(self, held: Iterable[Held]) -> None:
+        """Takes changes without telling them."""
+        for change, was, now in sorted(held, key=lambda item: item[0].seq):
+            event = judge(self.caller, change, was, now)
+            if event is not None:
+                self.apply(change, event)
+
+    @abstractmethod
+    def apply(self, change: Change, event: Event) -> None:
+        """Takes a change without telling it."""
+
+    @abstractmethod
+    def take(self, change: Change, event: Event, touched: Touched) -> None:
+        """Takes a change and tells it."""
+
+    @abstractmethod
+    def end_tick(self, touched: Touched) -> None:
+        """All changes of a tick were taken."""
+
+    @abstractmethod
+    def state(self) -> object:
+        """What its members have been told, for `catch_up`."""
+
+    @abstractmethod
+    def catch_up(self, member: Member, before: object) -> None:
+        """Tells a member the difference between what it has (a `state`, perhaps of another node) and what is kept."""
+
+    @abstractmethod
+    def greet(self, member: Member, *, snapshot: bool) -> list[str] | None:
+        """What a new member begins with: the texts of its snapshot. May push frames of its own."""
+
+    @abstractmethod
+    def learn(self, schema: ClassSchema) -> None:
+        """The class has other fields now."""
+
+
+class CountNode(Node):
+    """How many objects there are; told once a tick where it changed."""
+
+    def __init__(self, query: LiveQuery, plan: Plan, kept: Kept) -> None:
+        super().__init__(query, plan, kept)
+        self._count = 0
+        self._told = 0
+
+    def load(self, count: int) -> None:
+        """Takes the number as it was read."""
+        self._count = count
+
+    def apply(self, change: Change, event: Event) -> None:
+        if event.op in ("create", "enter"):
+            self._count += 1
+        elif event.op in ("leave", "delete"):
+            self._count -= 1
+
+    def take(self, change: Change, event: Event, touched: Touched) -> None:
+        self.apply(change, event)
+
+    def end_tick(self, touched: Touched) -> None:
+        if self._count == self._told:
+            return
+        self._told = self._count
+        for member in self.members:
+            self._push(member)
+            touched[member.connection] = None
+
+    def state(self) -> object:
+        return self._told
+
+    def catch_up(self, member: Member, before: object) -> None:
+        self._told = self._count
+        if before != self._count:
+            self._push(member)
+
+    def greet(self, member: Member, *, snapshot: bool) -> list[str] | None:
+        self._push(member)
+        return None
+
+    def learn(self, schema: ClassSchema) -> None:
+        pass
+
+    def _push(self, member: Member) -> None:
+        member.connection.push(member.head("count"), b',"count":%d' % self._count, 0)
+
+
+class WindowNode(Node):
+    """An ordered part of a result."""
+
+    def __init__(self, query: LiveQuery, plan: Plan, kept: Kept) -> None:
+        super().__init__(query, plan, kept)
+        self.window = Window(kept.skip, kept.limit)
+        self._key = compile_sort_key(plan.schema, kept.order)
+        self._redaction = plan.redaction
+
+    # ---- what is kept
+
+    def load(self, texts: list[str]) -> None:
+        """Takes the first objects as they were read. Raises ParseError 102 when there are too many."""
+        wanted = self.window.wanted
+        if wanted is None and len(texts) > MOST_RESULTS:
+            words = f"The query matches more than {MOST_RESULTS} objects; narrow it, or ask for an order and a limit."
+            raise ParseError(ErrorCode.INVALID_QUERY, words)
+        self.window.load(map(self._read, texts), is_whole=wanted is None or len(texts) < wanted)
+
+    def _read(self, text: str) -> Entry:
+        image = decode(text)
+        assert isinstance(image, dict)
+        return Entry(self._key(image), image, text)
+
+    def apply(self, change: Change, event: Event) -> None:
+        self._shift(change, event)
+
+    def _shift(self, change: Change, event: Event) -> Shift:
+        if event.op in ("leave", "delete"):
+            return self.window.drop(change.object_id)
+        image = change.after_object
+        assert image is not None
+        return self.window.put(Entry(self._key(image), image, change.after))
+
+    def learn(self, schema: ClassSchema) -> None:
+        self._key = compile_sort_key(schema, self.kept.order)
+        if self.held is None:
+            self.refill(self)
+
+    # ---- what is told
+
+    def take(self, change: Change, event: Event, touched: Touched) -> None:
+        shift = self._shift(change, event)
+        if shift.out is not None:
+            entry, index = shift.out
+            own = entry.object_id == change.object_id
+            if own and event.image == "after" and change.after_object is not None:
+                entry = Entry(entry.key, change.after_object, change.after)
+            gone = "delete" if own and event.op == "delete" else "leave"
+            self._tell(gone, entry, index, change if own and event.original else None, change.seq, touched)
+        if shift.into is not None:
+            entry, index = shift.into
+            own = entry.object_id == change.object_id
+            come = "create" if own and event.op == "create" else "enter"
+            self._tell(come, entry, index, change if own and event.original else None, change.seq, touched)
+        if shift.stays is not None:
+            entry, index = shift.stays
+            muted = None if shift.is_moved else change
+            self._tell("update", entry, index, change, change.seq, touched, muted)
+
+    def _tell(
+        self,
+        op: str,
+        entry: Entry,
+        index: int,
+        change: Change | None,
+        seq: int,
+        touched: Touched,
+        watched: Change | None = None,
+    ) -> None:
+        """`change`: whose before image is the original. `watched`: not told to those who watch other fields."""
+        tails: dict[frozenset[str] | None, bytes] = {}
+        for member in self.members:
+            if watched is not None and member.watch and not member.watches(watched):
+                continue
+            tail = tails.get(member.keys)
+            if tail is None:
+                tail = tails[member.keys] = self._tail(entry, index, change, member.keys)
+            member.connection.push(member.head(op), tail, seq)
+            touched[member.connection] = None
+
+    def _tail(self, entry: Entry, index: int, change: Change | None, keys: frozenset[str] | None) -> bytes:
+        tail = b',"object":' + self._text(entry, keys)
+        before = change.before_object if change is not None else None
+        if before is not None:
+            hidden = self._redaction.of(before)
+            tail += b',"original":' + encode(project(before, self.query.class_name, keys, hidden))
+        return tail + self._place(index)
+
+    def _place(self, index: int) -> bytes:
+        return b',"index":%d' % index if self.kept.order else b""
+
+    def _text(self, entry: Entry, keys: frozenset[str] | None) -> bytes:
+        class_name = self.query.class_name
+        hidden = self._redaction.of(entry.image).intersection(entry.image)
+        if keys is None and not hidden and entry.text is not None:
+            return b'{"__type":"Object","className":%s,%s' % (encode(class_name), entry.text[1:].encode())
+        return encode(project(entry.shown, class_name, keys, hidden))
+
+    # ---- beginning, and after it was read anew
+
+    def greet(self, member: Member, *, snapshot: bool) -> list[str] | None:
+        if not snapshot:
+            return None
+        return [self._plain(entry, member.keys) for entry in self.window.shown]
+
+    def _plain(self, entry: Entry, keys: frozenset[str] | None) -> str:
+        """As a find shows it."""
+        hidden = self._redaction.of(entry.image).intersection(entry.image)
+        if keys is None and not hidden and entry.text is not None:
+            return entry.text
+        shown = project(entry.shown, self.query.class_name, keys, hidden)
+        return encode({name: value for name, value in shown.items() if name not in ("__type", "className")}).decode()
+
+    def state(self) -> object:
+        return [(entry.object_id, self._seen(entry)) for entry in self.window.shown]
+
+    def _seen(self, entry: Entry) -> Object:
+        hidden = self._redaction.of(entry.image)
+        return {name: value for name, value in entry.shown.items() if name not in hidden}
+
+    def catch_up(self, member: Member, before: object) -> None:
+        """Leaves from the end on, then enters and moves from the start on, so that each index holds when it is told."""
+        assert isinstance(before, list)
+        told: dict[str, Object] = dict(before)
+        place: list[str] = list(told)
+        shown = self.window.shown
+        stay = {entry.object_id for entry in shown}
+        for index in range(len(place) - 1, -1, -1):
+            if place[index] not in stay:
+                gone = place.pop(index)
+                tail = vanished(self.query.class_name, gone) + self._place(index)
+                member.connection.push(member.head("leave"), tail, 0)
+        for index, entry in enumerate(shown):
+            object_id = entry.object_id
+            stands = index < len(place) and place[index] == object_id
+            if stands and told[object_id] == self._seen(entry):
+                continue
+            op = "enter"
+            if object_id in told:
+                op = "update"
+                place.remove(object_id)
+            place.insert(index, object_id)
+            member.connection.push(member.head(op), self._tail(entry, index, None, member.keys), 0)
+
+    def end_tick(self, touched: Touched) -> None:
+        if self.window.is_short and self.held is None:
+            self.refill(self)

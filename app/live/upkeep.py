@@ -1,0 +1,183 @@
+"""The nodes of a process: made when first asked for, read from the database, read again when they run short.
+
+Owns: `Upkeep`. Always holds: a node is held in its live query *before* the database is asked, and the stream has
+reached the snapshot that was seen before it is filed again, so what it keeps is exact at every moment it is shown; a
+node is read as its caller would find, under the same checks; it goes with its last member. May import core, store,
+actions and live.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from app.actions.caller import MASTER
+from app.actions.objects import Objects
+from app.core.query import Query
+from app.errors import ErrorCode, ParseError
+from app.live.keeping import CountNode, Node, Touched, WindowNode
+from app.live.membership import Member
+from app.live.plan import Plan
+from app.live.position import Run
+from app.live.stream import Stream
+from app.store.reading import FAILURES
+from app.store.snapshot import Snapshot
+
+_log = logging.getLogger("careboard.live")
+
+_RETRY_AFTER = 0.5
+
+FINAL = (
+    ErrorCode.INVALID_SESSION_TOKEN,
+    ErrorCode.OPERATION_FORBIDDEN,
+    ErrorCode.OBJECT_NOT_FOUND,
+    ErrorCode.INVALID_QUERY,
+)
+"""Errors that trying again does not mend."""
+
+
+class Upkeep:
+    """Makes, fills and forgets nodes."""
+
+    def __init__(self, stream: Stream, objects: Objects) -> None:
+        self.drop: Callable[[Member], None] = stream.forget
+        """Ends a subscription; the authorities know more of it than the stream."""
+        self.reads = 0
+        """How often a node was read from the database, for whoever watches the server."""
+        self._stream = stream
+        self._objects = objects
+        self._tasks: dict[Node, asyncio.Task[None]] = {}
+
+    def reserve(self, plan: Plan) -> Node:
+        """The node for a plan, made and being filled if it is new. Put a member into `joining` before you wait."""
+        kept = plan.kept
+        assert kept is not None
+        query = self._stream.router.acquire(plan.schema, plan.where)
+        key = kept.key(plan.caller)
+        known = query.kept.get(key)
+        if known is not None:
+            assert isinstance(known, Node)
+            return known
+        node: Node = CountNode(query, plan, kept) if kept.count else WindowNode(query, plan, kept)
+        node.abandon, node.refill = self._abandon, self._refill
+        query.kept[key] = node
+        self._refill(node)
+        return node
+
+    async def join(self, node: Node, member: Member) -> bool:
+        """Waits until the node is filled and makes the member one of it; False if it was dropped meanwhile.
+
+        Raises ParseError when the node cannot be filled.
+        """
+        while member.node is node and member.is_open and (node.held is not None or node.error is not None):
+            if node.error is not None:
+                raise node.error
+            await node.filled.wait()
+        if not member.is_open or member.node is not node:
+            return False
+        node.joining.pop(member, None)
+        node.members[member] = None
+        return True
+
+    def retire(self, node: Node) -> None:
+        """Nobody new joins a node whose authority may have moved."""
+        key = node.kept.key(node.caller)
+        if node.query.kept.get(key) is node:
+            del node.query.kept[key]
+
+    async def stop(self) -> None:
+        """Ends what is under way."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Returns when nothing is being read."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    def _abandon(self, node: Node) -> None:
+        self.retire(node)
+        node.query.nodes.remove(node)
+        self._stream.router.release(node.query)
+        node.filled.set()
+        task = self._tasks.pop(node, None)
+        if task is not None:
+            task.cancel()
+
+    def _refill(self, node: Node) -> None:
+        if node in self._tasks:
+            return
+        node.filled.clear()
+        node.query.nodes.hold(node)
+        task = asyncio.create_task(self._fill(node))
+        self._tasks[node] = task
+
+    async def _fill(self, node: Node) -> None:
+        try:
+            filled = False
+            while not filled:
+                filled = await self._filled(node)
+        except ParseError as error:
+            self._give_up(node, error)
+        except Exception:  # noqa: BLE001 - those who wait for it must hear of it
+            _log.exception("a live result could not be read")
+            self._give_up(node, ParseError(ErrorCode.INTERNAL_SERVER_ERROR, "Internal server error."))
+        finally:
+            self._tasks.pop(node, None)
+
+    async def _filled(self, node: Node) -> bool:
+        """Reads a node once; False when it must be tried again. Raises ParseError when that would not help."""
+        self.reads += 1
+        try:
+            texts, count, snapshot = await self._read(node)
+        except ParseError as error:
+            if error.code in FINAL:
+                raise
+            _log.warning("a live result could not be read yet: %s", error.message)
+            await asyncio.sleep(_RETRY_AFTER)
+            return False
+        except FAILURES as cause:
+            _log.warning("a live result could not be read yet (%s)", type(cause).__name__)
+            await asyncio.sleep(_RETRY_AFTER)
+            return False
+        await self._stream.reach(snapshot)
+        before = node.state()
+        if isinstance(node, WindowNode):
+            node.load(texts)
+        elif isinstance(node, CountNode):
+            node.load(count)
+        assert node.held is not None
+        node.replay(held for held in node.held if not snapshot.sees(held[0].xid))
+        node.query.nodes.file(node)
+        touched: Touched = {}
+        for member in node.members:
+            node.catch_up(member, before)
+            touched[member.connection] = None
+        run = Run(self._stream.cursor, self._stream.cursor)
+        for connection in touched:
+            if connection.has_outbox:
+                connection.flush(run)
+        node.filled.set()
+        self._tasks.pop(node, None)
+        node.end_tick({})
+        return True
+
+    async def _read(self, node: Node) -> tuple[list[str], int, Snapshot]:
+        wanted = node.window.wanted if isinstance(node, WindowNode) else None
+        found = await self._objects.find(node.caller, node.kept.read(node.plan, wanted), cursor=True)
+        if found.cursor is not None:
+            return found.results, found.count or 0, Snapshot.parse(found.cursor)
+        none = await self._objects.find(MASTER, Query("_Role", limit=0), cursor=True)  # the class does not exist yet
+        assert none.cursor is not None
+        return [], 0, Snapshot.parse(none.cursor)
+
+    def _give_up(self, node: Node, error: ParseError) -> None:
+        self._tasks.pop(node, None)
+        self.retire(node)
+        node.error = error
+        node.filled.set()
+        for member in list(node.members):
+            frame = member.connection.protocol.refused(member.subscription.request_id, error)
+            self.drop(member)
+            member.connection.send(frame)
