@@ -118,6 +118,12 @@ def test_no_command_or_setting_is_listed_that_is_not_there() -> None:
     assert {name for name, _ in commands(cli.main)} <= listed
 
 
+def test_the_oldest_postgres_is_told() -> None:
+    needed = re.search(r"needs Postgres (\d+) or later", (ROOT / "app/store/database.py").read_text(encoding="utf-8"))
+    assert needed is not None
+    assert f"{needed[1]} or later" in page("running.md")
+
+
 # ---- rest.md
 
 
