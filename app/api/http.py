@@ -20,16 +20,16 @@ class Gathering:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.bare = transport
         self._loop = loop
-        self._held: list[bytes] = []
-        self._size = 0
+        self._waiting: list[bytes] = []
+        self.held = 0
 
     def write(self, data: bytes) -> None:
         """Takes bytes, to be sent at the end of this step at the latest."""
-        if not self._held:
+        if not self._waiting:
             self._loop.call_soon(self._flush)
-        self._held.append(data)
-        self._size += len(data)
-        if self._size > MOST_HELD:
+        self._waiting.append(data)
+        self.held += len(data)
+        if self.held > MOST_HELD:
             self._flush()
 
     def close(self) -> None:
@@ -41,9 +41,9 @@ class Gathering:
         return getattr(self.bare, name)
 
     def _flush(self) -> None:
-        held, self._held, self._size = self._held, [], 0
-        if held:
-            self.bare.writelines(held)
+        waiting, self._waiting, self.held = self._waiting, [], 0
+        if waiting:
+            self.bare.writelines(waiting)
 
 
 class HttpProtocol(HttpToolsProtocol):
