@@ -42,7 +42,7 @@ def concerns(change: Change, plan: Plan) -> bool:
     if name not in AUTHORITY_CLASSES or plan.caller.is_master:
         return False
     if name == "_SCHEMA":
-        return change.object_id == plan.schema.class_name
+        return change.object_id == plan.schema.class_name or change.object_id in plan.others
     caller = plan.caller
     before, after = change.before_object or {}, change.after_object
     match name:
@@ -83,11 +83,15 @@ class Authorities:
         self._upkeep = upkeep
         upkeep.drop = self.drop
         self._members: dict[str | None, dict[Member, None]] = {}
+        self._wide: dict[Member, None] = {}
+        """The members that other classes than their own concern."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, member: Member) -> None:
         """Files a member by the account it reads for."""
         self._members.setdefault(member.caller.user_id, {})[member] = None
+        if member.plan.others:
+            self._wide[member] = None
 
     def drop(self, member: Member) -> None:
         """Ends a subscription at once, whatever it is in."""
@@ -101,6 +105,7 @@ class Authorities:
     def _remove(self, member: Member) -> None:
         members = self._members.get(member.caller.user_id, {})
         members.pop(member, None)
+        self._wide.pop(member, None)
         if not members:
             self._members.pop(member.caller.user_id, None)
 
@@ -144,6 +149,7 @@ class Authorities:
             case "_SCHEMA":
                 for query in self._stream.router.queries_of(change.object_id):
                     yield from query.everyone()
+                yield from self._wide
             case "_User":
                 yield from self._members.get(change.object_id, ())
             case "_Join:users:_Role":

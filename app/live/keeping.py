@@ -9,7 +9,7 @@ core, actions.caller, store.feed and live.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from app.actions.caller import Caller
 from app.core.order import compile_sort_key
@@ -18,6 +18,7 @@ from app.core.wire import Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.live.connection import Connection
 from app.live.frames import project, vanished
+from app.live.included import Included
 from app.live.membership import Event, Held, LiveQuery, Member, judge
 from app.live.plan import MOST_RESULTS, Kept, Plan
 from app.live.window import Entry, Shift, Window
@@ -68,12 +69,16 @@ class Node(ABC):
         for member in self.members:
             member.connection.close_behind(cursor)
 
-    def replay(self, held: Iterable[Held]) -> None:
-        """Takes changes without telling them."""
-        for change, was, now in sorted(held, key=lambda item: item[0].seq):
-            event = judge(self.caller, change, was, now)
+    def replay(self, has: Callable[[Change], bool]) -> None:
+        """Takes what came while it was read, but for what the reading `has`, without telling it."""
+        assert self.held is not None
+        for change, was, now in sorted(self.held, key=lambda item: item[0].seq):
+            event = None if has(change) else judge(self.caller, change, was, now)
             if event is not None:
                 self.apply(change, event)
+
+    def take_included(self, change: Change, touched: Touched) -> None:  # noqa: B027 - most nodes show nothing inside
+        """Takes a change of an object that is shown inside others."""
 
     @abstractmethod
     def apply(self, change: Change, event: Event) -> None:
@@ -155,11 +160,16 @@ class CountNode(Node):
 class WindowNode(Node):
     """An ordered part of a result."""
 
-    def __init__(self, query: LiveQuery, plan: Plan, kept: Kept) -> None:
+    def __init__(self, query: LiveQuery, plan: Plan, kept: Kept, included: Included | None = None) -> None:
         super().__init__(query, plan, kept)
         self.window = Window(kept.skip, kept.limit)
+        self.included = included
+        self._schema = plan.schema
         self._key = compile_sort_key(plan.schema, kept.order)
         self._redaction = plan.redaction
+        self._held_included: list[Change] = []
+        self._is_lacking = False
+        """An included object was met that is not known: it must be read."""
 
     # ---- what is kept
 
@@ -169,32 +179,79 @@ class WindowNode(Node):
         if wanted is None and len(texts) > MOST_RESULTS:
             words = f"The query matches more than {MOST_RESULTS} objects; narrow it, or ask for an order and a limit."
             raise ParseError(ErrorCode.INVALID_QUERY, words)
+        self._is_lacking = False
+        if self.included is not None:
+            self.included.forget()
         self.window.load(map(self._read, texts), is_whole=wanted is None or len(texts) < wanted)
 
     def _read(self, text: str) -> Entry:
-        image = decode(text)
-        assert isinstance(image, dict)
-        return Entry(self._key(image), image, text)
+        shown = decode(text)
+        assert isinstance(shown, dict)
+        image = shown if self.included is None else self.included.take_apart(shown)
+        return Entry(self._key(image), image, text, shown)
+
+    def replay(self, has: Callable[[Change], bool]) -> None:
+        inside, self._held_included = self._held_included, []
+        for change in inside:
+            # Which of them came before a change of the objects themselves does not matter: the last state is shown.
+            if self.included is not None and not has(change):
+                for root in self.included.change(change):
+                    self._show_anew(root)
+        super().replay(has)
 
     def apply(self, change: Change, event: Event) -> None:
-        self._shift(change, event)
+        if self._shift(change, event) is None:
+            self._is_lacking = True
 
-    def _shift(self, change: Change, event: Event) -> Shift:
+    def _shift(self, change: Change, event: Event) -> Shift | None:
+        """None when an included object must be read first."""
+        object_id = change.object_id
         if event.op in ("leave", "delete"):
-            return self.window.drop(change.object_id)
+            if self.included is not None:
+                self.included.release(object_id)
+            return self.window.drop(object_id)
         image = change.after_object
         assert image is not None
-        return self.window.put(Entry(self._key(image), image, change.after))
+        if self.included is None:
+            return self.window.put(Entry(self._key(image), image, change.after))
+        shown = self.included.resolve(object_id, image)
+        if shown is None:
+            return None
+        shift = self.window.put(Entry(self._key(image), image, None, shown))
+        if self.window.get(object_id) is None:
+            self.included.release(object_id)
+        return shift
+
+    def _show_anew(self, object_id: str) -> Shift | None:
+        """Puts the included objects of one that is kept in place again."""
+        assert self.included is not None
+        entry = self.window.get(object_id)
+        if entry is None:
+            self.included.release(object_id)
+            return None
+        shown = self.included.resolve(object_id, entry.image)
+        if shown is None:
+            self._is_lacking = True
+            return None
+        return self.window.put(Entry(entry.key, entry.image, None, shown))
 
     def learn(self, schema: ClassSchema) -> None:
-        self._key = compile_sort_key(schema, self.kept.order)
-        if self.held is None:
+        names = {path[0] for path, _ in self.kept.order}
+        if any(schema.fields.get(name) != self._schema.fields.get(name) for name in names):
+            self._key = compile_sort_key(schema, self.kept.order)
+            self.window.sort_by(self._key)
             self.refill(self)
+        self._schema = schema
 
     # ---- what is told
 
     def take(self, change: Change, event: Event, touched: Touched) -> None:
         shift = self._shift(change, event)
+        if shift is None:  # nothing is told until it is complete
+            self.refill(self)
+            assert self.held is not None
+            self.held.append((change, event.op in ("update", "leave", "delete"), event.op in ("create", "enter", "update")))
+            return
         if shift.out is not None:
             entry, index = shift.out
             own = entry.object_id == change.object_id
@@ -211,6 +268,17 @@ class WindowNode(Node):
             entry, index = shift.stays
             muted = None if shift.is_moved else change
             self._tell("update", entry, index, change, change.seq, touched, muted)
+
+    def take_included(self, change: Change, touched: Touched) -> None:
+        if self.held is not None:
+            self._held_included.append(change)
+            return
+        assert self.included is not None
+        for root in self.included.change(change):
+            shift = self._show_anew(root)
+            if shift is not None and shift.stays is not None:
+                entry, index = shift.stays
+                self._tell("update", entry, index, None, change.seq, touched)
 
     def _tell(
         self,
@@ -298,5 +366,5 @@ class WindowNode(Node):
             member.connection.push(member.head(op), self._tail(entry, index, None, member.keys), 0)
 
     def end_tick(self, touched: Touched) -> None:
-        if self.window.is_short and self.held is None:
+        if (self.window.is_short or self._is_lacking) and self.held is None:
             self.refill(self)

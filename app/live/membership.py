@@ -182,6 +182,10 @@ class Keeper(Reader, Interface):
         """A change of the result; adds whom it told."""
         ...
 
+    def take_included(self, change: Change, touched: dict[Connection[Member], None]) -> None:
+        """A change of an object that it shows inside others."""
+        ...
+
     def end_tick(self, touched: dict[Connection[Member], None]) -> None:
         """All changes of a tick were taken."""
         ...

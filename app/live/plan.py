@@ -14,7 +14,7 @@ from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core import nodes as ast
 from app.core.query import parse_query, parse_where
-from app.core.schema import ClassSchema, class_schema
+from app.core.schema import ClassSchema, FieldType, class_schema
 from app.errors import ErrorCode, ParseError
 from app.live.protocol import Protocol, Subscription
 from app.live.redaction import Redaction
@@ -36,6 +36,7 @@ class Kept:
     skip: int = 0
     limit: int | None = None
     count: bool = False
+    include: tuple[ast.Path, ...] = ()
 
     def read(self, plan: "Plan", wanted: int | None) -> ast.Query:
         """The find that reads it: whole objects, and `wanted` of them from the first on, the skipped ones too."""
@@ -46,7 +47,7 @@ class Kept:
     def key(self, caller: Caller) -> str:
         """One name for what the same node serves: the same part of a result, for the same principals."""
         who = "master" if caller.is_master else sorted(caller.authority.principals)
-        return repr((self.order, self.skip, self.limit, self.count, who))
+        return repr((self.order, self.skip, self.limit, self.count, self.include, who))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Plan:
     redaction: Redaction
     find: ast.Query
     kept: Kept | None = None
+    others: frozenset[str] = frozenset()
+    """The classes that decide what is shown, beside its own."""
 
 
 class Planner:
@@ -105,19 +108,23 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
         redaction=redaction,
         find=find,
         kept=kept,
+        others=_included_classes(find.include, schema, schemas),
     )
 
 
 def _extended(find: ast.Query, schema: ClassSchema, subscription: Subscription) -> ast.Query:
     """The find with what else was asked for. Raises 102 for what is not understood or cannot be kept."""
     extras = subscription.extras
-    if "include" in extras:
-        raise _unkept("A live query does not keep 'include'; leave it out, or ask for it with a find.")
     read = parse_query(find.class_name, schema, extras)
     if read.with_count:
         if extras.keys() != {"count"}:
             raise _unkept("A live count has no order, limit, skip or include; ask for one or the other.")
         return replace(find, limit=0, with_count=True)
+    if read.include_all:
+        raise _unkept("A live query includes what it names; name the pointers instead of *.")
+    find = replace(find, include=read.include)
+    if find.include and any("." in key for key in subscription.keys or ()):
+        raise _unkept("A live query that includes shows whole fields; name them in keys without dots.")
     if read.order:
         return replace(find, order=read.order, skip=read.skip, limit=read.limit)
     if extras.get("limit") is not None or extras.get("skip"):
@@ -129,11 +136,25 @@ def _kept(find: ast.Query, subscription: Subscription) -> Kept | None:
     if find.with_count:
         return Kept(count=True)
     if not find.order:
-        return None
+        return Kept(include=find.include) if find.include else None
     assert find.limit is not None
     if not 0 < find.limit <= MOST_SHOWN - find.skip:
         raise _unkept(f"A live query shows from 1 to {MOST_SHOWN} objects, counted with those it skips.")
-    return Kept(find.order, find.skip, find.limit)
+    return Kept(find.order, find.skip, find.limit, include=find.include)
+
+
+def _included_classes(include: tuple[ast.Path, ...], schema: ClassSchema, schemas: Schemas) -> frozenset[str]:
+    """The classes that are shown inside. Raises 102 for what is no pointer: of an array, who shows what is not kept."""
+    found: set[str] = set()
+    for path in include:
+        inner: ClassSchema | None = schema
+        for name in path:
+            field = inner.fields.get(name) if inner is not None else None
+            if field is None or field.type is not FieldType.POINTER or field.target_class is None:
+                raise _unkept(f"A live query includes pointers only; {'.'.join(path)} is none.")
+            found.add(field.target_class)
+            inner = schemas.get(field.target_class) if schemas.has(field.target_class) else None
+    return frozenset(found)
 
 
 def _unkept(words: str) -> ParseError:

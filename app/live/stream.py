@@ -19,6 +19,9 @@ from app.store.snapshot import Snapshot
 
 _log = logging.getLogger("careboard.live")
 
+ANY = ""
+"""In place of an objectId: every object of the class."""
+
 LOOK_SECONDS = 0.002
 MOST_HELD = 20_000
 """Changes kept for a member while it is settled; one that takes longer is sent away with its cursor."""
@@ -39,6 +42,8 @@ class Stream:
         self._feed = feed
         self._ticking: dict[Keeper, None] = {}
         """The nodes that took a change in this tick."""
+        self._followers: dict[tuple[str, str], dict[Keeper, None]] = {}
+        """The nodes that show an object inside others, by its class and id."""
         self._waiting: dict[asyncio.Future[None], Snapshot] = {}
         self._look: asyncio.Task[None] | None = None
 
@@ -51,6 +56,8 @@ class Stream:
         run = Run(self.cursor, batch.cursor)
         touched: dict[Connection[Member], None] = {}
         for change in batch.changes:
+            if self._followers:
+                self._tell_followers(change, touched)
             if self.router.listens_to(change.class_name):
                 try:
                     self._tell(change, touched)
@@ -79,6 +86,29 @@ class Stream:
             if query.nodes:
                 self._tell_nodes(query, change, was, now, touched)
 
+    def follow(self, target: tuple[str, str], node: Keeper) -> None:
+        """From now on a node is told the changes of an object of any class, or (`ANY`) of every object of a class."""
+        self._followers.setdefault(target, {})[node] = None
+
+    def unfollow(self, target: tuple[str, str], node: Keeper) -> None:
+        """Ends `follow`."""
+        followers = self._followers.get(target, {})
+        followers.pop(node, None)
+        if not followers:
+            self._followers.pop(target, None)
+
+    def _tell_followers(self, change: Change, touched: dict[Connection[Member], None]) -> None:
+        followers = self._followers
+        one = followers.get((change.class_name, change.object_id))
+        every = followers.get((change.class_name, ANY))
+        for node in {**(one or {}), **(every or {})} if one or every else ():
+            try:
+                node.take_included(change, touched)
+                self._ticking[node] = None
+            except Exception:  # noqa: BLE001 - as in `deliver`
+                _log.exception("change %s of an included %s could not be told", change.seq, change.class_name)
+                node.fall_behind(self.cursor)
+
     def _tell_nodes(
         self, query: LiveQuery, change: Change, was: bool, now: bool, touched: dict[Connection[Member], None]
     ) -> None:
@@ -87,7 +117,7 @@ class Stream:
             held.held.append((change, was, now))
             if len(held.held) > MOST_HELD:
                 held.fall_behind(self.cursor)
-        for node, event in audience(query.nodes, change, was, now):
+        for node, event in list(audience(query.nodes, change, was, now)):
             node.take(change, event, touched)
             self._ticking[node] = None
 

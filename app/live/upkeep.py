@@ -14,11 +14,12 @@ from app.actions.caller import MASTER
 from app.actions.objects import Objects
 from app.core.query import Query
 from app.errors import ErrorCode, ParseError
+from app.live.included import Included
 from app.live.keeping import CountNode, Node, Touched, WindowNode
-from app.live.membership import Member
-from app.live.plan import Plan
+from app.live.membership import LiveQuery, Member
+from app.live.plan import Kept, Plan
 from app.live.position import Run
-from app.live.stream import Stream
+from app.live.stream import ANY, Stream
 from app.store.reading import FAILURES
 from app.store.snapshot import Snapshot
 
@@ -57,10 +58,25 @@ class Upkeep:
         if known is not None:
             assert isinstance(known, Node)
             return known
-        node: Node = CountNode(query, plan, kept) if kept.count else WindowNode(query, plan, kept)
+        node = self._make(query, plan, kept)
         node.abandon, node.refill = self._abandon, self._refill
         query.kept[key] = node
         self._refill(node)
+        return node
+
+    def _unfollow_classes(self, node: Node) -> None:
+        for class_name in node.plan.others:
+            self._stream.unfollow((class_name, ANY), node)
+
+    def _make(self, query: LiveQuery, plan: Plan, kept: Kept) -> Node:
+        if kept.count:
+            return CountNode(query, plan, kept)
+        if not kept.include:
+            return WindowNode(query, plan, kept)
+        included = Included(kept.include, plan.schema, plan.caller, self._objects.schemas, self._objects.settings)
+        node = WindowNode(query, plan, kept, included)
+        included.follow = lambda target: self._stream.follow(target, node)
+        included.unfollow = lambda target: self._stream.unfollow(target, node)
         return node
 
     async def join(self, node: Node, member: Member) -> bool:
@@ -99,6 +115,9 @@ class Upkeep:
     def _abandon(self, node: Node) -> None:
         self.retire(node)
         node.query.nodes.remove(node)
+        self._unfollow_classes(node)
+        if isinstance(node, WindowNode) and node.included is not None:
+            node.included.forget()
         self._stream.router.release(node.query)
         node.filled.set()
         task = self._tasks.pop(node, None)
@@ -110,6 +129,8 @@ class Upkeep:
             return
         node.filled.clear()
         node.query.nodes.hold(node)
+        for class_name in node.plan.others:  # which of their objects are shown is known when it has been read
+            self._stream.follow((class_name, ANY), node)
         task = asyncio.create_task(self._fill(node))
         self._tasks[node] = task
 
@@ -147,8 +168,8 @@ class Upkeep:
             node.load(texts)
         elif isinstance(node, CountNode):
             node.load(count)
-        assert node.held is not None
-        node.replay(held for held in node.held if not snapshot.sees(held[0].xid))
+        node.replay(lambda change: snapshot.sees(change.xid))
+        self._unfollow_classes(node)
         node.query.nodes.file(node)
         touched: Touched = {}
         for member in node.members:
@@ -175,6 +196,7 @@ class Upkeep:
     def _give_up(self, node: Node, error: ParseError) -> None:
         self._tasks.pop(node, None)
         self.retire(node)
+        self._unfollow_classes(node)
         node.error = error
         node.filled.set()
         for member in list(node.members):

@@ -7,7 +7,7 @@ costs a search and moves at most one object in and one out. Pure. May import cor
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.core.order import SortKey
@@ -91,6 +91,15 @@ class Window:
         self._keys = [entry.key for entry in self._entries]
         self._by_id = {entry.object_id: entry for entry in self._entries}
         self._frontier = None if is_whole or not self._keys else self._keys[-1]
+
+    def sort_by(self, key: Callable[[Object], SortKey]) -> None:
+        """Takes other keys for the same objects; until they are loaded anew nothing is known beyond them."""
+        is_whole = self._frontier is None
+        for entry in self._entries:
+            entry.key = key(entry.image)
+        self.load(self._entries, is_whole=is_whole)
+        if not is_whole and not self._keys:
+            self._frontier = ()
 
     def put(self, entry: Entry) -> Shift:
         """An object of the result is new, or is now like this."""

@@ -60,6 +60,8 @@ class Town:
     roles: dict[str, str] = field(default_factory=dict)
     held: dict[str, set[str]] = field(default_factory=dict)
     """Every role a user may ever have had in this round, by user."""
+    known: list[str] = field(default_factory=list)
+    """Ids to point to."""
     clients: list[Client] = field(default_factory=list)
     readers: dict[int, Caller] = field(default_factory=dict)
     """Whom a subscription reads for, by the identity of its Following."""
@@ -75,6 +77,8 @@ class Town:
         permissions: Object = {name: {"*": True} for name in ("find", "get", "count", "create", "update", "delete")}
         permissions["protectedFields"] = {"*": ["secret"], crew: []}
         self.class_name = await world.thing(fields=FIELDS, classLevelPermissions=permissions)
+        first = await world.objects.create(MASTER, self.class_name, {"v": 1, "near": pointer(self.class_name, "nothing")})
+        self.known.append(first.object_id)
         for _ in range(6):
             await self.write_once(MASTER)
         self.clients = [await self.stage.client() for _ in range(CLIENTS)]
@@ -110,15 +114,20 @@ class Town:
         return pick.choice(choices)
 
     def asked(self) -> Object:
-        """What is asked for beside the changes: nothing, a window, or a count."""
+        """What is asked for beside the changes: nothing, included objects, a window, or a count."""
         pick = self.chance
         if pick.random() < 0.35:
             return {}
         if pick.random() < 0.2:
             return {"count": True}
+        include: Object = {}
+        if pick.random() < 0.5:
+            include = {"include": pick.choice(["owner", "near", "near.near", "near.owner,owner", "near.near.near"])}
+            if pick.random() < 0.3:
+                return include
         order = ",".join(pick.sample(("n", "-n", "color", "-color", "owner", "-at", "meta.depth", "-meta.depth", "updatedAt"), 2))
         window: Object = {"order": order, "limit": pick.choice([1, 3, 5, 50])}
-        return window | ({"skip": pick.randrange(4)} if pick.random() < 0.4 else {})
+        return window | include | ({"skip": pick.randrange(4)} if pick.random() < 0.4 else {})
 
     def body(self) -> Object:
         pick = self.chance
@@ -129,6 +138,7 @@ class Town:
             "tags": pick.sample(COLORS, 2),
             "owner": pick.choice(owners),
             "at": {"__type": "Date", "iso": f"2026-11-{pick.randrange(1, 29):02}T00:00:00.000Z"},
+            "near": pointer(self.class_name, pick.choice(self.known[-8:])),
             "meta": {"depth": pick.randrange(4)},
             "secret": f"s{pick.randrange(100)}",
             "ACL": self.acl(),
@@ -146,7 +156,8 @@ class Town:
         known = await self.stage.world.rows(self.class_name)
         try:
             if not known or pick.random() < 0.3:
-                await objects.create(caller, self.class_name, self.body())
+                made = await objects.create(caller, self.class_name, self.body())
+                self.known.append(made.object_id)
                 return
             object_id = str(pick.choice(known)["objectId"])
             if pick.random() < 0.15:
@@ -262,7 +273,7 @@ class Town:
             if op in ("create", "enter", "update"):
                 object_id, version = str(value["objectId"]), value["v"]
                 assert isinstance(version, int)
-                # an update without `original` shows a field that came into or went out of sight
+                # an update without `original` shows a field that came into or went out of sight, or another object inside
                 is_new = op == "update" and "original" in frame
                 least = shown.get(object_id, 0) + (1 if is_new else 0)
                 assert version >= least, f"{op} of {object_id} to version {version}, expected {least} or later"
