@@ -5,7 +5,7 @@ and takes time linear in the object, whatever the object holds; it decides as co
 what memory cannot decide is refused with 102 when it is compiled. All choices are made at compile time. Imports core only.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from app.core.cells import ATOMIC, ORDERED, Atom, Cell, Kind, atom_for, cell_at, point_of, ring_of, ring_of_wire
@@ -23,6 +23,7 @@ from app.core.nodes import (
     Frozen,
     FrozenObject,
     In,
+    InQuery,
     Intersects,
     Leaf,
     Near,
@@ -34,6 +35,7 @@ from app.core.nodes import (
     Path,
     Regex,
     RelatedTo,
+    Select,
     WithinBox,
     WithinPolygon,
     WithinSphere,
@@ -48,25 +50,48 @@ Reader: TypeAlias = Callable[[Object], Json]
 Test: TypeAlias = Callable[[Json], bool]
 
 
-def compile_match(schema: ClassSchema, node: Node) -> Predicate:
+Related: TypeAlias = Callable[[InQuery | Select], Container[object]]
+"""For a sub-query the atoms it finds at present: ids, or the values under its key. Whoever gives it keeps it right."""
+
+
+def compile_match(schema: ClassSchema, node: Node, related: Related | None = None) -> Predicate:
     """A predicate for wire objects of the class. 102 for what only the database can answer.
 
-    It knows the fields that the schema has now: compile again when the class changes.
+    It knows the fields that the schema has now: compile again when the class changes. `related` answers sub-queries;
+    without it they are refused.
     """
     if isinstance(node, Everything | Nothing):
         verdict = isinstance(node, Everything)
         return lambda _: verdict
     if isinstance(node, And | Or | Nor):
-        return _branch(node, [compile_match(schema, child) for child in node.children])
+        return _branch(node, [compile_match(schema, child, related) for child in node.children])
     if isinstance(node, Allowed):
         return _allowed(node)
     if isinstance(node, RelatedTo):
         raise _database_only("$relatedTo")
     cell = cell_at(schema, node.path)
+    if related is not None and isinstance(node, InQuery | Select):
+        return _related(node, cell, related)
     compile_leaf: Callable[[Any, Cell], Predicate] | None = _LEAVES.get(type(node))
     if compile_leaf is None or (cell.kind is Kind.RELATION and not isinstance(node, Exists)):
         raise _database_only(type(node).__name__ if compile_leaf is None else f"a constraint on relation {node.path[0]}")
     return compile_leaf(node, cell)
+
+
+def _related(node: InQuery | Select, cell: Cell, related: Related) -> Predicate:
+    """The atom here is one of those that the sub-query finds; absence never is."""
+    if isinstance(node, InQuery):
+        if cell.kind is not Kind.ABSENT and cell.kind is not Kind.POINTER:
+            raise _database_only(f"a sub-query on {'.'.join(node.path)}, which is no pointer,")
+        leads = cell.kind is Kind.POINTER and cell.target_class == node.query.class_name
+    else:
+        if cell.kind is not Kind.ABSENT and cell.kind not in ATOMIC:
+            raise _database_only(f"$select on {'.'.join(node.path)}, which is no plain value,")
+        leads = cell.kind is not Kind.ABSENT
+    atoms = related(node)
+    read = atom_reader_at(cell)
+    found: Predicate = (lambda obj: (atom := read(obj)) is not None and atom in atoms) if leads else _never
+    return _not(found) if node.negated else found
 
 
 def _database_only(what: str) -> ParseError:

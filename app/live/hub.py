@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from app.actions.caller import MASTER
 from app.actions.objects import Objects
 from app.core import nodes as ast
-from app.core.match import compile_match
 from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
 from app.live.authority import Authorities
@@ -146,7 +145,7 @@ class Hub:
         for name in names:
             if schemas.has(name):
                 for query in self.stream.router.queries_of(name):
-                    query.matches = compile_match(schemas.get(name), query.where)
+                    query.matches = query.compile(schemas.get(name), query.where)
                     for node in query.nodes.all():
                         node.learn(schemas.get(name))
 

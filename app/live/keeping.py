@@ -21,6 +21,7 @@ from app.live.frames import project, vanished
 from app.live.included import Included
 from app.live.membership import Event, Held, LiveQuery, Member, judge
 from app.live.plan import MOST_RESULTS, Kept, Plan
+from app.live.relational import Inner
 from app.live.window import Entry, Shift, Window
 from app.store.feed import Change
 
@@ -37,6 +38,10 @@ class Node(ABC):
         self.kept = kept
         self.members: dict[Member, None] = {}
         self.joining: dict[Member, None] = {}
+        self.inners: dict[Inner, None] = {}
+        """The sub-queries that it answers."""
+        self.again = False
+        """It must be read once more when it has been read."""
         self.held: list[Held] | None = None
         self.filled = asyncio.Event()
         """Set while it is not held; set with `error` when it can never be filled."""
@@ -61,8 +66,15 @@ class Node(ABC):
         self.joining.pop(member, None)
         if member.node is self:
             member.node = None
-        if not self.members and not self.joining:
+        self.abandon_unless_used()
+
+    def abandon_unless_used(self) -> None:
+        """Ends it when nobody reads it."""
+        if not self.members and not self.joining and not self.inners:
             self.abandon(self)
+
+    def answer(self) -> None:  # noqa: B027 - only windows answer sub-queries
+        """It was read anew: tells the sub-queries."""
 
     def fall_behind(self, cursor: str) -> None:
         """Sends its clients away with the cursor."""
@@ -246,7 +258,10 @@ class WindowNode(Node):
     # ---- what is told
 
     def take(self, change: Change, event: Event, touched: Touched) -> None:
+        old = self.window.get(change.object_id)
         shift = self._shift(change, event)
+        if shift is not None and self.inners:
+            self._answer(old, shift)
         if shift is None:  # nothing is told until it is complete
             self.refill(self)
             assert self.held is not None
@@ -268,6 +283,18 @@ class WindowNode(Node):
             entry, index = shift.stays
             muted = None if shift.is_moved else change
             self._tell("update", entry, index, change, change.seq, touched, muted)
+
+    def answer(self) -> None:
+        for inner in list(self.inners):
+            inner.reset(self.window.shown)
+
+    def _answer(self, old: Entry | None, shift: Shift) -> None:
+        out = [shift.out[0]] if shift.out is not None else []
+        into = [shift.into[0]] if shift.into is not None else []
+        if shift.stays is not None and old is not None:
+            out, into = [old], [shift.stays[0]]
+        for inner in list(self.inners):
+            inner.shift(out, into)
 
     def take_included(self, change: Change, touched: Touched) -> None:
         if self.held is not None:

@@ -267,15 +267,21 @@ class Members(Generic[R]):
         return merged
 
 
+Compile = Callable[[ClassSchema, ast.Node], Callable[[Object], bool]]
+"""Makes the predicate of a where for a class as it is now."""
+
+
 class LiveQuery:
     """One distinct query. `matches` is its whole where, compiled; `members` are those who asked it.
 
     `nodes` keep its results for those who asked for more than the changes; `kept` finds them by what they keep.
+    `compile` makes `matches` anew for a class that has changed.
     """
 
-    __slots__ = ("class_name", "kept", "key", "matches", "members", "nodes", "paths", "where")
+    __slots__ = ("class_name", "compile", "kept", "key", "matches", "members", "nodes", "paths", "where")
 
-    def __init__(self, class_name: str, key: str, where: ast.Node, matches: Callable[[Object], bool]) -> None:
+    def __init__(self, class_name: str, key: str, where: ast.Node, matches: Callable[[Object], bool], compiler: Compile) -> None:
+        self.compile = compiler
         self.class_name = class_name
         self.key = key
         self.where = where

@@ -137,7 +137,7 @@ class Opening:
         request_id, cursor = subscription.request_id, self._stream.cursor
         connection.send(connection.protocol.subscribed(request_id, cursor if connection.protocol.cursors else None))
         if subscription.since is not None and not node.kept.count:
-            connection.send(reload_frame(request_id, "what an order, a limit or an include shows is not replayed"))
+            connection.send(reload_frame(request_id, "a result that is kept in order, with others or by others is not replayed"))
         results = node.greet(member, snapshot=subscription.snapshot)
         if results is not None:
             connection.send(snapshot_frame(request_id, results, cursor), asked_for=True)

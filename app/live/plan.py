@@ -13,11 +13,12 @@ from app.actions.objects import Objects
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core import nodes as ast
-from app.core.query import parse_query, parse_where
+from app.core.query import parse_query, parse_where, typed
 from app.core.schema import ClassSchema, FieldType, class_schema
 from app.errors import ErrorCode, ParseError
 from app.live.protocol import Protocol, Subscription
 from app.live.redaction import Redaction
+from app.live.relational import sub_queries
 from app.store.schemas import Schemas
 
 MOST_RESULTS = 10_000
@@ -60,8 +61,22 @@ class Plan:
     redaction: Redaction
     find: ast.Query
     kept: Kept | None = None
-    others: frozenset[str] = frozenset()
-    """The classes that decide what is shown, beside its own."""
+    inside: frozenset[str] = frozenset()
+    """The classes whose objects are included."""
+    inners: "tuple[tuple[ast.InQuery | ast.Select, Plan], ...]" = ()
+    """The sub-queries of the where, each with what it comes to for the same caller."""
+
+    @property
+    def others(self) -> frozenset[str]:
+        """The classes that decide what is shown, beside its own."""
+        names = (plan.others | {plan.schema.class_name} for _, plan in self.inners)
+        return self.inside.union(*names)
+
+    @property
+    def whose(self) -> str:
+        """Tells apart live queries whose sub-queries find different things for different callers."""
+        who = "master" if self.caller.is_master else sorted(self.caller.authority.principals)
+        return repr((who, [(ast.canonical_text(plan.where), plan.whose) for _, plan in self.inners])) if self.inners else ""
 
 
 class Planner:
@@ -100,6 +115,7 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
         kept = _kept(find, subscription)
     allowed = view.allowed(schema, "count" if find.with_count else _operation(subscription))
     redaction = Redaction(schema, caller.authority)
+    inners = _inner_plans(asked, view, caller)
     _check_askable(asked, subscription, caller, redaction)
     return Plan(
         caller=caller,
@@ -107,8 +123,34 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
         where=ast.both(asked, _without_acl(allowed)),
         redaction=redaction,
         find=find,
+        kept=kept or (Kept() if inners else None),
+        inside=_included_classes(find.include, schema, schemas),
+        inners=inners,
+    )
+
+
+def _inner_plans(where: ast.Node, view: View, caller: Caller) -> tuple[tuple[ast.InQuery | ast.Select, Plan], ...]:
+    """What the sub-queries of a where come to. Raises 102 for what is not kept, 119 for a class that is closed."""
+    return tuple((leaf, _inner_plan(leaf.query, view, caller)) for leaf in sub_queries(where))
+
+
+def _inner_plan(query: ast.Query, view: View, caller: Caller) -> Plan:
+    check_collection("find", query.class_name, caller)
+    schema = view.schema(query.class_name) or class_schema(query.class_name, {})
+    where = typed(schema, query.where)
+    kept = Kept()
+    if query.limit is not None or query.skip:
+        if not query.order or query.limit is None or not 0 < query.limit <= MOST_SHOWN - query.skip:
+            raise _unkept(f"A live sub-query is whole, or has an order and a limit of 1 to {MOST_SHOWN}, its skip included.")
+        kept = Kept(query.order, query.skip, query.limit)
+    return Plan(
+        caller=caller,
+        schema=schema,
+        where=ast.both(where, _without_acl(view.allowed(schema, "find"))),
+        redaction=Redaction(schema, caller.authority),
+        find=replace(query, where=where, order=kept.order, include=(), include_all=False, with_count=False),
         kept=kept,
-        others=_included_classes(find.include, schema, schemas),
+        inners=_inner_plans(where, view, caller),
     )
 
 

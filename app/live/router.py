@@ -13,7 +13,7 @@ from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
 from app.live.access_path import AccessPath, BeginsWith, EqualTo, Scan, Within, access_paths, conjunctions
 from app.live.index import EqualityIndex, Path, PrefixIndex, RangeIndex, values_at
-from app.live.membership import LiveQuery
+from app.live.membership import Compile, LiveQuery
 
 MOST_SCANNED = 1000
 """How many live queries of one class may be without an index path: each costs every change of that class."""
@@ -29,18 +29,26 @@ class Router:
     def __init__(self) -> None:
         self._classes: dict[str, _ClassIndex] = {}
 
-    def acquire(self, schema: ClassSchema, where: ast.Node) -> LiveQuery:
-        """The live query for a where, filed if it is new; give it back with `release`. Raises ParseError 102 and 140."""
-        key = ast.canonical_text(where)
+    def acquire(self, schema: ClassSchema, where: ast.Node, compiler: Compile = compile_match, whose: str = "") -> LiveQuery:
+        """The live query for a where, filed if it is new; give it back with `release`. Raises ParseError 102 and 140.
+
+        `compiler` and `whose` are given where the answer depends on who asks, as that of a sub-query does.
+        """
+        key = ast.canonical_text(where) + whose
         index = self._classes.get(schema.class_name)
         known = index.queries.get(key) if index else None
         if known is not None:
             return known
-        query = LiveQuery(schema.class_name, key, where, compile_match(schema, where))
+        query = LiveQuery(schema.class_name, key, where, compiler(schema, where), compiler)
         if index is None:
             index = self._classes.setdefault(schema.class_name, _ClassIndex())
         index.add(query)
         return query
+
+    def find(self, class_name: str, where: ast.Node, whose: str = "") -> LiveQuery | None:
+        """The live query that `acquire` made, if it is still asked."""
+        index = self._classes.get(class_name)
+        return index.queries.get(ast.canonical_text(where) + whose) if index else None
 
     def release(self, query: LiveQuery) -> None:
         """Forgets a live query that nobody asks any more; one with members stays."""

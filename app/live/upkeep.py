@@ -12,13 +12,17 @@ from collections.abc import Callable
 
 from app.actions.caller import MASTER
 from app.actions.objects import Objects
+from app.core import nodes as ast
+from app.core.match import Predicate, compile_match
 from app.core.query import Query
+from app.core.schema import ClassSchema
 from app.errors import ErrorCode, ParseError
 from app.live.included import Included
 from app.live.keeping import CountNode, Node, Touched, WindowNode
 from app.live.membership import LiveQuery, Member
 from app.live.plan import Kept, Plan
 from app.live.position import Run
+from app.live.relational import Inner
 from app.live.stream import ANY, Stream
 from app.store.reading import FAILURES
 from app.store.snapshot import Snapshot
@@ -47,12 +51,14 @@ class Upkeep:
         self._stream = stream
         self._objects = objects
         self._tasks: dict[Node, asyncio.Task[None]] = {}
+        self._inners: dict[LiveQuery, list[tuple[Node, Inner]]] = {}
+        """The sub-queries of a live query, and the nodes that answer them."""
 
     def reserve(self, plan: Plan) -> Node:
         """The node for a plan, made and being filled if it is new. Put a member into `joining` before you wait."""
         kept = plan.kept
         assert kept is not None
-        query = self._stream.router.acquire(plan.schema, plan.where)
+        query = self._acquire(plan)
         key = kept.key(plan.caller)
         known = query.kept.get(key)
         if known is not None:
@@ -65,7 +71,7 @@ class Upkeep:
         return node
 
     def _unfollow_classes(self, node: Node) -> None:
-        for class_name in node.plan.others:
+        for class_name in node.plan.inside:
             self._stream.unfollow((class_name, ANY), node)
 
     def _make(self, query: LiveQuery, plan: Plan, kept: Kept) -> Node:
@@ -78,6 +84,54 @@ class Upkeep:
         included.follow = lambda target: self._stream.follow(target, node)
         included.unfollow = lambda target: self._stream.unfollow(target, node)
         return node
+
+    def _acquire(self, plan: Plan) -> LiveQuery:
+        """The live query of a plan, with a node for each of its sub-queries."""
+        router = self._stream.router
+        if not plan.inners:
+            return router.acquire(plan.schema, plan.where)
+        known = router.find(plan.schema.class_name, plan.where, plan.whose)
+        if known is not None:
+            return known
+        made: dict[str, tuple[Node, Inner]] = {}
+        try:
+            for leaf, inner_plan in plan.inners:
+                inner = Inner(leaf, inner_plan.schema, plan.schema)
+                node = self.reserve(inner_plan)
+                node.inners[inner] = None
+                if node.held is None:
+                    node.answer()
+                made[ast.canonical_text(leaf)] = node, inner
+
+            def compiler(schema: ClassSchema, where: ast.Node) -> Predicate:
+                return compile_match(schema, where, lambda leaf: made[ast.canonical_text(leaf)][1].atoms)
+
+            query = router.acquire(plan.schema, plan.where, compiler, plan.whose)
+        except ParseError:
+            self._drop_inners(list(made.values()))
+            raise
+        self._inners[query] = list(made.values())
+        for _, inner in made.values():
+            inner.changed = lambda: self._read_again(query)
+        return query
+
+    def _read_again(self, query: LiveQuery) -> None:
+        for node in query.nodes.all():
+            assert isinstance(node, Node)
+            self._refill(node)
+
+    def _drop_inners(self, inners: list[tuple[Node, Inner]]) -> None:
+        for node, inner in inners:
+            node.inners.pop(inner, None)
+            node.abandon_unless_used()
+
+    async def _inners_filled(self, node: Node) -> None:
+        """Waits until the sub-queries are answered. Raises ParseError when they cannot be."""
+        inners = [inner for inner, _ in self._inners.get(node.query, ())]
+        while waiting := [inner for inner in inners if inner.held is not None or inner.error is not None]:
+            if waiting[0].error is not None:
+                raise waiting[0].error
+            await waiting[0].filled.wait()
 
     async def join(self, node: Node, member: Member) -> bool:
         """Waits until the node is filled and makes the member one of it; False if it was dropped meanwhile.
@@ -119,6 +173,8 @@ class Upkeep:
         if isinstance(node, WindowNode) and node.included is not None:
             node.included.forget()
         self._stream.router.release(node.query)
+        if not node.query.is_asked:
+            self._drop_inners(self._inners.pop(node.query, []))
         node.filled.set()
         task = self._tasks.pop(node, None)
         if task is not None:
@@ -126,10 +182,11 @@ class Upkeep:
 
     def _refill(self, node: Node) -> None:
         if node in self._tasks:
+            node.again = True
             return
         node.filled.clear()
         node.query.nodes.hold(node)
-        for class_name in node.plan.others:  # which of their objects are shown is known when it has been read
+        for class_name in node.plan.inside:  # which of their objects are shown is known when it has been read
             self._stream.follow((class_name, ANY), node)
         task = asyncio.create_task(self._fill(node))
         self._tasks[node] = task
@@ -145,10 +202,13 @@ class Upkeep:
             _log.exception("a live result could not be read")
             self._give_up(node, ParseError(ErrorCode.INTERNAL_SERVER_ERROR, "Internal server error."))
         finally:
-            self._tasks.pop(node, None)
+            if self._tasks.get(node) is asyncio.current_task():
+                del self._tasks[node]
 
     async def _filled(self, node: Node) -> bool:
         """Reads a node once; False when it must be tried again. Raises ParseError when that would not help."""
+        await self._inners_filled(node)
+        node.again = False
         self.reads += 1
         try:
             texts, count, snapshot = await self._read(node)
@@ -181,7 +241,11 @@ class Upkeep:
                 connection.flush(run)
         node.filled.set()
         self._tasks.pop(node, None)
-        node.end_tick({})
+        node.answer()
+        if node.again:
+            self._refill(node)
+        else:
+            node.end_tick({})
         return True
 
     async def _read(self, node: Node) -> tuple[list[str], int, Snapshot]:
@@ -199,6 +263,8 @@ class Upkeep:
         self._unfollow_classes(node)
         node.error = error
         node.filled.set()
+        for inner in list(node.inners):
+            inner.changed()
         for member in list(node.members):
             frame = member.connection.protocol.refused(member.subscription.request_id, error)
             self.drop(member)

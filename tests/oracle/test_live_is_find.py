@@ -109,9 +109,18 @@ class Town:
             {"$or": [{"owner": person}, {"n": {"$in": [1, 2, 3]}}]},
             {"owner": {"$exists": False}},
             {"meta.depth": {"$gt": 1}},
+            {"near": {pick.choice(["$inQuery", "$notInQuery"]): self.inner()}},
+            {"n": {"$gt": 1}, "near": {"$inQuery": {**self.inner(), "order": "-n", "limit": 4}}},
+            {"near": {"$inQuery": {"className": self.class_name, "where": {"near": {"$notInQuery": self.inner()}}}}},
+            {"$or": [{"n": {pick.choice(["$select", "$dontSelect"]): {"query": self.inner(), "key": "v"}}}, {"color": "red"}]},
             {"at": {"$gt": {"__type": "Date", "iso": "2026-11-15T00:00:00.000Z"}}},
         ]
         return pick.choice(choices)
+
+    def inner(self) -> Object:
+        """A sub-query about the same class."""
+        where: Object = self.chance.choice([{"color": "red"}, {"n": {"$lt": 5}}, {"v": {"$gte": 2}}, {"tags": "blue"}])
+        return {"className": self.class_name, "where": where}
 
     def asked(self) -> Object:
         """What is asked for beside the changes: nothing, included objects, a window, or a count."""
