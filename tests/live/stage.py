@@ -84,12 +84,12 @@ class Following:
         if index is None:
             return
         assert isinstance(index, int)
-        if op in ("leave", "delete"):
-            assert self.order[index] == object_id
+        goes = op in ("leave", "delete")
+        if index < 0 or (self.order[index : index + 1] != [object_id] if goes else index > len(self.order)):
+            self.strays.append({"op": op, "objectId": object_id, "index": index})  # an index that is not so
         if object_id in self.order:
             self.order.remove(object_id)
-        if op not in ("leave", "delete"):
-            assert 0 <= index <= len(self.order)
+        if not goes:
             self.order.insert(index, object_id)
 
 
