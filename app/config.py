@@ -69,7 +69,7 @@ def load_settings(
         try:
             values[name] = read(given)
         except ValueError as cause:
-            shown = "" if name.endswith(("_key", "_url")) else f" is {given!r};"
+            shown = " cannot be used:" if name.endswith(("_key", "_url")) else f" is {given!r};"
             raise SettingsError(f"{variable}{shown} {cause}") from cause
     if table:
         known = ", ".join(sorted(_table_key(variable) for variable in _VARIABLES))
@@ -158,7 +158,8 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
 
 
 def _networks(value: object) -> tuple[str, ...]:
-    parts = [part.strip() for part in _text(value).split(",") if part.strip()]
+    given = value if isinstance(value, list) else _text(value).split(",")
+    parts = [_text(part).strip() for part in given if _text(part).strip()]
     for part in parts:
         try:
             ipaddress.ip_network(part)

@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -79,8 +79,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         domain.install(hooks, objects)
     feed = Feed(database, settings.broadcast_url)
     services = Services(settings=settings, database=database, objects=objects, users=users, classes=Classes(objects), feed=feed)
-    retention = timedelta(hours=settings.change_retention_hours)
-    ticker = Ticker(database, [domain.tick for domain in domains if domain.tick], retention)
+    ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
     return Floors(services, schemas, Hub(feed, objects), ticker)
 
 

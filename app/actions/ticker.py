@@ -1,4 +1,4 @@
-"""What happens as time passes: facts that flip without anybody writing, and the upkeep of the change table.
+"""What happens as time passes: facts that flip without anybody writing.
 
 Owns: `Ticker`, one task a process. Holds: of all processes on one database one ticks, held by an advisory lock on a
 connection of its own, so another takes over when it dies; a tick that fails is logged and tried again at the next. May
@@ -9,17 +9,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 
 from app.errors import ParseError
-from app.store.capture import maintain
 from app.store.database import LOST, Connection, Database
 
 Tick = Callable[[Database], Awaitable[int]]
 """Flips what is due by now and says how many it flipped."""
 
 TICK_S = 1.0
-UPKEEP_S = 600.0
 LOCK = 0x0CA4EB04
 
 _log = logging.getLogger("careboard.ticker")
@@ -28,10 +25,9 @@ _log = logging.getLogger("careboard.ticker")
 class Ticker:
     """Runs the ticks of all domains once a second, in one process of all that share the database."""
 
-    def __init__(self, database: Database, ticks: Sequence[Tick], retention: timedelta) -> None:
+    def __init__(self, database: Database, ticks: Sequence[Tick]) -> None:
         self._database = database
         self._ticks = ticks
-        self._retention = retention
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -63,17 +59,11 @@ class Ticker:
             await lock.close()
 
     async def _tick_while_alive(self, lock: Connection) -> None:
-        loop = asyncio.get_running_loop()
-        upkeep_at = loop.time()
         while True:
             await lock.fetchval("select 1")
             for tick in self._ticks:
                 if await self._attempt(tick):
                     self._database.announce()
-            if loop.time() >= upkeep_at:
-                upkeep_at = loop.time() + UPKEEP_S
-                async with self._database.transaction() as connection:
-                    await maintain(connection, self._retention)
             await asyncio.sleep(TICK_S)
 
     async def _attempt(self, tick: Tick) -> int:

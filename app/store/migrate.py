@@ -103,6 +103,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
     schemas = declare(database, domains)
     async with _patient(database) as connection:
         await connection.execute(CHANGE_DDL)
+        await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)
         await schemas.adopt(connection)
         await install_registry_capture(connection)
@@ -113,6 +114,10 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
                 await connection.execute(domain.sql)
     await schemas.load()
     return schemas
+
+
+# A dump restored into a younger cluster brings changes whose xids this one has yet to give out: they would be told again as new.
+_FORGET_FOREIGN_CHANGES = "delete from careboard.change where xid >= pg_snapshot_xmax(pg_current_snapshot())"
 
 
 @asynccontextmanager

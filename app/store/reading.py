@@ -36,8 +36,10 @@ READING = {
 }
 
 _COLUMNS = "seq, xid, class, object_id, before, after"
+# The upper bound says nothing new of rows written here; rows restored from an older cluster may lie ahead of this one's xids.
 _NEW = f"""
-  select {_COLUMNS} from careboard.change where xid >= $1::text::xid8
+  select {_COLUMNS} from careboard.change
+  where xid >= $1::text::xid8 and xid < (select pg_snapshot_xmax(pg_current_snapshot()))
   union all
   select {_COLUMNS} from careboard.change where xid = any($2::text[]::xid8[])
 """
