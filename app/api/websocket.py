@@ -67,15 +67,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def write_texts(self, texts: list[bytes]) -> None:
         """Writes each as one text frame, all in one go; what nobody can take any more is dropped."""
-        if self._is_ending():
+        if self.close_sent or self.transport.is_closing():
             return
-        self.transport.write(b"".join([part for text in texts for part in (_header(_TEXT, len(text)), text)]))
+        if len(texts) == 1:
+            self.transport.write(_header(_TEXT, len(texts[0])) + texts[0])
+        else:
+            self.transport.write(b"".join([part for text in texts for part in (_header(_TEXT, len(text)), text)]))
         if self._mark_timer is None and self._ears is not None:
             self._mark_timer = self.loop.call_later(MARK_SECONDS, self._send_mark)
 
     def waiting(self) -> int:
         """Bytes that the socket has not taken yet."""
-        return 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size()
 
     def end(self, code: int, reason: str) -> None:
         """Closes behind what was written; by force when that is not taken in time."""
@@ -212,8 +215,8 @@ def socket_protocol(scope: Mapping[str, Any]) -> SocketProtocol | None:
 
 def _header(opcode: int, length: int) -> bytes:
     """The header of one whole, unmasked frame (RFC 6455 5.2)."""
+    if 125 < length < 65536:
+        return _MIDDLE(opcode, 126, length)
     if length < 126:
         return _SHORT(opcode, length)
-    if length < 65536:
-        return _MIDDLE(opcode, 126, length)
     return _LONG(opcode, 127, length)

@@ -118,7 +118,10 @@ class Connection(Generic[M]):
         if not self.is_open:
             return
         waiting = self._outlet.buffered()
-        if self._is_full(waiting):
+        if in_stream and waiting <= SOFT_MARK and self._backlog is None:
+            self._allowance = 0
+            self._outlet.send(self._frames(news, run))
+        elif self._is_full(waiting):
             self.close_behind(run.start)
         elif not in_stream:
             self._send_backlog()
@@ -126,11 +129,9 @@ class Connection(Generic[M]):
             if not self.settling:
                 self._allowance += sum(map(len, frames))
             self._outlet.send(frames)
-        elif self._backlog is not None or waiting > SOFT_MARK:
+        else:
             self._keep(news, run)
             self.resume()
-        else:
-            self._outlet.send(self._frames(news, run))
 
     def resume(self) -> None:
         """Sends on what waits, as far as the transport takes it."""

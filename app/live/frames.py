@@ -22,15 +22,20 @@ _Shape = tuple[str, bool, frozenset[str] | None, frozenset[str]]
 class ChangeFrames:
     """The finished texts of one change."""
 
-    __slots__ = ("_change", "_heads", "_tails")
+    __slots__ = ("_change", "_tails", "_whole")
 
     def __init__(self, change: Change) -> None:
         self._change = change
         self._tails: dict[_Shape, Tail] = {}
+        self._whole: dict[Event, Tail] = {}
+        """Those of readers from whom nothing is kept: most of them."""
 
     def tail(self, event: Event, member: Member) -> Tail:
         """The object and, where the event has one, the original."""
         redaction = member.plan.redaction
+        is_whole = redaction.hides_nothing and member.subscription.keys is None
+        if is_whole and (whole := self._whole.get(event)) is not None:
+            return whole
         hidden = _NOTHING if redaction.hides_nothing else self._hidden(event, redaction)
         shape = (event.image, event.original, member.keys, hidden)
         tail = self._tails.get(shape)
@@ -38,6 +43,8 @@ class ChangeFrames:
             shown = b',"object":' + self._text(event.image, member.keys, hidden)
             original = b',"original":' + self._text("before", member.keys, hidden) if event.original else b""
             tail = self._tails[shape] = Tail(shown, original, self._change.object_id)
+        if is_whole:
+            self._whole[event] = tail
         return tail
 
     def _hidden(self, event: Event, redaction: Redaction) -> frozenset[str]:

@@ -51,7 +51,7 @@ class Run:
         self._base = base.split(_JOINT, maxsplit=1)[0]
         self.end = ahead
         """The cursor behind the whole run."""
-        self._closed: dict[tuple[object, int | None], bytes] = {}
+        self._closed: dict[object, bytes] = {}
 
     def up_to(self, seq: int) -> str:
         """The cursor behind the change `seq` of this run."""
@@ -59,10 +59,11 @@ class Run:
 
     def close(self, shared: object, frame: bytes, seq: int | None) -> bytes:
         """A frame's end with the cursor behind `seq` (None: the whole run) on it, made once for each `shared`."""
-        closed = self._closed.get((shared, seq))
+        key = shared if seq is None else (shared, seq)
+        closed = self._closed.get(key)
         if closed is None:
             cursor = self.end if seq is None else self.up_to(seq)
-            closed = self._closed[shared, seq] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
+            closed = self._closed[key] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
         return closed
 
 
