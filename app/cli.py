@@ -148,6 +148,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
         "http": HttpProtocol,
         "ws": SocketProtocol,
         "ws_per_message_deflate": False,
+        "ws_max_size": settings.live_message_bytes,
         "timeout_graceful_shutdown": 5,
         "server_header": False,
     }

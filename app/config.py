@@ -41,6 +41,10 @@ class Settings:
     session_days: int = 365
     change_retention_hours: int = 24
     max_body_bytes: int = 8 * 1024 * 1024
+    live_queries: int = 1_000
+    live_messages_per_second: int = 100
+    live_bytes_per_second: int = 256 * 1024
+    live_message_bytes: int = 256 * 1024
 
     @property
     def postgres_dir(self) -> Path:
@@ -182,4 +186,8 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_SESSION_DAYS": ("session_days", _whole(1, 3650)),
     "CAREBOARD_CHANGE_RETENTION_HOURS": ("change_retention_hours", _whole(1, 24 * 90)),
     "CAREBOARD_MAX_BODY_BYTES": ("max_body_bytes", _whole(1024, 1024**3)),
+    "CAREBOARD_LIVE_QUERIES": ("live_queries", _whole(1, 1_000_000)),
+    "CAREBOARD_LIVE_MESSAGES_PER_SECOND": ("live_messages_per_second", _whole(1, 1_000_000)),
+    "CAREBOARD_LIVE_BYTES_PER_SECOND": ("live_bytes_per_second", _whole(1024, 1024**3)),
+    "CAREBOARD_LIVE_MESSAGE_BYTES": ("live_message_bytes", _whole(1024, 1024**3)),
 }

@@ -1,7 +1,8 @@
 """The LiveQuery door: websockets on the mount path and on "/", where Parse SDKs look for them.
 
-Owns: accepting a socket, who a browser's cookie speaks for, and the queue between the hub and one socket. Always
-holds: nothing is decided here; the hub never waits for a socket; a cookie counts only for a page of our own origin.
+Owns: accepting a socket, who a browser's cookie speaks for, how fast a client may speak, and the way of frames to one
+socket. Always holds: nothing else is decided here; the hub never waits for a socket; a client is heard only as fast as
+it reads; a cookie counts only for a page of our own origin.
 May import live and below, api/request, litestar.
 """
 
@@ -9,6 +10,8 @@ import asyncio
 import contextlib
 import ipaddress
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -17,14 +20,21 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import WebsocketRouteHandler
 
 from app.api.request import COOKIE, Services, is_same_origin
+from app.api.websocket import SocketProtocol, socket_protocol
 from app.config import Settings
+from app.live.connection import POLICY_VIOLATION, SOFT_MARK, Connection
 from app.live.hub import Hub
-from app.live.protocol import Keys, Protocol
+from app.live.limits import Meter, limits_of
+from app.live.membership import Member
+from app.live.protocol import Keys, Protocol, excess_frame
 
 Socket = WebSocket[Any, Any, Any]
 
 _GONE = (WebSocketDisconnect, OSError, RuntimeError)
-"""What sending raises when the other side, or the server itself, has closed the socket."""
+"""What sending raises when the other side, or the server itself, has closed the socket; TimeoutError is an OSError."""
+
+_PATIENCE = 20.0
+"""Seconds that a client of another server may take for one frame."""
 
 
 def live_handlers(mount: str) -> list[WebsocketRouteHandler]:
@@ -32,8 +42,56 @@ def live_handlers(mount: str) -> list[WebsocketRouteHandler]:
     return [websocket([mount, "/"])(_serve)]
 
 
+class FrameOutlet:
+    """Frames straight to the transport, where the server runs our protocol class."""
+
+    def __init__(self, protocol: SocketProtocol) -> None:
+        self._protocol = protocol
+
+    def send(self, frames: list[bytes]) -> None:
+        """Writes text frames in one go."""
+        self._protocol.write_texts(frames)
+
+    def buffered(self) -> int:
+        """Bytes that the socket has not taken."""
+        return self._protocol.waiting()
+
+    def close(self, code: int, reason: str) -> None:
+        """Closes after what is queued; by force when that is not taken in time."""
+        self._protocol.end(code, reason)
+
+    @asynccontextmanager
+    async def writing(self, hub: Hub, connection: Connection[Member]) -> AsyncIterator[None]:
+        """While the socket is served."""
+        self._protocol.listen(_Ears(hub, connection))
+        yield
+
+    async def has_room(self) -> None:
+        """Returns when the client has taken most of what it was sent, or is gone."""
+        await self._protocol.writable.wait()
+
+
+class _Ears:
+    """What a client takes and acknowledges, told to the hub."""
+
+    __slots__ = ("_connection", "_hub")
+
+    def __init__(self, hub: Hub, connection: Connection[Member]) -> None:
+        self._hub = hub
+        self._connection = connection
+
+    def resume(self) -> None:
+        self._connection.resume()
+
+    def mark(self) -> int | None:
+        return self._hub.mark(self._connection)
+
+    def acknowledge(self, mark: int) -> None:
+        self._connection.acknowledge(mark)
+
+
 class SocketOutlet:
-    """Frames on their way to one socket, in order; a task of its own writes them as fast as the client reads."""
+    """Frames through the framework, under any other server; a task of its own writes them as fast as the client reads."""
 
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
@@ -41,11 +99,15 @@ class SocketOutlet:
         self._bytes = 0
         self._closing: tuple[int, str] | None = None
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
 
     def send(self, frames: list[bytes]) -> None:
         """Queues text frames."""
         self._frames.extend(frames)
         self._bytes += sum(map(len, frames))
+        if self._bytes > SOFT_MARK:
+            self._room.clear()
         self._wake.set()
 
     def buffered(self) -> int:
@@ -57,38 +119,86 @@ class SocketOutlet:
         self._closing = (code, reason)
         self._wake.set()
 
-    async def write(self) -> None:
-        """Writes until the socket is closed, by us or by the other side."""
+    @asynccontextmanager
+    async def writing(self, hub: Hub, connection: Connection[Member]) -> AsyncIterator[None]:
+        """While the socket is served; ends it when the client does not read, or after the close."""
+        served = asyncio.current_task()
+        assert served is not None
+        writer = asyncio.create_task(self._write(connection))
+
+        def end(_: asyncio.Task[None]) -> None:
+            served.cancel()
+
+        writer.add_done_callback(end)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not writer.done():
+                raise
+        finally:
+            writer.remove_done_callback(end)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def has_room(self) -> None:
+        """Returns when the client has taken most of what it was sent."""
+        await self._room.wait()
+
+    async def _write(self, connection: Connection[Member]) -> None:
+        """Writes until the socket is closed, by us or by the other side, or nobody reads."""
         with contextlib.suppress(*_GONE):
             while True:
                 while self._frames:
                     frame = self._frames.popleft()
-                    await self._socket.send_text(frame)
+                    async with asyncio.timeout(_PATIENCE):
+                        await self._socket.send_text(frame)
                     self._bytes -= len(frame)
+                    if self._bytes <= SOFT_MARK:
+                        self._room.set()
                 if self._closing is not None:
-                    await self._socket.close(*self._closing)
+                    async with asyncio.timeout(_PATIENCE):
+                        await self._socket.close(*self._closing)
                     return
+                connection.resume()
                 self._wake.clear()
-                await self._wake.wait()
+                if not self._frames and self._closing is None:
+                    await self._wake.wait()
 
 
 async def _serve(socket: Socket) -> None:
     services: Services = socket.app.state.services
     hub: Hub = socket.app.state.hub
     await socket.accept()
-    outlet = SocketOutlet(socket)
+    protocol = socket_protocol(socket.scope)
+    outlet = SocketOutlet(socket) if protocol is None else FrameOutlet(protocol)
     connection = hub.attach(_protocol(socket, services.settings), outlet)
-    writer = asyncio.create_task(outlet.write())
     try:
-        while True:
-            message = await socket.receive()
-            if message["type"] != "websocket.receive":
-                return
-            await hub.receive(connection, message.get("text") or message.get("bytes") or b"")
+        async with outlet.writing(hub, connection):
+            await _listen(socket, hub, connection, outlet, Meter(limits_of(services.settings), _now()))
     finally:
         hub.detach(connection)
-        writer.cancel()
-        await asyncio.gather(writer, return_exceptions=True)
+
+
+async def _listen(
+    socket: Socket, hub: Hub, connection: Connection[Member], outlet: FrameOutlet | SocketOutlet, meter: Meter
+) -> None:
+    """One message after the other; a client that does not read its answers is not heard."""
+    while True:
+        message = await socket.receive()
+        if message["type"] != "websocket.receive":
+            return
+        text = message.get("text") or message.get("bytes") or b""
+        excess = meter.take(len(text), _now())
+        if excess is not None and connection.is_open:
+            connection.send(excess_frame(excess))
+            connection.close(POLICY_VIOLATION, excess)
+        if connection.is_open:
+            await outlet.has_room()
+            await hub.receive(connection, text)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _protocol(socket: Socket, settings: Settings) -> Protocol:
@@ -98,6 +208,7 @@ def _protocol(socket: Socket, settings: Settings) -> Protocol:
         lambda: str(uuid4()),
         cookie_token=socket.cookies.get(COOKIE) if own_page else None,
         may_use_master_key=_may_use_master_key(socket, settings),
+        most_queries=settings.live_queries,
     )
 
 

@@ -98,6 +98,7 @@ class Authorities:
         members = member.connection.members
         if members.get(member.subscription.request_id) is member:
             del members[member.subscription.request_id]
+            member.connection.forget(member.subscription.request_id, member)
         if member.is_open:
             self._remove(member)
             self._stream.forget(member)
@@ -311,11 +312,11 @@ class _Difference:
 
 
 def _push_leave(member: Member, object_id: str) -> None:
-    member.connection.push(member.head("leave"), vanished(member.query.class_name, object_id), 0)
+    member.connection.tell(member, "leave", vanished(member.query.class_name, object_id), 0)
 
 
 def _push_shown(member: Member, op: str, text: str, image: Object) -> None:
-    member.connection.push(member.head(op), appeared(text, member, member.query.class_name, image), 0)
+    member.connection.tell(member, op, appeared(text, member, member.query.class_name, image), 0)
 
 
 def _is_birth(change: Change) -> bool:

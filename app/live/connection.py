@@ -1,18 +1,24 @@
 """One client of the stream: what waits to be sent to it in this tick, and its budget.
 
-Owns: `Outlet` (what a transport must be able to do), `Connection`, the cursor on each frame, and the byte budget.
-Always holds: nothing here waits; a client that does not read is closed with the cursor behind what it was given, and
-delays nobody. May import live.
+Owns: `Outlet` (what a transport must be able to do), `Connection`, the cursor on each frame, the byte budget, and the
+marks that a client acknowledges without knowing of cursors. Always holds: nothing here waits; past the soft mark a
+client is told the newest state of each object instead of every change, past the hard mark it is closed with the
+cursor behind what it was given; it delays nobody. May import live.
 """
 
+from collections import deque
 from typing import Generic, TypeVar
 from typing import Protocol as Interface
 
-from app.live.position import Run
-from app.live.protocol import Protocol, RequestId
+from app.live.outbox import Backlog, News, Source, Tail, Verbatim
+from app.live.position import Run, shorten
+from app.live.protocol import Protocol, RequestId, progress_frame
 
 M = TypeVar("M")
 """What a connection keeps for each of its subscriptions; it knows nothing of it."""
+
+SOFT_MARK = 256 * 1024
+"""Bytes that may wait in the transport; what comes then waits here, merged."""
 
 HARD_MARK = 1024 * 1024
 """Bytes that may wait for one client, beside the answers it asked for."""
@@ -20,11 +26,20 @@ HARD_MARK = 1024 * 1024
 TRY_AGAIN_LATER = 1013
 GOING_AWAY = 1001
 SERVICE_RESTART = 1012
+POLICY_VIOLATION = 1008
 _LONGEST_REASON = 123
+_MOST_MARKS = 16
+
+
+_Outgoing = tuple[Source, str, Tail, int]
+"""News, as long as nothing has to be merged: an event for one of 500 readers is made in little time."""
 
 
 class Outlet(Interface):
-    """A transport that keeps frames in order and never makes the sender wait."""
+    """A transport that keeps frames in order and never makes the sender wait.
+
+    It calls the connection's `resume` when it has taken what was queued; one that does not is asked from time to time.
+    """
 
     def send(self, frames: list[bytes]) -> None:
         """Queues text frames."""
@@ -42,9 +57,14 @@ class Connection(Generic[M]):
 
     __slots__ = (
         "_allowance",
-        "_frames",
+        "_backlog",
+        "_begun",
+        "_last_mark",
+        "_marks",
+        "_outbox",
         "_outlet",
-        "_seqs",
+        "acknowledged",
+        "coalesced",
         "floor",
         "is_open",
         "members",
@@ -62,37 +82,115 @@ class Connection(Generic[M]):
         """How many of its members are being settled."""
         self.is_open = True
         self.sent_at = 0.0
+        self.coalesced = 0
+        """Events it was not told because a later one said it all."""
+        self._last_mark = 0
+        self.acknowledged: tuple[int, str] | None = None
+        """The last mark that came back, and the cursor it stands for."""
         self._outlet = outlet
         self._allowance = 0
-        self._frames: list[bytes] = []
-        self._seqs: list[int] = []
+        self._outbox: list[_Outgoing] = []
+        self._backlog: Backlog | None = None
+        self._marks: deque[tuple[int, str]] | None = None
+        self._begun: dict[RequestId, tuple[int, str]] = {}
+        """By request id: the last mark before its subscription was answered, and the cursor it began at."""
+
+    # ---- events
+
+    def tell(self, source: Source, op: str, tail: Tail, seq: int) -> None:
+        """Adds an event of the change `seq` to this tick; `flush` finishes it."""
+        self._outbox.append((source, op, tail, seq))
 
     def push(self, head: bytes, tail: bytes, seq: int) -> None:
-        """Adds an event of the change `seq` to this tick; `flush` finishes it."""
-        self._frames.append(head + tail)
-        self._seqs.append(seq)
+        """Adds an event that is never merged with another: one that says where in an order something stands."""
+        self._outbox.append((Verbatim(head), "", Tail(tail), seq))
 
     @property
     def has_outbox(self) -> bool:
-        return bool(self._frames)
+        return bool(self._outbox)
 
-    def flush(self, run: Run) -> None:
-        """Sends the tick in one go. The cursor on an event speaks for the subscription of that event."""
-        frames, seqs = self._frames, self._seqs
-        self._frames, self._seqs = [], []
+    def flush(self, run: Run, *, in_stream: bool = True) -> None:
+        """Sends the tick in one go. The cursor on an event speaks for the subscription of that event.
+
+        `in_stream` False: a run of one subscription, which need not begin where the stream stands; it is sent whole.
+        """
+        news, self._outbox = self._outbox, []
         if not self.is_open:
             return
-        if self._is_full():
+        waiting = self._outlet.buffered()
+        if in_stream and waiting <= SOFT_MARK and self._backlog is None:
+            self._allowance = 0
+            self._outlet.send(self._frames(news, run))
+        elif self._is_full(waiting):
             self.close_behind(run.start)
-            return
-        if self.protocol.cursors:
-            last = len(frames) - 1
-            for index, frame in enumerate(frames):
-                cursor = run.end if index == last else run.up_to(seqs[index])
-                frames[index] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
+        elif not in_stream:
+            self._send_backlog()
+            frames = self._frames(news, run)
+            if not self.settling:
+                self._allowance += sum(map(len, frames))
+            self._outlet.send(frames)
         else:
-            frames = [frame + b"}" for frame in frames]
-        self._outlet.send(frames)
+            self._keep(news, run)
+            self.resume()
+
+    def resume(self) -> None:
+        """Sends on what waits, as far as the transport takes it."""
+        backlog = self._backlog
+        if backlog is None or not self.is_open:
+            return
+        room = SOFT_MARK - self._outlet.buffered()
+        if room > 0:
+            self._send(backlog, room)
+
+    def forget(self, request_id: RequestId, source: Source) -> None:
+        """Leaves out what was to be told to a subscription that has ended."""
+        self._begun.pop(request_id, None)
+        if self._backlog is not None:
+            self._backlog.forget(source)
+            self._end_backlog(self._backlog)
+
+    def _frames(self, news: list[_Outgoing], run: Run) -> list[bytes]:
+        if not self.protocol.cursors:
+            return [source.head(op) + tail.closed for source, op, tail, _ in news]
+        last = len(news) - 1
+        return [
+            source.head(op) + run.close(tail, tail.open, None if index == last else seq)
+            for index, (source, op, tail, seq) in enumerate(news)
+        ]
+
+    def _keep(self, news: list[_Outgoing], run: Run) -> None:
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = Backlog(self.floor or run.start)
+        for each in news:
+            backlog.add(News._make(each))
+        backlog.end = run.end
+        self._end_backlog(backlog)
+
+    def _send_backlog(self) -> None:
+        if self._backlog is not None:
+            self._send(self._backlog, self._backlog.bytes + 1)
+
+    def _send(self, backlog: Backlog, room: int) -> None:
+        """Only the last event behind which nothing waits carries the cursor behind it all; more rather than less."""
+        news = list(backlog.take(room))
+        frames = [source.head(op) + (tail.open if self.protocol.cursors else tail.closed) for source, op, tail, _ in news]
+        if self.protocol.cursors:
+            for index, frame in enumerate(frames):
+                is_last = index == len(frames) - 1 and not backlog
+                cursor = backlog.end if is_last else backlog.base
+                frames[index] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
+        self._end_backlog(backlog)
+        if frames:
+            self._outlet.send(frames)
+
+    def _end_backlog(self, backlog: Backlog) -> None:
+        self.coalesced += backlog.coalesced
+        backlog.coalesced = 0
+        if not backlog:
+            self._backlog = None
+
+    # ---- everything else
 
     def send(self, frame: bytes, *, asked_for: bool = False) -> None:
         """Sends a frame that is no event. `asked_for`: an answer as large as the client chose does not count against it."""
@@ -100,26 +198,75 @@ class Connection(Generic[M]):
             return
         if asked_for:
             self._allowance += len(frame)
+        self._send_backlog()
         self._outlet.send([frame])
 
+    def send_progress(self, cursor: str) -> None:
+        """Tells how far the stream is, to one who knows cursors and is behind in nothing."""
+        if self.protocol.cursors and self.floor is None and self._backlog is None:
+            self.send(progress_frame(cursor))
+
     def close_behind(self, cursor: str) -> None:
-        """Closes a client that cannot be kept up to date; the reason carries where it can resume."""
-        self.close(TRY_AGAIN_LATER, _reason(self.floor or cursor))
+        """Closes a client that cannot be kept up to date; the reason carries where it can resume.
+
+        A reason holds 123 bytes. A cursor that is longer goes before it in a frame, and the reason carries an earlier
+        one: who resumes from that is told some of it again.
+        """
+        if not self.is_open:
+            return
+        cursor = self.floor or (self._backlog.base if self._backlog is not None else cursor)
+        self._backlog = None
+        reason = f"cursor={cursor}"
+        if len(reason) > _LONGEST_REASON:
+            if self.protocol.cursors:
+                self._outlet.send([progress_frame(cursor)])
+            reason = f"cursor={shorten(cursor)}"
+        self.close(TRY_AGAIN_LATER, reason)
 
     def close(self, code: int, reason: str) -> None:
         """Closes once; nothing is sent afterwards."""
         if self.is_open:
             self.is_open = False
+            self._backlog = None
             self._outlet.close(code, reason)
 
-    def _is_full(self) -> bool:
-        waiting = self._outlet.buffered()
-        if waiting <= HARD_MARK:
+    def _is_full(self, waiting: int) -> bool:
+        if waiting <= SOFT_MARK:
             self._allowance = 0
-            return False
-        return waiting > HARD_MARK + self._allowance
+        return waiting + (self._backlog.bytes if self._backlog is not None else 0) > HARD_MARK + self._allowance
 
+    # ---- marks: for clients that know nothing of cursors
 
-def _reason(cursor: str) -> str:
-    reason = f"cursor={cursor}"
-    return reason if len(reason) <= _LONGEST_REASON else "cursor too long; resume from the last one you have"
+    @property
+    def is_marked(self) -> bool:
+        """Whether marks are of use to this client."""
+        return not self.protocol.cursors and self.protocol.installation_id is not None
+
+    def mark(self, cursor: str) -> int:
+        """A number for this moment of the stream; when it comes back, the client has all that was sent before."""
+        if self._marks is None:
+            self._marks = deque(maxlen=_MOST_MARKS)
+        self._last_mark += 1
+        told = self.floor or (self._backlog.base if self._backlog is not None else cursor)
+        self._marks.append((self._last_mark, told))
+        return self._last_mark
+
+    def acknowledge(self, mark: int) -> None:
+        """A mark came back, and with it all before it."""
+        while self._marks and self._marks[0][0] <= mark:
+            self.acknowledged = self._marks.popleft()
+
+    def begin(self, request_id: RequestId, cursor: str) -> None:
+        """A subscription was answered, and its events follow on this cursor."""
+        if self.is_marked:
+            self._begun[request_id] = (self._last_mark, cursor)
+
+    def told(self, request_id: RequestId) -> str | None:
+        """The cursor up to which the client has been told of this subscription for sure; None before it was answered."""
+        begun = self._begun.get(request_id)
+        if begun is None:
+            return None
+        mark, cursor = begun
+        if self.acknowledged is not None and self.acknowledged[0] > mark:
+            return self.acknowledged[1]
+        return cursor

@@ -7,6 +7,7 @@ import core, store.feed and live.
 
 from app.core.wire import Json, Object, encode
 from app.live.membership import Event, Member
+from app.live.outbox import Tail
 from app.live.redaction import Redaction
 from app.store.feed import Change
 
@@ -21,23 +22,29 @@ _Shape = tuple[str, bool, frozenset[str] | None, frozenset[str]]
 class ChangeFrames:
     """The finished texts of one change."""
 
-    __slots__ = ("_change", "_heads", "_tails")
+    __slots__ = ("_change", "_tails", "_whole")
 
     def __init__(self, change: Change) -> None:
         self._change = change
-        self._tails: dict[_Shape, bytes] = {}
+        self._tails: dict[_Shape, Tail] = {}
+        self._whole: dict[Event, Tail] = {}
+        """Those of readers from whom nothing is kept: most of them."""
 
-    def tail(self, event: Event, member: Member) -> bytes:
-        """`,"object":{…}` and, where the event has one, `,"original":{…}`, without the closing brace of the frame."""
+    def tail(self, event: Event, member: Member) -> Tail:
+        """The object and, where the event has one, the original."""
         redaction = member.plan.redaction
+        is_whole = redaction.hides_nothing and member.subscription.keys is None
+        if is_whole and (whole := self._whole.get(event)) is not None:
+            return whole
         hidden = _NOTHING if redaction.hides_nothing else self._hidden(event, redaction)
         shape = (event.image, event.original, member.keys, hidden)
         tail = self._tails.get(shape)
         if tail is None:
-            tail = b',"object":' + self._text(event.image, member.keys, hidden)
-            if event.original:
-                tail += b',"original":' + self._text("before", member.keys, hidden)
-            self._tails[shape] = tail
+            shown = b',"object":' + self._text(event.image, member.keys, hidden)
+            original = b',"original":' + self._text("before", member.keys, hidden) if event.original else b""
+            tail = self._tails[shape] = Tail(shown, original, self._change.object_id)
+        if is_whole:
+            self._whole[event] = tail
         return tail
 
     def _hidden(self, event: Event, redaction: Redaction) -> frozenset[str]:
@@ -76,14 +83,18 @@ def project(image: Object, class_name: str, keys: frozenset[str] | None, hidden:
     return shown
 
 
-def vanished(class_name: str, object_id: str) -> bytes:
+def vanished(class_name: str, object_id: str) -> Tail:
     """The tail of a leave by loss of authority: nothing but which object it is."""
-    return b',"object":' + encode({"__type": "Object", "className": class_name, "objectId": object_id})
+    shown = encode({"__type": "Object", "className": class_name, "objectId": object_id})
+    return Tail(b',"object":' + shown, object_id=object_id)
 
 
-def appeared(text: str, member: Member, class_name: str, image: Object) -> bytes:
+def appeared(text: str, member: Member, class_name: str, image: Object) -> Tail:
     """The tail of an enter by gain of authority, from the object's finished JSON text."""
     hidden = member.plan.redaction.of(image).intersection(image)
+    object_id = str(image["objectId"])
     if member.keys is None and not hidden:
-        return b',"object":{"__type":"Object","className":%s,%s' % (encode(class_name), text[1:].encode())
-    return b',"object":' + encode(project(image, class_name, member.keys, hidden))
+        shown = b'{"__type":"Object","className":%s,%s' % (encode(class_name), text[1:].encode())
+    else:
+        shown = encode(project(image, class_name, member.keys, hidden))
+    return Tail(b',"object":' + shown, object_id=object_id)

@@ -7,6 +7,7 @@ that client's subscription, not the hub. May import core, store, actions and liv
 
 import asyncio
 import logging
+import time
 from datetime import UTC, datetime
 
 from app.actions.caller import MASTER
@@ -19,7 +20,8 @@ from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
 from app.live.membership import Member
 from app.live.opening import Opening
 from app.live.plan import Planner
-from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame, progress_frame
+from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame
+from app.live.resumption import Resumption
 from app.live.stream import Stream
 from app.live.upkeep import Upkeep
 from app.store.feed import Batch, Feed
@@ -44,8 +46,9 @@ class Hub:
         planner = Planner(objects)
         self.stream = Stream(feed)
         self.upkeep = Upkeep(self.stream, objects)
+        self.resumption = Resumption(time.monotonic, lambda: feed.feed_id)
         self._authorities = Authorities(self.stream, objects, planner, self.upkeep)
-        self._opening = Opening(self.stream, feed, objects, planner, self._authorities, self.upkeep)
+        self._opening = Opening(self.stream, feed, objects, planner, self._authorities, self.upkeep, self.resumption)
 
     async def start(self) -> None:
         """Begins to consume the feed, which must have been started."""
@@ -79,6 +82,7 @@ class Hub:
     def detach(self, connection: Connection[Member]) -> None:
         """Forgets a client that is gone."""
         self._connections.pop(connection, None)
+        self.resumption.part(connection)
         connection.is_open = False
         for member in list(connection.members.values()):
             self._authorities.drop(member)
@@ -92,12 +96,17 @@ class Hub:
                 _log.exception("a live query request failed")
                 self._apologise(connection, effect)
 
+    def mark(self, connection: Connection[Member]) -> int | None:
+        """A number to be sent to a client that knows no cursors, so that it comes back; None when it is of no use."""
+        return connection.mark(self.stream.cursor) if connection.is_marked and connection.is_open else None
+
     async def _perform(self, connection: Connection[Member], effect: Effect) -> None:
         match effect:
             case Send(frame):
                 connection.send(frame)
             case Greet(cursors):
                 connection.sent_at = asyncio.get_running_loop().time()
+                self.resumption.greet(connection)
                 connection.send(connection.protocol.connected(self.stream.cursor if cursors else None))
             case Open(subscription):
                 await self._opening.open(connection, subscription)
@@ -160,10 +169,10 @@ class Hub:
             await asyncio.sleep(1.0)
             now = loop.time()
             for connection in list(self._connections):
-                quiet = now - connection.sent_at >= PROGRESS_SECONDS
-                if quiet and connection.protocol.cursors and connection.floor is None:
+                connection.resume()
+                if now - connection.sent_at >= PROGRESS_SECONDS:
                     connection.sent_at = now
-                    connection.send(progress_frame(self.stream.cursor))
+                    connection.send_progress(self.stream.cursor)
 
     async def _end_sessions(self) -> None:
         while True:

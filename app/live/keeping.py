@@ -378,7 +378,7 @@ class WindowNode(Node):
         for index in range(len(place) - 1, -1, -1):
             if place[index] not in stay:
                 gone = place.pop(index)
-                tail = vanished(self.query.class_name, gone) + self._place(index)
+                tail = vanished(self.query.class_name, gone).object + self._place(index)
                 member.connection.push(member.head("leave"), tail, 0)
         for index, entry in enumerate(shown):
             object_id = entry.object_id

@@ -21,6 +21,7 @@ from app.live.membership import Held, Member
 from app.live.plan import MOST_RESULTS, Plan, Planner
 from app.live.position import Position, Run, parse_position
 from app.live.protocol import Subscription, error_frame, reload_frame, snapshot_frame
+from app.live.resumption import Resumption
 from app.live.stream import Stream
 from app.live.upkeep import Upkeep
 from app.store.feed import CursorExpired, Feed
@@ -51,7 +52,14 @@ class Opening:
     """Opens subscriptions."""
 
     def __init__(
-        self, stream: Stream, feed: Feed, objects: Objects, planner: Planner, authorities: Authorities, upkeep: Upkeep
+        self,
+        stream: Stream,
+        feed: Feed,
+        objects: Objects,
+        planner: Planner,
+        authorities: Authorities,
+        upkeep: Upkeep,
+        resumption: Resumption,
     ) -> None:
         self._stream = stream
         self._feed = feed
@@ -59,6 +67,7 @@ class Opening:
         self._planner = planner
         self._authorities = authorities
         self._upkeep = upkeep
+        self._resumption = resumption
 
     async def open(self, connection: Connection[Member], subscription: Subscription) -> None:
         """Opens one subscription and answers it. Never raises ParseError: the client is told."""
@@ -160,25 +169,33 @@ class Opening:
             if start is not None:
                 return start
             reason = "cursor expired"
+        else:
+            missed = self._resumption.since(member)
+            start = await self._replay(member, missed, is_exact=False) if missed is not None else None
+            if start is not None:
+                return start
         if subscription.snapshot:
             return await self._first_results(member)
         start = await self._now()
         start.reload = reason
         return start
 
-    async def _replay(self, member: Member, since: str) -> _Start | None:
-        """What happened since a cursor; None when that cannot be told exactly any more."""
+    async def _replay(self, member: Member, since: str, *, is_exact: bool = True) -> _Start | None:
+        """What happened since a cursor; None when that cannot be told exactly any more.
+
+        `is_exact` False: for one who cannot be told to begin anew; all of it is judged under its present authority.
+        """
         position = parse_position(since, self._feed.feed_id)
         if position is None:
             return None
         while True:
             try:
-                return await self._replay_from(member, since, position)
+                return await self._replay_from(member, since, position, is_exact=is_exact)
             except FAILURES as cause:  # `open` ends this when its time is over
                 _log.warning("a replay lost its connection (%s); it begins again", type(cause).__name__)
                 await asyncio.sleep(_RETRY_AFTER)
 
-    async def _replay_from(self, member: Member, since: str, position: Position) -> _Start | None:
+    async def _replay_from(self, member: Member, since: str, position: Position, *, is_exact: bool) -> _Start | None:
         start = _Start(position.base, since)
         query = member.query
         try:
@@ -186,7 +203,7 @@ class Opening:
                 for change in batch.changes:
                     if position.has(change):
                         continue
-                    if concerns(change, member.plan):
+                    if is_exact and concerns(change, member.plan):
                         return None  # what an object's readers are told hangs on when access changed
                     if change.class_name == query.class_name:
                         before, after = change.before_object, change.after_object
@@ -223,6 +240,8 @@ class Opening:
             connection.send(reload_frame(request_id, start.reload))
         if start.results is not None:
             connection.send(snapshot_frame(request_id, start.results, start.cursor), asked_for=True)
+        connection.begin(request_id, start.cursor)
+        self._resumption.taken(member)
         assert member.held is not None
         since = [held for held in member.held if not start.snapshot.sees(held[0].xid)]
         self._stream.release(member, [*start.backlog, *since], start.cursor)

@@ -8,7 +8,7 @@ came with one snapshot. May import store.feed.
 from dataclasses import dataclass
 
 from app.store.feed import Change
-from app.store.snapshot import Snapshot, parse_cursor
+from app.store.snapshot import Snapshot, parse_cursor, to_cursor
 
 _JOINT = "~"
 
@@ -43,7 +43,7 @@ def parse_position(text: str, feed_id: str) -> Position | None:
 class Run:
     """One delivery, ordered by seq, that takes a client from `base` to `ahead` (both cursor texts)."""
 
-    __slots__ = ("_base", "end", "start")
+    __slots__ = ("_base", "_closed", "end", "start")
 
     def __init__(self, base: str, ahead: str) -> None:
         self.start = base
@@ -51,7 +51,27 @@ class Run:
         self._base = base.split(_JOINT, maxsplit=1)[0]
         self.end = ahead
         """The cursor behind the whole run."""
+        self._closed: dict[object, bytes] = {}
 
     def up_to(self, seq: int) -> str:
         """The cursor behind the change `seq` of this run."""
         return f"{self._base}{_JOINT}{self.end}{_JOINT}{seq}"
+
+    def close(self, shared: object, frame: bytes, seq: int | None) -> bytes:
+        """A frame's end with the cursor behind `seq` (None: the whole run) on it, made once for each `shared`."""
+        key = shared if seq is None else (shared, seq)
+        closed = self._closed.get(key)
+        if closed is None:
+            cursor = self.end if seq is None else self.up_to(seq)
+            closed = self._closed[key] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
+        return closed
+
+
+def shorten(cursor: str) -> str:
+    """A cursor of bounded length that is not behind this one: who goes on from there is told no less, maybe more."""
+    base = cursor.split(_JOINT, maxsplit=1)[0]
+    owner = base.split(".")[1] if base.count(".") == 2 else ""
+    snapshot = parse_cursor(base, owner)
+    if snapshot is None:
+        return base
+    return to_cursor(owner, Snapshot(snapshot.xmin, snapshot.xmin, frozenset()))

@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.core.wire import Json, Object, decode, encode
-from app.errors import ParseError
+from app.errors import ErrorCode, ParseError
 from app.live.requests import MalformedRequestError, check_request
 
 RequestId = int | float
+
+MOST_QUERIES = 1_000
+"""How many subscriptions one connection may have open."""
 
 _MALFORMED = 1
 _UNKNOWN_CLIENT = 2
@@ -103,8 +106,10 @@ class Protocol:
         *,
         cookie_token: str | None = None,
         may_use_master_key: bool = False,
+        most_queries: int = MOST_QUERIES,
     ) -> None:
         """`cookie_token`: the session of a board of our own origin, which needs no client key."""
+        self._most_queries = most_queries
         self._keys = keys
         self._new_id = new_id
         self._cookie_token = cookie_token
@@ -169,6 +174,9 @@ class Protocol:
         replaced: list[Effect] = []
         if subscription.request_id in self.subscriptions:
             replaced = [Drop(subscription.request_id)]
+        elif len(self.subscriptions) >= self._most_queries:
+            words = f"One connection may have {self._most_queries} live queries; unsubscribe some, or connect once more."
+            return [Send(error_frame(subscription.request_id, ParseError(ErrorCode.EXCEEDED_QUOTA, words)))]
         self.subscriptions[subscription.request_id] = subscription
         return [*replaced, Open(subscription)]
 
@@ -242,6 +250,11 @@ def reload_frame(request_id: RequestId, reason: str) -> bytes:
 def progress_frame(cursor: str) -> bytes:
     """Nothing happened up to here: quiet, not dead."""
     return encode({"op": "progress", "cursor": cursor})
+
+
+def excess_frame(words: str) -> bytes:
+    """The last words to a client that sends too much."""
+    return _error(int(ErrorCode.REQUEST_LIMIT_EXCEEDED), words, reconnect=False)
 
 
 def error_frame(request_id: RequestId, error: ParseError) -> bytes:

@@ -131,7 +131,7 @@ class Stream:
         """Adds one event to the outbox of its member, unless the member watches other fields; says whether it did."""
         if member.watch and event.op in ("update", "create") and not member.watches(change):
             return False
-        member.connection.push(member.head(event.op), frames.tail(event, member), change.seq)
+        member.connection.tell(member, event.op, frames.tail(event, member), change.seq)
         self.delivered += 1
         return True
 
@@ -146,7 +146,7 @@ class Stream:
                 self.push(member, change, event, ChangeFrames(change))
         member.query.members.file(member)
         if member.connection.has_outbox:
-            member.connection.flush(Run(base, self.cursor))
+            member.connection.flush(Run(base, self.cursor), in_stream=False)
 
     async def reach(self, snapshot: Snapshot) -> None:
         """Waits until the stream has delivered everything that `snapshot` sees."""

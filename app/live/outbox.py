@@ -1,0 +1,154 @@
+"""What a client that reads too slowly is told instead of everything: the newest state of each object.
+
+Owns: `Tail` (the part of an event frame that its readers share), `News` (one event on its way) and `Backlog`, where
+events of one subscription about one object become one. Always holds: told in order, what is left takes the client to
+the same state as all that came in; one object of one subscription is never told out of order; what cannot be merged
+is kept as it is, and nothing is merged across it. Pure; may import live.position.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+
+class Source(Protocol):
+    """A subscription, as far as the frames of its events go."""
+
+    def head(self, op: str) -> bytes:
+        """What every frame of this subscription begins with, without the rest and the closing brace."""
+        ...
+
+
+class Tail:
+    """The shared part of an event frame: `,"object":{…}` and, where there is one, `,"original":{…}`."""
+
+    __slots__ = ("closed", "object", "object_id", "open", "original")
+
+    def __init__(self, shown: bytes, original: bytes = b"", object_id: str | None = None) -> None:
+        """`object_id` None: this event cannot be merged with another."""
+        self.object = shown
+        self.original = original
+        self.object_id = object_id
+        self.open = shown + original
+        """Without the closing brace of the frame."""
+        self.closed = self.open + b"}"
+
+    def __len__(self) -> int:
+        return len(self.closed)
+
+
+class News(NamedTuple):
+    """One event for one subscription."""
+
+    source: Source
+    op: str
+    tail: Tail
+    seq: int
+
+
+class Verbatim:
+    """A source of one frame that is sent as it is."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+
+    def head(self, op: str) -> bytes:
+        """The head it was given."""
+        return self._head
+
+
+_ARRIVES = frozenset({"create", "enter"})
+_DEPARTS = frozenset({"leave", "delete"})
+_HEAD = 96
+"""About what a frame has beside its tail, in bytes."""
+
+
+def merge(first: News, last: News) -> News | None:
+    """The one event that says what both say, first and last; None when together they say nothing.
+
+    A client that did not have the object and does not have it in the end is told nothing of it. `original` is that of
+    the first, unless the last was told without one: then the reader may not know it any more.
+    """
+    was_absent, is_absent = first.op in _ARRIVES, last.op in _DEPARTS
+    if was_absent and is_absent:
+        return None
+    op = last.op if is_absent else first.op if was_absent else "update"
+    keeps_original = was_absent or bool(last.tail.original)
+    original = first.tail.original if keeps_original else b""
+    return News(last.source, op, Tail(last.tail.object, original, last.tail.object_id), last.seq)
+
+
+class Backlog:
+    """The events that wait for a client, merged, oldest first."""
+
+    __slots__ = ("_news", "_numbers", "_open", "base", "bytes", "coalesced", "end")
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        """The cursor of what the client was told before all of this."""
+        self.end = base
+        """The cursor behind all of this."""
+        self.bytes = 0
+        self.coalesced = 0
+        """Events that are not told because a later one says it all."""
+        self._news: dict[int, News] = {}
+        self._open: dict[tuple[Source, str], int] = {}
+        """Where the event of an object stands that a later one may still be merged into."""
+        self._numbers = 0
+
+    def __len__(self) -> int:
+        return len(self._news)
+
+    def add(self, news: News) -> None:
+        """Takes in one event, the latest."""
+        object_id = news.tail.object_id
+        if object_id is None:
+            self._open.clear()
+            self._append(news)
+            return
+        key = (news.source, object_id)
+        number = self._open.get(key)
+        if number is None:
+            self._open[key] = self._append(news)
+            return
+        first = self._news[number]
+        self.bytes -= _size(first)
+        merged = merge(first, news)
+        if merged is None:
+            del self._news[number], self._open[key]
+            self.coalesced += 2
+            return
+        self._news[number] = merged
+        self.bytes += _size(merged)
+        self.coalesced += 1
+
+    def take(self, most: int) -> Iterator[News]:
+        """Takes out the oldest events until `most` bytes were taken."""
+        taken = 0
+        while self._news and taken < most:
+            number = next(iter(self._news))
+            news = self._news.pop(number)
+            if news.tail.object_id is not None and self._open.get((news.source, news.tail.object_id)) == number:
+                del self._open[news.source, news.tail.object_id]
+            self.bytes -= _size(news)
+            taken += _size(news)
+            yield news
+
+    def forget(self, source: Source) -> None:
+        """Leaves out what was to be told to a subscription that has ended."""
+        for number, news in list(self._news.items()):
+            if news.source is source:
+                del self._news[number]
+                self.bytes -= _size(news)
+        self._open = {key: number for key, number in self._open.items() if key[0] is not source}
+
+    def _append(self, news: News) -> int:
+        self._numbers += 1
+        self._news[self._numbers] = news
+        self.bytes += _size(news)
+        return self._numbers
+
+
+def _size(news: News) -> int:
+    return len(news.tail) + _HEAD

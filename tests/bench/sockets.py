@@ -1,0 +1,310 @@
+"""What sockets cost: CPU of the server an event, memory of idle sockets, and what a client that reads nothing does to others.
+
+    python -m tests.bench.sockets [--subscribers 500] [--writes 400] [--idle 2000]
+
+Loopback only, on an embedded server of its own; prints and asserts nothing. The clients are raw sockets in a process of their
+own, so that only the server is measured. CPU an event is the server's CPU over the writes, less that of the same writes with no
+subscriber, by events delivered.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import multiprocessing
+import os
+import resource
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import httpx
+import psutil
+
+from app.config import Settings
+from app.store.database import ensure_embedded, release_embedded
+
+ROOT = Path(__file__).parent.parent.parent
+MASTER_KEY = "bench-master-key"
+CLASS = "BenchGauge"
+
+
+class Reader:
+    """A raw websocket client; `reads` False leaves everything in the kernel."""
+
+    def __init__(self, port: int, *, cursors: bool) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.heard = 0
+        self.last_at = 0.0
+        self._buffer = bytearray()
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(
+            f"GET /parse HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        while b"\r\n\r\n" not in self._buffer:
+            self._buffer += self.socket.recv(4096)
+        del self._buffer[: self._buffer.index(b"\r\n\r\n") + 4]
+        self._ask('{"op":"connect","applicationId":"careboard"%s}' % (',"cursors":true' if cursors else ""))
+
+    def subscribe(self) -> None:
+        self._ask(json.dumps({"op": "subscribe", "requestId": 1, "query": {"className": CLASS, "where": {}}}))
+
+    def take(self) -> None:
+        """Reads what is there and counts frames."""
+        data = self.socket.recv(1 << 18)
+        if not data:
+            raise ConnectionError("closed")
+        self._buffer += data
+        self._count()
+
+    def _count(self) -> None:
+        buffer, at = self._buffer, 0
+        while len(buffer) - at >= 2:
+            length, head = buffer[at + 1], 2
+            if length == 126:
+                if len(buffer) - at < 4:
+                    break
+                length, head = struct.unpack_from("!H", buffer, at + 2)[0], 4
+            elif length == 127:
+                if len(buffer) - at < 10:
+                    break
+                length, head = struct.unpack_from("!Q", buffer, at + 2)[0], 10
+            if len(buffer) - at < head + length:
+                break
+            if buffer[at] == 0x81:
+                self.heard += 1
+                self.last_at = time.perf_counter()
+            at += head + length
+        del buffer[:at]
+
+    def _ask(self, text: str) -> None:
+        payload = text.encode()
+        mask = bytes(4)
+        head = (
+            struct.pack("!BB", 0x81, 0x80 | len(payload)) if len(payload) < 126 else struct.pack("!BBH", 0x81, 0xFE, len(payload))
+        )
+        self.socket.sendall(head + mask + payload)
+        before = self.heard
+        while self.heard == before:
+            self.take()
+
+
+def run_readers(port: int, count: int, subscribed: bool, cursors: bool, pipe: Connection) -> None:
+    """The client process: opens sockets, then reports frames heard whenever asked, until told to end."""
+    import selectors  # noqa: PLC0415 - only this process uses it
+
+    selector = selectors.DefaultSelector()
+    readers = []
+    for _ in range(count):
+        reader = Reader(port, cursors=cursors)
+        if subscribed:
+            reader.subscribe()
+        reader.heard = 0
+        readers.append(reader)
+        selector.register(reader.socket, selectors.EVENT_READ, reader)
+    pipe.send("ready")
+    selector.register(pipe, selectors.EVENT_READ, None)
+    while True:
+        for key, _ in selector.select():
+            if key.data is not None:
+                key.data.take()
+            elif pipe.recv() == "end":
+                return
+            else:
+                pipe.send((sum(each.heard for each in readers), max((each.last_at for each in readers), default=0.0)))
+
+
+class Crowd:
+    """The client process, from outside."""
+
+    def __init__(self, port: int, count: int, *, subscribed: bool = True, cursors: bool = False) -> None:
+        self.pipe, far = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=run_readers, args=(port, count, subscribed, cursors, far))
+        self.process.start()
+        if not self.pipe.poll(240) or self.pipe.recv() != "ready":
+            raise RuntimeError("the clients did not connect")
+
+    def heard(self) -> int:
+        self.pipe.send("count")
+        return int(self.pipe.recv()[0])
+
+    def wait_for(self, count: int, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while self.heard() < count:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"only {self.heard()} of {count} events came")
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        self.pipe.send("end")
+        self.process.join(30)
+
+
+class Server:
+    """A Careboard in a process of its own."""
+
+    def __init__(self, url: str, folder: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        environment = os.environ | {
+            "DATABASE_URL": url,
+            "CAREBOARD_DATA": folder,
+            "CAREBOARD_MASTER_KEY": MASTER_KEY,
+            "CAREBOARD_ALLOW_CLIENT_CLASS_CREATION": "true",
+        }
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), "--no-demo"]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        self.seen = psutil.Process(self.process.pid)
+        headers = {"X-Parse-Application-Id": "careboard", "X-Parse-Master-Key": MASTER_KEY}
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/parse", headers=headers, timeout=30)
+        for _ in range(600):
+            try:
+                if self.http.get("/health").status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        raise RuntimeError("the server did not start")
+
+    def cpu(self) -> tuple[float, float]:
+        times = self.seen.cpu_times()
+        return times.user, times.system
+
+    def megabytes(self) -> float:
+        return self.seen.memory_info().rss / 1e6
+
+    def write(self, count: int, size: int = 200) -> list[float]:
+        """Creates one after the other; how long each took."""
+        took = []
+        for n in range(count):
+            began = time.perf_counter()
+            self.http.post(f"/classes/{CLASS}", json={"psi": n, "note": "x" * size}).raise_for_status()
+            took.append(time.perf_counter() - began)
+        return took
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def measure_events(server: Server, subscribers: int, writes: int) -> None:
+    """One writer alone makes a tick a write; several make ticks of several writes."""
+    server.write(50)
+    for writers in (1, 8):
+        alone = spend(server, writes, writers)
+        for cursors in (False, True):
+            crowd = Crowd(server.port, subscribers, cursors=cursors)
+            server.write(20)
+            crowd.wait_for(20 * subscribers)
+            user, system = spend(server, writes, writers, crowd, subscribers)
+            events = writes * subscribers / 1e6
+            user, system = (user - alone[0]) / events, (system - alone[1]) / events
+            kind = "with cursors" if cursors else "without cursors"
+            print(
+                f"{subscribers} subscribers {kind}, {writers} writer(s): {user + system:.2f} µs server CPU an event "
+                f"({user:.2f} ours, {system:.2f} the kernel's)",
+                flush=True,
+            )
+            crowd.end()
+
+
+def spend(server: Server, writes: int, writers: int, crowd: "Crowd | None" = None, subscribers: int = 0) -> tuple[float, float]:
+    """User and system seconds of the server for so many writes, until everybody has heard of them."""
+    heard = crowd.heard() if crowd else 0
+    user, system = server.cpu()
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(server.write, [writes // writers] * writers))
+    if crowd:
+        crowd.wait_for(heard + writes * subscribers)
+    after = server.cpu()
+    return after[0] - user, after[1] - system
+
+
+def measure_idle(server: Server, count: int) -> None:
+    time.sleep(1)
+    before = server.megabytes()
+    crowd = Crowd(server.port, count)
+    time.sleep(2)
+    after = server.megabytes()
+    each = (after - before) / count
+    print(
+        f"{count} idle sockets with one subscription: {each * 1000:.1f} kB each, {after:.0f} MB in all; "
+        f"10,000: {before + each * 10_000:.0f} MB"
+    )
+    crowd.end()
+
+
+async def measure_slow(server: Server) -> None:
+    """20 readers, 20 MB of events; the same again with one more client that reads nothing."""
+    crowd = Crowd(server.port, 20)
+    found: dict[str, list[float]] = {"small": await latencies(server, 200)}
+    peaks = []
+    for name in ("warm up", "100 kB", "100 kB, and one reads nothing"):
+        deaf = Reader(server.port, cursors=False) if "nothing" in name else None
+        if deaf:
+            deaf.subscribe()
+        took, peak = [], 0.0
+        for _ in range(20):
+            took += await latencies(server, 10, size=100_000)
+            peak = max(peak, server.megabytes())
+        found[name] = took
+        peaks.append(peak)
+        if deaf:
+            deaf.socket.close()
+    crowd.end()
+    for name, took in found.items():
+        print(f"write to client, {name}: median {statistics.median(took) * 1e3:.1f} ms, worst {max(took) * 1e3:.1f} ms")
+    print(f"memory: warm {peaks[0]:.1f} MB, nobody slow {peaks[1]:.1f} MB, one reads nothing {peaks[2]:.1f} MB")
+
+
+async def latencies(server: Server, writes: int, size: int = 100) -> list[float]:
+    """From the write's begin to the frame at one more client that reads."""
+    loop = asyncio.get_running_loop()
+    reader = await asyncio.to_thread(Reader, server.port, cursors=False)
+    await asyncio.to_thread(reader.subscribe)
+    found = []
+    for _ in range(writes):
+        heard, began = reader.heard, time.perf_counter()
+        write = loop.run_in_executor(None, server.write, 1, size)
+        while reader.heard == heard:
+            await asyncio.to_thread(reader.take)
+        found.append(time.perf_counter() - began)
+        await write
+    reader.socket.close()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--subscribers", type=int, default=500)
+    parser.add_argument("--writes", type=int, default=400)
+    parser.add_argument("--idle", type=int, default=2000)
+    options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory(prefix="careboard-bench-") as folder:
+        Path(folder).chmod(0o755)
+        settings = Settings(data_dir=Path(folder))
+        url = asyncio.run(ensure_embedded(settings))
+        server = Server(url, folder)
+        try:
+            if options.writes:
+                measure_events(server, options.subscribers, options.writes)
+            if options.idle:
+                measure_idle(server, options.idle)
+            asyncio.run(measure_slow(server))
+        finally:
+            server.stop()
+            release_embedded(settings.postgres_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The official Parse SDK for JavaScript, unmodified, over a network that is cut."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.api.test_livequery import Rest
+from tests.conftest import RunningServer
+from tests.network import Relay
+from tests.sdk.test_story import HERE, require_node
+
+pytestmark = pytest.mark.node
+
+
+async def test_the_sdk_is_given_what_it_missed_while_it_was_cut_off(running_server: RunningServer) -> None:
+    node = require_node()
+    rest = Rest(running_server)
+    await rest.create("Ward", beds=0)
+    async with Relay(running_server.port) as relay:
+        app = await asyncio.create_subprocess_exec(
+            node,
+            str(Path(HERE) / "resume.mjs"),
+            f"{relay.url}/parse",
+            "careboard",
+            cwd=HERE,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert app.stdin is not None
+        assert app.stdout is not None
+        try:
+            async with asyncio.timeout(60):
+                heard = [""]
+                while heard[-1] != "ready":
+                    heard.append((await app.stdout.readline()).decode().strip())
+                await rest.create("Ward", beds=1)
+                while heard[-1] != "create 1":
+                    heard.append((await app.stdout.readline()).decode().strip())
+                relay.cut()
+                for beds in (2, 3):
+                    await rest.create("Ward", beds=beds)
+                relay.mend()
+                missed: list[str] = []
+                while "create 3" not in missed:
+                    missed.append((await app.stdout.readline()).decode().strip())
+        finally:
+            app.stdin.close()
+            await app.wait()
+    assert missed[0] == "open", "the SDK subscribed again"
+    assert missed[-2:] == ["create 2", "create 3"]
+    await rest.close()
