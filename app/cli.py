@@ -21,6 +21,7 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
+from app.api.http import StreamProtocol
 from app.api.websocket import SocketProtocol
 from app.config import Settings, SettingsError, load_settings, with_master_key, write_private
 from app.domains.domain import Passwords, SignIn
@@ -130,6 +131,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
         "port": port,
         "log_level": "warning",
         "access_log": False,
+        "http": StreamProtocol,
         "ws": SocketProtocol,
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": 5,

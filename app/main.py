@@ -20,6 +20,7 @@ from app.actions.objects import Objects
 from app.actions.roles import ensure_roles_as_master
 from app.actions.ticker import Ticker
 from app.actions.users import Users
+from app.api.events import event_handler
 from app.api.livequery import live_handlers
 from app.api.pages import pages
 from app.api.request import Services, answer_error
@@ -97,6 +98,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
         route_handlers=[
             Router(path=settings.mount, route_handlers=[ParseController]),
             *live_handlers(settings.mount),
+            event_handler(settings.mount),
             pages(boards),
         ],
         lifespan=[lifespan],

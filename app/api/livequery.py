@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from litestar import WebSocket, websocket
+from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import WebsocketRouteHandler
 
@@ -77,7 +78,7 @@ async def _serve(socket: Socket) -> None:
     hub: Hub = socket.app.state.hub
     await socket.accept()
     outlet = SocketOutlet(socket)
-    connection = hub.attach(_protocol(socket, services.settings), outlet)
+    connection = hub.attach(protocol_for(socket, services.settings), outlet)
     writer = asyncio.create_task(outlet.write())
     try:
         while True:
@@ -91,13 +92,14 @@ async def _serve(socket: Socket) -> None:
         await asyncio.gather(writer, return_exceptions=True)
 
 
-def _protocol(socket: Socket, settings: Settings) -> Protocol:
-    own_page = is_same_origin(socket.headers)
+def protocol_for(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> Protocol:
+    """The conversation with whoever opened this socket or stream."""
+    own_page = is_same_origin(asked.headers)
     return Protocol(
         _keys(settings),
         lambda: str(uuid4()),
-        cookie_token=socket.cookies.get(COOKIE) if own_page else None,
-        may_use_master_key=_may_use_master_key(socket, settings),
+        cookie_token=asked.cookies.get(COOKIE) if own_page else None,
+        may_use_master_key=_may_use_master_key(asked, settings),
     )
 
 
@@ -110,9 +112,9 @@ def _keys(settings: Settings) -> Keys:
     return Keys(settings.app_id, settings.master_key, {name: key for name, key in given.items() if key})
 
 
-def _may_use_master_key(socket: Socket, settings: Settings) -> bool:
+def _may_use_master_key(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
     try:
-        address = ipaddress.ip_address(socket.client.host if socket.client else "")
+        address = ipaddress.ip_address(asked.client.host if asked.client else "")
     except ValueError:
         return False
     return any(address in ipaddress.ip_network(network) for network in settings.master_key_ips)

@@ -57,7 +57,7 @@ _BODY_KEYS = {
 _IGNORED_BODY_KEYS = ("_ClientVersion", "_RevocableSession", "_noBody", "_context", "_ContentType")
 
 
-_CORS = {
+CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET,PUT,POST,DELETE,OPTIONS",
     "Access-Control-Allow-Headers": ", ".join(
@@ -125,7 +125,7 @@ class Answer:
 
     def to_response(self) -> Response[bytes]:
         """The answer as Litestar sends it."""
-        headers = {**_CORS, **self.headers}
+        headers = {**CORS, **self.headers}
         return Response(self.to_bytes(), status_code=self.status, headers=headers, media_type="application/json")
 
 
@@ -137,7 +137,7 @@ def services_of(request: Request[Any, Any, Any]) -> Services:
 
 async def read_call(request: Request[Any, Any, Any], services: Services, path: str) -> Call:
     """Reads one request of the REST door. Raises ParseError and RefusedError."""
-    keys = _keys_in_headers(request)
+    keys = keys_in_headers(request)
     raw = await request.body() if request.method != "GET" else b""
     body = _read_body(raw, request.headers.get("content-type", ""))
     method: str = request.method
@@ -234,7 +234,8 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     return Answer({"code": int(ErrorCode.INTERNAL_SERVER_ERROR), "error": "Internal server error."}, 500).to_response()
 
 
-def _keys_in_headers(request: Request[Any, Any, Any]) -> dict[str, str]:
+def keys_in_headers(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The keys of a request by their short names: application, session, master, rest, javascript, client, installation."""
     keys = {name: value for header, name in _HEADERS.items() if (value := request.headers.get(header))}
     authorization = request.headers.get("authorization", "")
     if authorization.lower().startswith("basic "):
