@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.api.http import StreamProtocol
+from app.api.http import HttpProtocol
 from app.api.tail import Heard, Lost, follow
 from app.api.websocket import SocketProtocol
 from app.config import Settings, SettingsError, load_settings, with_master_key, write_private
@@ -100,6 +101,18 @@ def announce(url: str, settings: Settings, signs: list[SignIn]) -> None:
     console.print("\nCtrl-C stops it.\n")
 
 
+def take_port(host: str, port: int) -> int:
+    """The port to serve on, 0 meaning any that is free; said before anything is started. Raises OneSentence when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OneSentence(f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error
+        return int(probe.getsockname()[1])
+
+
 def hand_down(settings: Settings) -> None:
     """Worker processes read the same settings from the environment: the embedded database and the generated key included."""
     os.environ["CAREBOARD_DATA"] = str(settings.data_dir)
@@ -123,6 +136,7 @@ def main(context: click.Context) -> None:
 def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) -> None:
     """Start the database if it is ours, bring it up to date, and serve."""
     settings = read_settings(data)
+    port = take_port(host, port)
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only shown
     with console.status("Starting the database and bringing it up to date"):
         signs = run(prepare(settings, None if no_demo else demo_passwords()))
@@ -135,7 +149,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
         "port": port,
         "log_level": "warning",
         "access_log": False,
-        "http": StreamProtocol,
+        "http": HttpProtocol,
         "ws": SocketProtocol,
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": 5,
@@ -297,7 +311,7 @@ UNTOLD = ("__type", "className", "objectId", "createdAt", "ACL")
 @click.option("--tanks", default=40, show_default=True, type=click.IntRange(1, 100_000), help="Tanks in the fleet.")
 @click.option("--speed", default="60x", show_default=True, help="How fast time passes, such as 60x.")
 @click.option("--seed", default=7, show_default=True, help="The same seed tells the same story.")
-@click.option("--minutes", default=0.0, help="Stop after so many real minutes; 0 runs until Ctrl-C.")
+@click.option("--minutes", default=0.0, show_default=True, help="Stop after so many real minutes; 0 runs until Ctrl-C.")
 @data_option
 def simulate(url: str, tanks: int, speed: str, seed: int, minutes: float, data: Path | None) -> None:
     """Drive a fleet through the public API: it drains, is checked, refilled and handed off."""

@@ -89,7 +89,7 @@ const KINDS = {
   },
   left: ({ column, row }) => {
     const iso = isoOf(read(row, column.field));
-    if (!iso) return [h("b", {}, DASH), small(column.missing?.find((gap) => read(row, gap.field) === undefined)?.words ?? "not known")];
+    if (!iso) return [h("b", {}, DASH), small(column.missing?.find((gap) => read(row, gap.field) === undefined)?.words ?? column.detailMissing ?? "not known")];
     return [h("b", {}, when(iso, "left")), h("small", {}, before(column, iso), when(iso, "clock"))];
   },
   person: ({ board, column, row, happened }) => {

@@ -97,6 +97,16 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path, envir
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = careboard("serve", "--port", str(taken.getsockname()[1]), folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Choose another with --port" in done.stderr
+    assert postgres_of(tmp_path) == []
+
+
 def test_the_file_sets_what_the_environment_does_not(tmp_path: Path) -> None:
     (tmp_path / "careboard.toml").write_text('mount = "not a mount"\n', encoding="utf-8")
     assert "CAREBOARD_MOUNT" in careboard("migrate", folder=tmp_path).stderr

@@ -203,6 +203,11 @@ class Hooks:
         self._commit = [entry for entry in self._commit if entry[:2] != (class_name, name)]
         self._commit.append((class_name, name, handler))
 
+    def has_handlers(self, class_name: str) -> bool:
+        """Whether anybody stands around saves of this class or wants to hear of them."""
+        around = any(link.class_name in (EVERY_CLASS, class_name) for link in self._save)
+        return around or self.has_commit_handlers(class_name)
+
     def has_commit_handlers(self, class_name: str) -> bool:
         """Whether anybody wants to hear of committed writes of this class."""
         return any(name in (EVERY_CLASS, class_name) for name, _, _ in self._commit)

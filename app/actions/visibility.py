@@ -43,9 +43,12 @@ MASTER_ONLY = frozenset(
 
 
 def check_collection(operation: str, class_name: str, caller: Caller) -> None:
-    """Refuses (119) what no client may do to a class whatever its permissions say, and any write with a read-only master key."""
+    """Refuses (119) what nobody may do to a class whatever its permissions say, and any write with a read-only master key."""
     if caller.authority.is_read_only and operation in ("create", "update", "delete"):
         words = f"read-only masterKey isn't allowed to perform the {operation} operation."
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+    if class_name == "AuditLog" and operation == "create":
+        words = "AuditLog is written by the server alone, with each deed; nobody may add to it, not even the master key."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
     if caller.is_master:
         return

@@ -232,7 +232,7 @@ async def _answer_preflight(send: Send) -> None:
 
 
 def _connect_message(request: Request[Any, Any, Any]) -> Object:
-    keys = keys_in_headers(request)
+    keys = keys_in_headers(dict(request.scope["headers"]))
     application = keys.get("application") or request.query_params.get("applicationId") or ""
     offered = {word: keys[name] for name, word in _KEYS.items() if name in keys}
     return {"op": "connect", "applicationId": application, "cursors": True, **offered}

@@ -35,7 +35,7 @@ def check_reader(asked: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler)
         return
     if settings.metrics == "loopback":
         raise RefusedError(403, "unauthorized: metrics are for this machine only")
-    check_master_key(settings, keys_in_headers(asked).get("master", ""), address)
+    check_master_key(settings, keys_in_headers(dict(asked.scope["headers"])).get("master", ""), address)
 
 
 class MetricsController(PrometheusController):

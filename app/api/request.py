@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from litestar import Request, Response
-from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
+from litestar.types import Receive, Scope, Send
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
@@ -45,6 +45,8 @@ _HEADERS = {
     "x-parse-installation-id": "installation",
 }
 
+_KEY_HEADERS = {header.encode(): name for header, name in _HEADERS.items()}
+
 _BODY_KEYS = {
     "_ApplicationId": "application",
     "_SessionToken": "session",
@@ -67,6 +69,8 @@ CORS = {
     "Access-Control-Expose-Headers": "Location",
 }
 """Any site may call, as with Parse Server: what opens a door is a key in a header, never a cookie."""
+
+_SENT_WITH_ALL = [(name.lower().encode(), value.encode()) for name, value in {**CORS, "Content-Type": "application/json"}.items()]
 
 
 class RefusedError(Exception):
@@ -92,7 +96,10 @@ class Services:
 
 @dataclass(slots=True)
 class Call:
-    """One request, read and checked: `path` is under the mount, `params` the decoded query, `raw` the body's bytes."""
+    """One request, read and checked: `path` is under the mount, `params` is the query decoded, `query` as sent, `raw` the bytes.
+
+    `origin` is where the server was reached, known for what was sent by POST: what it makes has a Location.
+    """
 
     services: Services
     method: str
@@ -103,6 +110,7 @@ class Call:
     address: str = ""
     origin: str = ""
     tx: Connection | None = None
+    query: dict[str, str] = field(default_factory=dict)
     raw: bytes = b""
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -114,7 +122,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: finished JSON bytes, or an object that is encoded once."""
+    """What goes back: finished JSON bytes, or an object that is encoded once. It is an ASGI application that sends itself."""
 
     content: bytes | Object
     status: int = 200
@@ -125,9 +133,17 @@ class Answer:
         return self.content if isinstance(self.content, bytes) else encode(self.content)
 
     def to_response(self) -> Response[bytes]:
-        """The answer as Litestar sends it."""
+        """The answer as Litestar wants it from a handler of exceptions."""
         headers = {**CORS, **self.headers}
         return Response(self.to_bytes(), status_code=self.status, headers=headers, media_type="application/json")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it; Litestar's own response would take each header apart and put it together again."""
+        body = self.to_bytes()
+        headers = [*_SENT_WITH_ALL, (b"content-length", b"%d" % len(body))]
+        headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def services_of(request: Request[Any, Any, Any]) -> Services:
@@ -138,10 +154,11 @@ def services_of(request: Request[Any, Any, Any]) -> Services:
 
 async def read_call(request: Request[Any, Any, Any], services: Services, path: str) -> Call:
     """Reads one request of the REST door. Raises ParseError and RefusedError."""
-    keys = keys_in_headers(request)
-    raw = await request.body() if request.method != "GET" else b""
-    body = _read_body(raw, request.headers.get("content-type", ""))
     method: str = request.method
+    headers = dict(request.scope["headers"])
+    keys = keys_in_headers(headers)
+    raw = await request.body() if method != "GET" else b""
+    body = _read_body(raw) if raw else {}
     if method == "POST" and "_method" in body:
         method = str(body.pop("_method")).upper()
     _take_keys(body, keys)
@@ -157,7 +174,8 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
         body=body,
         caller=caller,
         address=request.client.host if request.client else "",
-        origin=str(request.base_url).rstrip("/"),
+        origin=str(request.base_url).rstrip("/") if request.method == "POST" else "",
+        query=dict(request.query_params),
         raw=raw,
         keys=keys,
     )
@@ -175,7 +193,7 @@ async def caller_with(services: Services, keys: MutableMapping[str, str], reques
     _check_client_keys(settings, keys)
     token = keys.get("session") or same_origin_cookie(request)
     if not token or path == "/login":
-        return replace(ANONYMOUS, installation_id=installation)
+        return replace(ANONYMOUS, installation_id=installation) if installation else ANONYMOUS
     keys["session"] = token
     async with services.database.connection() as connection:
         return await resolve(connection, token, installation_id=installation)
@@ -204,12 +222,14 @@ def check_master_key(settings: Settings, given: str, address: str) -> None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a call came from this machine, and from no proxy on it that says for whom it calls."""
+    """Whether a call came from this machine. A proxy on it that says for whom it calls is believed: uvicorn puts that one here."""
     return _address_in(address, ("127.0.0.0/8", "::1/128"))
 
 
 def same_origin_cookie(request: Request[Any, Any, Any]) -> str | None:
     """The session cookie, if this request was made by a page of our own origin (Fetch metadata, else Origin)."""
+    if not any(name == b"cookie" for name, _ in request.scope["headers"]):
+        return None  # the usual request of an SDK; looking into Litestar's headers would build all of them
     token = request.cookies.get(COOKIE)
     if not token or not is_same_origin(request.headers):
         return None
@@ -240,10 +260,10 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     return Answer({"code": int(ErrorCode.INTERNAL_SERVER_ERROR), "error": "Internal server error."}, 500).to_response()
 
 
-def keys_in_headers(request: ASGIConnection[Any, Any, Any, Any]) -> dict[str, str]:
+def keys_in_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
     """The keys of a request by their short names: application, session, master, rest, javascript, client, installation."""
-    keys = {name: value for header, name in _HEADERS.items() if (value := request.headers.get(header))}
-    authorization = request.headers.get("authorization", "")
+    keys = {_KEY_HEADERS[name]: value.decode("latin-1") for name, value in headers.items() if value and name in _KEY_HEADERS}
+    authorization = headers.get(b"authorization", b"").decode("latin-1")
     if authorization.lower().startswith("basic "):
         keys = {**_basic_keys(authorization[6:]), **keys}
     return keys
@@ -261,10 +281,8 @@ def _basic_keys(encoded: str) -> dict[str, str]:
     return {"application": application, "master": key} if key else {"application": application}
 
 
-def _read_body(raw: bytes, content_type: str) -> Object:
-    kind = content_type.partition(";")[0].strip().lower()
-    if not raw or kind not in ("", "application/json", "text/plain"):
-        return {}
+def _read_body(raw: bytes) -> Object:
+    """The body as JSON whatever its content type says, as Parse Server reads it: SDKs say text/plain, curl says a form."""
     body = decode(raw)
     if not isinstance(body, dict):
         raise ParseError(ErrorCode.INVALID_JSON, "The body must be a JSON object.")

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from litestar import Controller, Request, Response, route
+from litestar import Controller, Request, route
 
-from app.api.request import Answer, Call, Services, answer_error, read_call, services_of
+from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
 from app.store.snapshot import Snapshot, to_cursor
@@ -119,12 +119,12 @@ async def sign_up(call: Call) -> Answer:
 
 async def log_in(call: Call) -> Answer:
     """GET or POST /login: the user and a new session token."""
-    return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.body}))
+    return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.query, **call.body}))
 
 
 async def verify_password(call: Call) -> Answer:
     """GET or POST /verifyPassword: the user, without a session."""
-    return Answer(await call.services.users.verify_password(call.caller, {**call.params, **call.body}))
+    return Answer(await call.services.users.verify_password(call.caller, {**call.params, **call.query, **call.body}))
 
 
 async def log_in_as(call: Call) -> Answer:
@@ -253,7 +253,10 @@ async def _outcome(call: Call) -> bytes:
     try:
         return b'{"success":' + (await dispatch(call)).to_bytes() + b"}"
     except ParseError as error:
-        return encode({"error": {"code": int(error.code), "error": error.message}})
+        code, words = error.code, error.message
+    except RefusedError as error:
+        code, words = ErrorCode.OPERATION_FORBIDDEN, error.message
+    return encode({"error": {"code": int(code), "error": words}})
 
 
 async def _run_together(call: Call, calls: list[Call]) -> list[bytes]:
@@ -330,14 +333,14 @@ class ParseController(Controller):
     exception_handlers: ClassVar[dict[type[Exception] | int, Any]] = {Exception: answer_error}  # type: ignore[misc]  # Litestar's own is not ClassVar
 
     @route("/{path:path}", http_method=["GET", "POST", "PUT", "DELETE"], status_code=200, include_in_schema=False)
-    async def serve(self, request: Request[Any, Any, Any], path: str) -> Response[bytes]:
+    async def serve(self, request: Request[Any, Any, Any], path: str) -> Answer:
         """Any route of the API; a health check needs no keys."""
         services = services_of(request)
         if path == "/health":
-            return (await health(services)).to_response()
-        return (await dispatch(await read_call(request, services, path))).to_response()
+            return await health(services)
+        return await dispatch(await read_call(request, services, path))
 
     @route("/{path:path}", http_method=["OPTIONS"], status_code=200, include_in_schema=False)
-    async def preflight(self, path: str) -> Response[bytes]:
+    async def preflight(self, path: str) -> Answer:
         """What a browser asks before a cross-origin call; keys travel in headers, never in cookies."""
-        return Answer(b"", headers={"Content-Length": "0"}).to_response()
+        return Answer(b"")

@@ -6,12 +6,14 @@ text of a client ever becomes SQL but through `quote`. Imports schema and wire.
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from app.core.schema import Field, FieldType
 from app.core.wire import Json, Object, date_from_wire, encode, is_object
 from app.errors import ErrorCode, ParseError
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_:]*")
 
 COLUMN_TYPES: Mapping[FieldType, str] = {
@@ -56,6 +58,13 @@ def to_column(field: Field, value: Json) -> object:
     return value if convert is None else convert(value)
 
 
+def moment(date: Object) -> datetime:
+    """A canonical wire Date as the argument for timestamptz."""
+    at = date_from_wire(date)
+    # asyncpg sends the first moment Python knows as -infinity, which reads as absent. The wire shows no microseconds.
+    return at.replace(microsecond=1) if at == _FIRST else at
+
+
 def json_text(value: Json) -> str:
     """A value as the argument for jsonb."""
     return encode(value).decode()
@@ -86,7 +95,7 @@ def _point(value: Json) -> tuple[float, float]:
 
 _CONVERSIONS: Mapping[FieldType, Callable[[Json], object]] = {
     FieldType.NUMBER: _double,
-    FieldType.DATE: lambda value: date_from_wire(_object(value)),
+    FieldType.DATE: lambda value: moment(_object(value)),
     FieldType.OBJECT: json_text,
     FieldType.ARRAY: json_text,
     FieldType.BYTES: json_text,

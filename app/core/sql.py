@@ -24,7 +24,7 @@ from app.core.cells import (
     point_of,
     ring_of,
 )
-from app.core.columns import column_type, join_table, json_text, quote, to_column
+from app.core.columns import column_type, join_table, json_text, moment, quote, to_column
 from app.core.geo import Ring, bounds, contains_sql, haversine_limit, haversine_sql
 from app.core.nodes import (
     All,
@@ -62,7 +62,6 @@ from app.core.operands import LANGUAGES
 from app.core.query import typed
 from app.core.regex import parse_regex
 from app.core.schema import ClassSchema, FieldType
-from app.core.wire import date_from_wire
 from app.errors import ErrorCode, ParseError
 
 __all__ = ["Compiler", "column_type", "json_text", "quote", "to_column"]
@@ -554,7 +553,7 @@ def _step(step: str) -> str:
 
 def _moment(atom: object) -> datetime:
     assert isinstance(atom, str)
-    return date_from_wire({"__type": "Date", "iso": atom})
+    return moment({"__type": "Date", "iso": atom})
 
 
 def _polygon_text(ring: Ring) -> str:

@@ -159,7 +159,7 @@ def _left(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
     iso = date_of(read(row, column.field))
     if iso is None:
         gaps = (gap.words for gap in column.missing if read(row, gap.field) is None)
-        return Cell(column=column, sub=next(gaps, "not known"))
+        return Cell(column=column, sub=next(gaps, column.detail_missing or "not known"))
     coming = column.detail.removesuffix(" at") if moment.day(iso) else column.detail
     before = "since " if moment.is_past(iso) else f"{coming} "
     return Cell(column=column, main=moment.left(iso), iso=iso, before=before, clock=moment.clock(iso))

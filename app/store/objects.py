@@ -13,7 +13,7 @@ from datetime import datetime
 
 from app.core.columns import join_table, quote, to_column
 from app.core.ops import RelationChange
-from app.core.query import Compare, Node, Query, both
+from app.core.query import Compare, Everything, Node, Query, both
 from app.core.schema import ClassSchema
 from app.core.sql import Compiler
 from app.core.wire import UNSET, Json, Object, Unset, decode
@@ -24,6 +24,8 @@ from app.store.render import render_object
 
 Hidden = Callable[[ClassSchema], frozenset[str]]
 AllowedFor = Callable[[ClassSchema], Node]
+
+_EVERYTHING = Everything()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +134,25 @@ async def update(
     rperm: Sequence[str] | Unset | None = UNSET,
     wperm: Sequence[str] | Unset | None = UNSET,
     secrets: Mapping[str, object] | None = None,
+    allowed: Node = _EVERYTHING,
     files_url: str | None = None,
 ) -> str:
     """Writes the changed columns of one object (UNSET or None: the field becomes absent) and returns its JSON text.
 
-    `rperm` and `wperm` left UNSET stay as they are. Raises ParseError 101 when there is no such object.
+    `rperm` and `wperm` left UNSET stay as they are. Raises ParseError 101 when there is no such object, or `allowed`, which
+    speaks of this class only, does not let it through as it was.
     """
     columns = _columns(schema, values) | {"updatedAt": _milliseconds(updated_at)} | dict(secrets or {})
     permissions = {"_rperm": rperm, "_wperm": wperm}
     columns |= {name: value for name, value in permissions.items() if value is not UNSET}
     changed = sorted(columns)
-    sets = ", ".join(f"{quote(name)} = ${index}" for index, name in enumerate(changed, 2))
+    sets = ", ".join(f"{quote(name)} = ${index}" for index, name in enumerate(changed, 1))
+    arguments = [columns[name] for name in changed]
+    wanted = both(Compare(("objectId",), "eq", object_id), allowed)
+    where = Compiler({schema.class_name: schema}.__getitem__).compile_where(wanted, schema, "t0", arguments)
     shown = render_object(schema, "t0", files_url=files_url)
-    text = f'update {_table(schema)} t0 set {sets} where t0."objectId" = $1 returning {shown}'
-    stored: str | None = await connection.fetchval(text, object_id, *(columns[name] for name in changed))
+    text = f"update {_table(schema)} t0 set {sets} where {where} returning {shown}"
+    stored: str | None = await connection.fetchval(text, *arguments)
     if stored is None:
         raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
     return stored

@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller
+from app.actions.hooks import Next, SaveEvent
 from app.core.access import Authority
 from app.core.wire import Json, Object, decode, pointer
+from app.errors import ParseError
 from tests.actions.world import World, acl, refusing
 
 READ_ONLY = Caller(Authority(is_master=True, is_read_only=True))
@@ -376,3 +378,73 @@ async def attempt(world: World, caller: Caller, operation: str, name: str, objec
             await world.objects.get(caller, query, object_id)
         case _:
             await world.objects.count(caller, query)
+
+
+BODIES: list[Object] = [
+    {"level": 2},
+    {"label": "x", "level": 3.5},
+    {},
+    {"level": 3.5},
+    {"objectId": "other", "level": 4},
+    {"createdAt": "2020-01-01T00:00:00.000Z", "level": 5},
+    {"label": 5},
+    {"label": None},
+    {"needed": ""},
+    {"ACL": acl(public="rw"), "level": 6},
+    {"ACL": acl(role_x="rw"), "level": 7},
+    {"level": 8},
+]
+
+
+async def told(world: World, name: str, bodies: list[Object]) -> list[Json]:
+    """What a caller is answered, save by save, and what is stored after each; without ids and times."""
+    made = await world.objects.create(ANONYMOUS, name, {"level": 1, "needed": "n"})
+    answers: list[Json] = []
+    for body in bodies:
+        try:
+            saved = await world.objects.update(ANONYMOUS, name, made.object_id, body)
+        except ParseError as refusal:
+            answers.append([int(refusal.code), refusal.message.replace(name, "X")])
+        else:
+            assert saved.object == await world.stored(name, made.object_id)
+            answers.append(list[Json](sorted(saved.response)))
+        stored = await world.stored(name, made.object_id)
+        answers.append({key: value for key, value in stored.items() if key not in ("objectId", "createdAt", "updatedAt")})
+    return answers
+
+
+async def test_a_save_that_no_rule_looks_at_is_answered_as_one_that_is_looked_at(world: World) -> None:
+    """The first is one statement, the second locks the row, reads it and writes it."""
+    fields: Object = {**LEVEL, "needed": {"type": "String", "required": True}}
+    plain, looked_at = await world.thing(fields=fields), await world.thing(fields=fields)
+
+    async def look(event: SaveEvent, go_on: Next) -> None:
+        await go_on()
+
+    world.hooks.on_save(looked_at, look, id="look")
+    answers = await told(world, plain, BODIES)
+    assert answers == await told(world, looked_at, BODIES)
+    assert [101, "Object not found."] in answers
+
+
+async def test_racing_plain_saves_change_only_their_own_fields(world: World) -> None:
+    name = await world.thing(fields=LEVEL)
+    made = (await world.objects.create(ANONYMOUS, name, {"level": 0, "label": "0"})).object_id
+    bodies: list[Object] = [{"level": 1}, {"label": "1"}]
+    await asyncio.gather(*(world.objects.update(ANONYMOUS, name, made, body) for body in bodies * 5))
+    stored = await world.stored(name, made)
+    assert (stored["level"], stored["label"]) == (1, "1")
+
+
+async def test_a_plain_save_is_one_transaction_and_is_announced(world: World) -> None:
+    name, heard = await world.thing(fields=LEVEL), list[str]()
+    world.database.committed.append(lambda: heard.append("written"))
+    try:
+        made = (await world.objects.create(ANONYMOUS, name, {"level": 1})).object_id
+        await world.objects.update(ANONYMOUS, name, made, {"level": 2})
+        assert len(heard) == 2
+        with refusing(111):
+            await world.objects.update(ANONYMOUS, name, made, {"level": "x"})
+        assert len(heard) == 2
+    finally:
+        world.database.committed.pop()

@@ -163,10 +163,13 @@ def redis(tmp_path: Path) -> RedisServer:
 async def test_every_subscriber_of_every_worker_is_told_every_change_once(
     clone_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    async with cluster(clone_database(), tmp_path, None) as nodes:
-        async with writers_on(nodes) as writers, subscribers(nodes) as told:
-            await asyncio.gather(*(writer.live(10) for writer in writers))
-            await check_all_told_once(told, writers)
+    async with (
+        cluster(clone_database(), tmp_path, None) as nodes,
+        writers_on(nodes) as writers,
+        subscribers(nodes) as told,
+    ):
+        await asyncio.gather(*(writer.live(10) for writer in writers))
+        await check_all_told_once(told, writers)
 
 
 async def test_a_redis_that_dies_and_comes_back_costs_no_change_and_doubles_none(
@@ -174,11 +177,14 @@ async def test_a_redis_that_dies_and_comes_back_costs_no_change_and_doubles_none
 ) -> None:
     redis.start()
     try:
-        async with cluster(clone_database(), tmp_path, redis.url) as nodes:
-            async with writers_on(nodes) as writers, subscribers(nodes) as told:
-                for act in (lambda: None, redis.kill, redis.start):
-                    await asyncio.to_thread(act)
-                    await asyncio.gather(*(writer.live(5) for writer in writers))
-                await check_all_told_once(told, writers)
+        async with (
+            cluster(clone_database(), tmp_path, redis.url) as nodes,
+            writers_on(nodes) as writers,
+            subscribers(nodes) as told,
+        ):
+            for act in (lambda: None, redis.kill, redis.start):
+                await asyncio.to_thread(act)
+                await asyncio.gather(*(writer.live(5) for writer in writers))
+            await check_all_told_once(told, writers)
     finally:
         redis.kill()

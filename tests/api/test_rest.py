@@ -129,6 +129,30 @@ async def test_an_sdk_may_put_everything_into_the_body(http: httpx.AsyncClient, 
     assert answer.json()["sessionToken"] == mine["X-Parse-Session-Token"]
 
 
+async def test_a_body_is_json_whatever_its_content_type_says(http: httpx.AsyncClient, master: dict[str, str]) -> None:
+    form = {**master, "Content-Type": "application/x-www-form-urlencoded"}
+    made = await http.post("/classes/Typed", content=b'{"n": 1}', headers=form)
+    assert (await http.get(f"/classes/Typed/{made.json()['objectId']}")).json()["n"] == 1
+    refused = await http.post("/classes/Typed", content=b"n=1", headers=form)
+    assert (refused.status_code, refused.json()["code"]) == (400, 107)
+
+
+async def test_a_password_of_digits_signs_in_by_get(http: httpx.AsyncClient) -> None:
+    account = {"username": "true", "password": "12345678"}
+    assert (await http.post("/users", json=account)).status_code == 201
+    assert (await http.get("/login", params=account)).json()["username"] == "true"
+
+
+async def test_a_refused_part_of_a_batch_is_its_own_outcome(http: httpx.AsyncClient) -> None:
+    parts = [
+        {"method": "POST", "path": "/parse/classes/Mixed", "body": {"n": 1}},
+        {"method": "GET", "path": "/parse/schemas"},
+    ]
+    told = (await http.post("/batch", json={"requests": parts})).json()
+    assert [sorted(each) for each in told] == [["success"], ["error"]]
+    assert told[1]["error"]["code"] == 119
+
+
 async def test_create_read_update_delete_with_the_answers_of_parse(http: httpx.AsyncClient, master: dict[str, str]) -> None:
     made = await http.post("/classes/Life", json={"n": 1, "tags": ["a"]}, headers=master)
     assert made.status_code == 201

@@ -1,10 +1,10 @@
 """What one REST request costs: CPU of the server and of Postgres, beside Parse Server on the same Postgres where there is one.
 
-    python -m tests.bench.rest [--requests 1500] [--clients 8] [--rounds 2]
+    python -m tests.bench.rest [--requests 500] [--clients 8] [--rounds 4]
 
-Prints and asserts nothing. Every case is warmed up first; the clients keep their connections. With PARSE_SERVER_DIR naming a
-folder whose node_modules hold parse-server (and router 2.2.0), the same requests are put to it, on a database of its own in
-the same embedded server, which runs with its shipped settings: fsync is on.
+Prints and asserts nothing; about two minutes. The servers take turns; the clients keep their connections. With
+PARSE_SERVER_DIR naming a folder whose node_modules hold parse-server (and router 2.2.0), the same requests are put to it, on
+a database of its own in the same embedded Postgres, which runs with its shipped settings: fsync is on.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -251,19 +251,30 @@ async def _fill_tanks(server: Server, client: Client, master: str, user_id: str)
         server.tanks.append(str(answer["objectId"]))
 
 
-async def run(server: Server, postgres: psutil.Process, given: argparse.Namespace) -> dict[str, Cost]:
-    """Every case: warmed up, then the median of the rounds."""
-    await _until_it_answers(server)
-    await fill(server)
-    costs: dict[str, Cost] = {}
-    for name, case in CASES.items():
-        request = case(server)
-        if request is None or (given.only and name not in given.only):
-            continue
-        await measure(server, postgres, request, given.requests // 2, given.clients)
-        rounds = [await measure(server, postgres, request, given.requests, given.clients) for _ in range(given.rounds)]
-        costs[name] = Cost(*(statistics.median(values) for values in zip(*map(_figures, rounds), strict=True)))
-    return costs
+async def compare(servers: Sequence[Server], postgres: psutil.Process, given: argparse.Namespace) -> None:
+    """Every case in turns, so that what else the machine does falls on all alike; prints the medians of the rounds."""
+    print("\nµs CPU per request".ljust(21) + "".join(f"{server.name:>14}{'+ postgres':>12}{'req/s':>8}" for server in servers))
+    for name in given.only or CASES:
+        line = name.ljust(20)
+        turns: dict[str, list[Cost]] = {}
+        for number in range(given.rounds + 1):
+            for server in servers:
+                request = CASES[name](server)
+                if request is None:
+                    continue
+                cost = await measure(server, postgres, request, given.requests, given.clients)
+                if number > 0:  # the first turn warms up
+                    turns.setdefault(server.name, []).append(cost)
+        for server in servers:
+            line += _shown(turns.get(server.name))
+        print(line, flush=True)
+
+
+def _shown(turns: list[Cost] | None) -> str:
+    if turns is None:
+        return f"{'-':>14}{'-':>12}{'-':>8}"
+    used, postgres, rate = (statistics.median(values) for values in zip(*map(_figures, turns), strict=True))
+    return f"{used:14,.0f}{postgres:12,.0f}{rate:8,.0f}"
 
 
 def _figures(cost: Cost) -> tuple[float, float, float]:
@@ -342,38 +353,26 @@ async def _prepare_postgres(url: str) -> psutil.Process:
     return postmaster
 
 
-def show(results: dict[str, dict[str, Cost]]) -> None:
-    """The table: µs of CPU per request."""
-    names = list(results)
-    print("\nµs CPU per request".ljust(21) + "".join(f"{name:>14}{'+ postgres':>12}{'req/s':>8}" for name in names))
-    for case in CASES:
-        cells = [results[name].get(case) for name in names]
-        if any(cells):
-            shown = (f"{c.server:14,.0f}{c.postgres:12,.0f}{c.rate:8,.0f}" if c else f"{'-':>14}{'-':>12}{'-':>8}" for c in cells)
-            print(case.ljust(20) + "".join(shown))
-
-
 async def main(given: argparse.Namespace, folder: Path) -> None:
     settings = Settings(data_dir=folder)
     url = await ensure_embedded(settings)
-    results: dict[str, dict[str, Cost]] = {}
-    try:
+    with ExitStack() as running:
+        running.callback(release_embedded, settings.postgres_dir)
         postmaster = await _prepare_postgres(url)
-        with careboard(with_database(url, "bench_careboard"), folder) as server:
-            results["careboard"] = await run(server, postmaster, given)
+        servers = [running.enter_context(careboard(with_database(url, "bench_careboard"), folder))]
         if there := os.environ.get("PARSE_SERVER_DIR"):
-            with parse_server(with_database(url, "bench_parse"), Path(there)) as server:
-                results["parse-server"] = await run(server, postmaster, given)
-    finally:
-        release_embedded(settings.postgres_dir)
-    show(results)
+            servers.append(running.enter_context(parse_server(with_database(url, "bench_parse"), Path(there))))
+        for server in servers:
+            await _until_it_answers(server)
+            await fill(server)
+        await compare(servers, postmaster, given)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=1500)
+    parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--only", action="append", choices=list(CASES), help="one case; may be given again")
     with tempfile.TemporaryDirectory(prefix="careboard-bench-") as name:
         asyncio.run(main(parser.parse_args(), Path(name)))

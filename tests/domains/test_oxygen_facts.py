@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, pointer
-from app.domains.oxygen.rules import EVENT_TYPES, LITRES_PER_PSI, MAX_FLOW_LPM, MAX_PSI, empty_at, instant, urgency
+from app.domains.oxygen.rules import AWAY, EVENT_TYPES, LITRES_PER_PSI, MAX_FLOW_LPM, MAX_PSI, empty_at, instant, urgency
 from app.domains.oxygen.triggers import tick
 from app.errors import ParseError
 from tests.domains.town import Town
@@ -53,6 +53,18 @@ async def facts(town: Town, tank: str) -> tuple[timedelta | None, Json]:
     runs_out = instant(stored.get("emptyAt"))
     assert read_at is not None
     return (None if runs_out is None else runs_out - read_at), stored["urgency"]
+
+
+@pytest.mark.parametrize("status", AWAY)
+async def test_a_tank_that_nobody_breathes_from_does_not_run_out(town: Town, status: str) -> None:
+    tank = await town.new_tank(psiLevel=100, status="in_use")
+    assert (await town.stored("TankAssignment", tank))["urgency"] == "empty"
+    async with town.database.connection() as connection:
+        await connection.execute('update "TankAssignment" set "status" = $1 where "objectId" = $2', status, tank)
+    assert await facts(town, tank) == (None, "unknown" if status == "lost" else "ok")
+    async with town.database.connection() as connection:
+        await connection.execute('update "TankAssignment" set "status" = \'in_use\' where "objectId" = $1', tank)
+    assert (await facts(town, tank))[1] == "empty"
 
 
 async def test_a_tank_of_known_values_is_empty_in_seventy_minutes(town: Town) -> None:

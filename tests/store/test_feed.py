@@ -14,6 +14,7 @@ from app.core.wire import Object
 from app.store.capture import maintain
 from app.store.database import Connection, Database
 from app.store.feed import Batch, Change, CursorExpired, Feed, Snapshot, parse_cursor, to_cursor
+from app.store.migrate import migrate
 from app.store.reading import CHUNK
 
 Check = Callable[[], bool]
@@ -416,3 +417,18 @@ async def test_the_feed_needs_a_database_to_start(database: Database, monkeypatc
     monkeypatch.setattr(database, "connect", refuse)
     with pytest.raises(asyncpg.CannotConnectNowError):
         await Feed(database).start()
+
+
+async def test_changes_restored_from_an_older_cluster_are_not_told(database: Database, collector: Collector) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(
+            "insert into careboard.change (xid, class, object_id, after)"
+            " values ('9000000000'::xid8, '_Role', 'restored', '{\"name\":\"old\"}')"
+        )
+        await write(connection, "r2", "new")
+    await collector.until(lambda: "new" in collector.names)
+    await asyncio.sleep(0.3)
+    assert collector.names == ["new"]
+    await migrate(database, ())
+    async with database.connection() as connection:
+        assert await connection.fetchval("select count(*) from careboard.change where object_id = 'restored'") == 0

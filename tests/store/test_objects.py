@@ -197,6 +197,16 @@ async def test_every_type_comes_back_as_it_was_stored(connection: Connection) ->
     assert await objects(connection, asked(TANK)) == [stored]
 
 
+@pytest.mark.parametrize("iso", ["0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"])
+async def test_the_first_and_the_last_date_are_kept_and_found(connection: Connection, iso: str) -> None:
+    date: Object = {"__type": "Date", "iso": iso}
+    stored = await put(connection, TANK, "t1", {"seen": date})
+    assert stored["seen"] == date
+    assert [found["seen"] for found in await objects(connection, asked(TANK, where={"seen": date}))] == [date]
+    for operator, count in (("$gte", 1), ("$lte", 1), ("$gt", 0), ("$lt", 0), ("$ne", 0)):
+        assert len(await objects(connection, asked(TANK, where={"seen": {operator: date}}))) == count, operator
+
+
 async def test_an_update_changes_only_the_named_columns(connection: Connection) -> None:
     before = await put(connection, TANK, "t1", EVERY_TYPE, rperm=["*"])
     later = datetime(2026, 11, 22, tzinfo=UTC)

@@ -95,6 +95,7 @@ _COLUMNS = (
         kind="left",
         field="emptyAt",
         detail="empty at",
+        detail_missing="not in use",
         missing=(
             Missing(field="cylinderSize", words="size not set"),
             Missing(field="flowLpm", words="flow not set"),

@@ -112,6 +112,10 @@ def urgency(psi: float, runs_out: datetime | None, now: datetime, residual_psi: 
     return "critical" if left < CRITICAL_BELOW else "low" if left < LOW_BELOW else "ok"
 
 
+AWAY: Final = ("returned", "filling", "qc_hold", "quarantined", "condemned", "lost")
+"""States in which nobody breathes from a tank: it does not run out, so it has no emptyAt. Its urgency is ok, but for a lost one,
+of which nothing is known. A full, loaded or delivered tank counts as flowing from its reading on: the worst case alarms."""
+
 # --- who may do what ---
 
 STAFF: Final = ("dispatcher", "admin")

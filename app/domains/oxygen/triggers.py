@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from app.domains.oxygen.rules import (
+    AWAY,
     CRITICAL_BELOW,
     LITRES_PER_PSI,
     LONGEST,
@@ -24,6 +25,7 @@ from app.domains.oxygen.rules import (
 )
 from app.store.database import Database
 
+_AWAY: Final = ", ".join(f"'{state}'" for state in AWAY)
 _LITRES: Final = " ".join(f"when '{size}' then {litres!r}::float8" for size, litres in LITRES_PER_PSI.items())
 _STAFF: Final = ", ".join(f"'role:{role}'" for role in sorted(STAFF))
 _LONGEST: Final = f"{LONGEST / timedelta(minutes=1)!r}::float8"
@@ -79,6 +81,11 @@ create or replace function careboard.oxygen_tank_facts() returns trigger languag
 begin
   new."lastCheckedAt" := date_trunc('milliseconds', new."lastCheckedAt");
   new."residualPsi" := coalesce(new."residualPsi", {RESIDUAL_PSI});
+  if new."status" in ({_AWAY}) then
+    new."emptyAt" := null;
+    new."urgency" := case new."status" when 'lost' then 'unknown' else 'ok' end;
+    return new;
+  end if;
   new."emptyAt" := careboard.oxygen_empty_at(
     new."psiLevel", coalesce(new."lastCheckedAt", new."createdAt", date_trunc('milliseconds', clock_timestamp())),
     new."cylinderSize", new."flowLpm", new."residualPsi");
@@ -237,11 +244,11 @@ create index if not exists "RefillLog_tank_time" on "RefillLog" ("tankAssignment
 create index if not exists "DispatchEvent_tank_time" on "DispatchEvent" ("tankAssignment", "eventTime" desc);
 """
 
-_STALE: Final = """
+_STALE: Final = f"""
 -- After an upgrade that changed the numbers: the facts of rows nobody writes.
 update "TankAssignment" set "urgency" = "urgency"
-where "emptyAt" is distinct from careboard.oxygen_empty_at(
-  "psiLevel", coalesce("lastCheckedAt", "createdAt"), "cylinderSize", "flowLpm", "residualPsi");
+where "emptyAt" is distinct from case when "status" not in ({_AWAY}) then careboard.oxygen_empty_at(
+  "psiLevel", coalesce("lastCheckedAt", "createdAt"), "cylinderSize", "flowLpm", "residualPsi") end;
 """
 
 SQL: Final = "\n".join(
