@@ -222,7 +222,7 @@ def check_master_key(settings: Settings, given: str, address: str) -> None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a call came from this machine. A proxy on it that says for whom it calls is believed: uvicorn puts that one here."""
+    """Whether a call came from this machine; of a proxy on it that says for whom it calls, uvicorn gives that one's address."""
     return _address_in(address, ("127.0.0.0/8", "::1/128"))
 
 
