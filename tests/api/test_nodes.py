@@ -95,7 +95,8 @@ def worker_behind(node: RunningServer, port: int) -> int | None:
     """Which worker holds the other end of a client's connection."""
     for worker in workers_of(node):
         for each in worker.net_connections("tcp"):
-            if each.status == psutil.CONN_ESTABLISHED and each.raddr and each.raddr.port == port and each.laddr.port == node.port:
+            ends = [getattr(end, "port", None) for end in (each.laddr, each.raddr)]  # who only listens has one end
+            if ends == [node.port, port]:
                 return worker.pid
     return None
 
