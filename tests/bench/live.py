@@ -127,7 +127,7 @@ class Result:
         told = max(len(self.waits), 1)
         waits = sorted(self.waits) or [float("nan")]
         p50, p99 = statistics.median(waits) * 1e3, waits[int(len(waits) * 0.99)] * 1e3
-        event = f"{(self.cpu - base) * self.writes / told:9,.1f}" if self.expected else f"{'-':>9}"
+        event = f"{(self.cpu - base) * self.writes / told:12,.1f}" if self.expected else f"{'-':>12}"
         wait = f"{p50:8,.1f}{p99:9,.1f}" if self.expected else f"{'-':>8}{'-':>9}"
         return f"{self.opened:>9,}{self.writes:>8,}{self.cpu:>12,.0f}{event}{wait}{self.expected - len(self.waits):>7,}"
 
@@ -259,7 +259,7 @@ def parse_server(url: str, folder: Path) -> Iterator[Server]:
         yield server
 
 
-HEAD = f"{'':24}{'server':14}{'opened':>9}{'writes':>8}{'µs a write':>12}{'µs event':>9}{'p50 ms':>8}{'p99 ms':>9}{'lost':>7}"
+HEAD = f"{'':24}{'server':14}{'opened':>9}{'writes':>8}{'µs a write':>12}{'µs event':>12}{'p50 ms':>8}{'p99 ms':>9}{'lost':>7}"
 
 
 async def compare(servers: Sequence[Server], given: argparse.Namespace) -> None:
