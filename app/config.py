@@ -45,6 +45,7 @@ class Settings:
     live_messages_per_second: int = 100
     live_bytes_per_second: int = 256 * 1024
     live_message_bytes: int = 256 * 1024
+    metrics: str = "master"
 
     @property
     def postgres_dir(self) -> Path:
@@ -157,6 +158,15 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
     return read
 
 
+def _one_of(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"say {', '.join(words[:-1])} or {words[-1]}.")
+        return str(value)
+
+    return read
+
+
 def _networks(value: object) -> tuple[str, ...]:
     given = value if isinstance(value, list) else _text(value).split(",")
     parts = [_text(part).strip() for part in given if _text(part).strip()]
@@ -190,4 +200,5 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_LIVE_MESSAGES_PER_SECOND": ("live_messages_per_second", _whole(1, 1_000_000)),
     "CAREBOARD_LIVE_BYTES_PER_SECOND": ("live_bytes_per_second", _whole(1024, 1024**3)),
     "CAREBOARD_LIVE_MESSAGE_BYTES": ("live_message_bytes", _whole(1024, 1024**3)),
+    "CAREBOARD_METRICS": ("metrics", _one_of("master", "loopback", "off")),
 }

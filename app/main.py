@@ -20,7 +20,9 @@ from app.actions.objects import Objects
 from app.actions.roles import ensure_roles_as_master
 from app.actions.ticker import Ticker
 from app.actions.users import Users
+from app.api.events import event_handler
 from app.api.livequery import live_handlers
+from app.api.metrics import MetricsController, registered
 from app.api.pages import pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
@@ -91,12 +93,15 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with floors.running():
-            yield
+            with registered(floors.hub):
+                yield
 
     return Litestar(
         route_handlers=[
             Router(path=settings.mount, route_handlers=[ParseController]),
             *live_handlers(settings.mount),
+            event_handler(settings.mount),
+            MetricsController,
             pages(boards),
         ],
         lifespan=[lifespan],

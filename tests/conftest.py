@@ -140,6 +140,8 @@ class RunningServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"server-{self.port}.log"
         self.environment: dict[str, str] = {}
+        self.words: list[str] = []
+        """More options of `careboard serve`."""
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -151,7 +153,7 @@ class RunningServer:
 
     def start(self) -> None:
         """Starts the process and waits until it answers; fails with its log if it ends or stays silent."""
-        command = [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), "--no-demo"]
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), "--no-demo", *self.words]
         environment = os.environ | {
             "DATABASE_URL": self.database_url,
             "CAREBOARD_DATA": str(self._folder),

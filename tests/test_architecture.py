@@ -22,6 +22,8 @@ HOME = {
     "uvicorn": ("app/api/http.py", "app/api/websocket.py", "app/cli.py"),
     "httpx": ("app/domains/",),
     "click": ("app/cli.py",),
+    "prometheus_client": ("app/api/metrics.py",),
+    "websockets": ("app/api/tail.py",),
 }
 """Where a library lives."""
 

@@ -1,14 +1,18 @@
-"""The HTTP protocol class that uvicorn runs for us: an answer leaves in one piece.
+"""The HTTP protocol class that uvicorn runs for us: an answer leaves in one piece, and one without an end is ended.
 
 Owns: how bytes of an answer reach the socket. uvicorn writes head and body each by a system call of its own, which is a good
 part of what a small answer costs; here what is written in one step of the loop leaves together. Always holds: order is kept,
-nothing is held back past that step or past a bound. May import uvicorn and the standard library.
+nothing is held back past that step or past a bound; a stopping server waits for requests, and for no stream: it is told, so that
+its reader comes back. May import uvicorn and the standard library.
 """
 
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+END = "careboard.end"
+"""The key of the ASGI scope where an answer without an end puts what ends it, called when the server stops."""
 
 MOST_HELD = 65_536
 """Bytes that wait for the end of the step; more leave at once, so that the transport can say that it is full."""
@@ -58,3 +62,12 @@ class HttpProtocol(HttpToolsProtocol):
         """Called when a request asks to become a websocket."""
         self.transport = cast("Gathering", self.transport).bare
         super().handle_websocket_upgrade()
+
+    def shutdown(self) -> None:
+        """Called once for each open connection when the server stops."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            end = dict(cycle.scope).get(END)
+            if callable(end):
+                end()
+        super().shutdown()

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from litestar import WebSocket, websocket
+from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import WebsocketRouteHandler
 
@@ -171,7 +172,7 @@ async def _serve(socket: Socket) -> None:
     await socket.accept()
     protocol = socket_protocol(socket.scope)
     outlet = SocketOutlet(socket) if protocol is None else FrameOutlet(protocol)
-    connection = hub.attach(_protocol(socket, services.settings), outlet)
+    connection = hub.attach(protocol_for(socket, services.settings), outlet)
     try:
         async with outlet.writing(hub, connection):
             await _listen(socket, hub, connection, outlet, Meter(limits_of(services.settings), _now()))
@@ -201,13 +202,14 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _protocol(socket: Socket, settings: Settings) -> Protocol:
-    own_page = is_same_origin(socket.headers)
+def protocol_for(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> Protocol:
+    """The conversation with whoever opened this socket or stream."""
+    own_page = is_same_origin(asked.headers)
     return Protocol(
         _keys(settings),
         lambda: str(uuid4()),
-        cookie_token=socket.cookies.get(COOKIE) if own_page else None,
-        may_use_master_key=_may_use_master_key(socket, settings),
+        cookie_token=asked.cookies.get(COOKIE) if own_page else None,
+        may_use_master_key=_may_use_master_key(asked, settings),
         most_queries=settings.live_queries,
     )
 
@@ -221,9 +223,9 @@ def _keys(settings: Settings) -> Keys:
     return Keys(settings.app_id, settings.master_key, {name: key for name, key in given.items() if key})
 
 
-def _may_use_master_key(socket: Socket, settings: Settings) -> bool:
+def _may_use_master_key(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
     try:
-        address = ipaddress.ip_address(socket.client.host if socket.client else "")
+        address = ipaddress.ip_address(asked.client.host if asked.client else "")
     except ValueError:
         return False
     return any(address in ipaddress.ip_network(network) for network in settings.master_key_ips)

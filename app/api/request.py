@@ -60,7 +60,7 @@ _BODY_KEYS = {
 _IGNORED_BODY_KEYS = ("_ClientVersion", "_RevocableSession", "_noBody", "_context", "_ContentType")
 
 
-_CORS = {
+CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET,PUT,POST,DELETE,OPTIONS",
     "Access-Control-Allow-Headers": ", ".join(
@@ -70,9 +70,7 @@ _CORS = {
 }
 """Any site may call, as with Parse Server: what opens a door is a key in a header, never a cookie."""
 
-_SENT_WITH_ALL = [
-    (name.lower().encode(), value.encode()) for name, value in {**_CORS, "Content-Type": "application/json"}.items()
-]
+_SENT_WITH_ALL = [(name.lower().encode(), value.encode()) for name, value in {**CORS, "Content-Type": "application/json"}.items()]
 
 
 class RefusedError(Exception):
@@ -136,7 +134,7 @@ class Answer:
 
     def to_response(self) -> Response[bytes]:
         """The answer as Litestar wants it from a handler of exceptions."""
-        headers = {**_CORS, **self.headers}
+        headers = {**CORS, **self.headers}
         return Response(self.to_bytes(), status_code=self.status, headers=headers, media_type="application/json")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,7 +156,7 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
     """Reads one request of the REST door. Raises ParseError and RefusedError."""
     method: str = request.method
     headers = dict(request.scope["headers"])
-    keys = _keys_in_headers(headers)
+    keys = keys_in_headers(headers)
     raw = await request.body() if method != "GET" else b""
     body = _read_body(raw) if raw else {}
     if method == "POST" and "_method" in body:
@@ -223,6 +221,11 @@ def check_master_key(settings: Settings, given: str, address: str) -> None:
         raise RefusedError(403, "unauthorized")
 
 
+def is_loopback(address: str) -> bool:
+    """Whether a call came from this machine; of a proxy on it that says for whom it calls, uvicorn gives that one's address."""
+    return _address_in(address, ("127.0.0.0/8", "::1/128"))
+
+
 def same_origin_cookie(request: Request[Any, Any, Any]) -> str | None:
     """The session cookie, if this request was made by a page of our own origin (Fetch metadata, else Origin)."""
     if not any(name == b"cookie" for name, _ in request.scope["headers"]):
@@ -257,7 +260,8 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     return Answer({"code": int(ErrorCode.INTERNAL_SERVER_ERROR), "error": "Internal server error."}, 500).to_response()
 
 
-def _keys_in_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+def keys_in_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The keys of a request by their short names: application, session, master, rest, javascript, client, installation."""
     keys = {_KEY_HEADERS[name]: value.decode("latin-1") for name, value in headers.items() if value and name in _KEY_HEADERS}
     authorization = headers.get(b"authorization", b"").decode("latin-1")
     if authorization.lower().startswith("basic "):

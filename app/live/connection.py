@@ -10,6 +10,7 @@ from collections import deque
 from typing import Generic, TypeVar
 from typing import Protocol as Interface
 
+from app.live.counters import Counters
 from app.live.outbox import Backlog, News, Source, Tail, Verbatim
 from app.live.position import Run, shorten
 from app.live.protocol import Protocol, RequestId, progress_frame
@@ -59,6 +60,7 @@ class Connection(Generic[M]):
         "_allowance",
         "_backlog",
         "_begun",
+        "_counters",
         "_last_mark",
         "_marks",
         "_outbox",
@@ -73,7 +75,7 @@ class Connection(Generic[M]):
         "settling",
     )
 
-    def __init__(self, protocol: Protocol, outlet: Outlet) -> None:
+    def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters) -> None:
         self.protocol = protocol
         self.members: dict[RequestId, M] = {}
         self.floor: str | None = None
@@ -88,6 +90,7 @@ class Connection(Generic[M]):
         self.acknowledged: tuple[int, str] | None = None
         """The last mark that came back, and the cursor it stands for."""
         self._outlet = outlet
+        self._counters = counters
         self._allowance = 0
         self._outbox: list[_Outgoing] = []
         self._backlog: Backlog | None = None
@@ -186,6 +189,7 @@ class Connection(Generic[M]):
 
     def _end_backlog(self, backlog: Backlog) -> None:
         self.coalesced += backlog.coalesced
+        self._counters.coalesced += backlog.coalesced
         backlog.coalesced = 0
         if not backlog:
             self._backlog = None
@@ -214,6 +218,7 @@ class Connection(Generic[M]):
         """
         if not self.is_open:
             return
+        self._counters.closed_slow += 1
         cursor = self.floor or (self._backlog.base if self._backlog is not None else cursor)
         self._backlog = None
         reason = f"cursor={cursor}"

@@ -68,6 +68,21 @@ class Hub:
         await self.upkeep.stop()
         await self.stream.stop()
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions they have open."""
+        return sum(len(connection.members) for connection in self._connections)
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the feed last stood at the head of the changes."""
+        return self._feed.lag
+
     async def settled(self) -> None:
         """Returns when nobody's authority is being settled and nothing that is kept is being read."""
         await self._authorities.settled()
@@ -75,7 +90,7 @@ class Hub:
 
     def attach(self, protocol: Protocol, outlet: Outlet) -> Connection[Member]:
         """Takes in a new client; give it back with `detach`."""
-        connection: Connection[Member] = Connection(protocol, outlet)
+        connection: Connection[Member] = Connection(protocol, outlet, self.stream.counters)
         self._connections[connection] = None
         return connection
 

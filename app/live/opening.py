@@ -244,7 +244,11 @@ class Opening:
         self._resumption.taken(member)
         assert member.held is not None
         since = [held for held in member.held if not start.snapshot.sees(held[0].xid)]
+        counters = self._stream.counters
+        sent = counters.sent
         self._stream.release(member, [*start.backlog, *since], start.cursor)
+        if member.subscription.since is not None:
+            counters.replayed += counters.sent - sent
 
 
 def _check_size(results: list[str]) -> None:

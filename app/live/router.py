@@ -4,6 +4,7 @@ Owns: where each live query is filed, and `Router.match`. Always holds: the answ
 by one would give; its cost follows the matches, not the number of live queries. May import core and live.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from app.core import nodes as ast
@@ -18,6 +19,8 @@ from app.live.membership import Compile, LiveQuery
 MOST_SCANNED = 1000
 """How many live queries of one class may be without an index path: each costs every change of that class."""
 
+
+_KINDS: dict[type[AccessPath], str] = {EqualTo: "equality", Within: "interval", BeginsWith: "prefix", Scan: "scan"}
 
 Match = tuple[LiveQuery, bool, bool]
 """A live query, whether the before image matched, whether the after image does."""
@@ -88,13 +91,7 @@ class Router:
 
     def counts(self) -> dict[str, int]:
         """How many live queries are filed under each kind of path, for whoever watches the server."""
-        counts = {"equality": 0, "interval": 0, "prefix": 0, "scan": 0}
-        names = {EqualTo: "equality", Within: "interval", BeginsWith: "prefix", Scan: "scan"}
-        for index in self._classes.values():
-            for query in index.queries.values():
-                for path in query.paths:
-                    counts[names[type(path)]] += 1
-        return counts
+        return {name: sum(index.kinds[kind] for index in self._classes.values()) for kind, name in _KINDS.items()}
 
 
 class _ClassIndex:
@@ -102,6 +99,8 @@ class _ClassIndex:
 
     def __init__(self) -> None:
         self.queries: dict[str, LiveQuery] = {}
+        self.kinds: Counter[type[AccessPath]] = Counter()
+        """How many paths of each kind are filed."""
         self.scanned: dict[LiveQuery, None] = {}
         self._equal: dict[Path, EqualityIndex[LiveQuery]] = {}
         self._ranges: dict[Path, RangeIndex[LiveQuery]] = {}
@@ -140,6 +139,7 @@ class _ClassIndex:
         return sum(index.size(key) for key in path.keys)
 
     def _file(self, path: AccessPath, query: LiveQuery) -> None:
+        self.kinds[type(path)] += 1
         match path:
             case EqualTo():
                 index = self._equal.setdefault(path.path, EqualityIndex())
@@ -153,6 +153,7 @@ class _ClassIndex:
                 self.scanned[query] = None
 
     def _unfile(self, path: AccessPath, query: LiveQuery) -> None:
+        self.kinds[type(path)] -= 1
         match path:
             case EqualTo():
                 index = self._equal[path.path]

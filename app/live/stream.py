@@ -7,9 +7,11 @@ send a batch; who is held gets nothing and misses nothing. May import core, stor
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 
 from app.live.connection import Connection
+from app.live.counters import Counters
 from app.live.frames import ChangeFrames
 from app.live.membership import Event, Held, Keeper, LiveQuery, Member, audience
 from app.live.position import Run
@@ -35,8 +37,7 @@ class Stream:
         self.snapshot = Snapshot(1, 1, frozenset())
         """Up to where everything was delivered."""
         self.cursor = ""
-        self.delivered = 0
-        """Events sent so far."""
+        self.counters = Counters()
         self.is_busy = False
         """A batch was handed out and is not delivered yet."""
         self._feed = feed
@@ -55,15 +56,19 @@ class Stream:
         """Tells everybody what one batch holds for them; `now` is the loop's time."""
         run = Run(self.cursor, batch.cursor)
         touched: dict[Connection[Member], None] = {}
+        told: list[Change] = []
         for change in batch.changes:
             if self._followers:
                 self._tell_followers(change, touched)
             if self.router.listens_to(change.class_name):
+                sent = self.counters.sent
                 try:
                     self._tell(change, touched)
                 except Exception:  # noqa: BLE001 - a fault in one change must not stop the stream of the others
                     _log.exception("change %s of class %s could not be told", change.seq, change.class_name)
                     self._close_class(change.class_name)
+                if self.counters.sent != sent:
+                    told.append(change)
         self._advance(batch.snapshot, batch.cursor)
         ticking, self._ticking = self._ticking, {}
         for node in ticking:
@@ -71,6 +76,10 @@ class Stream:
         for connection in touched:
             connection.flush(run)
             connection.sent_at = now
+        if told:
+            arrived = time.time()
+            for change in told:
+                self.counters.tell_latency(arrived - change.at)
 
     def _tell(self, change: Change, touched: dict[Connection[Member], None]) -> None:
         frames = ChangeFrames(change)
@@ -132,7 +141,7 @@ class Stream:
         if member.watch and event.op in ("update", "create") and not member.watches(change):
             return False
         member.connection.tell(member, event.op, frames.tail(event, member), change.seq)
-        self.delivered += 1
+        self.counters.sent += 1
         return True
 
     def release(self, member: Member, backlog: Iterable[Held], base: str) -> None:

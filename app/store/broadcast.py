@@ -1,4 +1,4 @@
-"""The wake-up call between processes: broadcaster, over a Postgres backend of ours or an engine of its own.
+"""The wake-up call between processes: broadcaster, over a Postgres or Redis backend of ours or an engine of its own.
 
 Owns: the only use of broadcaster, the one channel, LISTEN and NOTIFY. Holds: a call carries no data and may be lost, doubled or
 merged at no cost but time, because the change table is the truth; nothing here raises into a writer; a listener that lost its
@@ -13,7 +13,9 @@ import logging
 import random
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import Any
 
 import asyncpg
@@ -40,6 +42,8 @@ def make_broadcast(database: Database, broadcast_url: str | None) -> Broadcast:
         return Broadcast(backend=PostgresBackend(lambda: database.connect(**_UNSYNCED)))
     if broadcast_url.startswith(("postgres://", "postgresql://")):
         return Broadcast(backend=PostgresBackend(lambda: _connect(broadcast_url)))
+    if broadcast_url.startswith(("redis://", "rediss://")):
+        return Broadcast(backend=RedisBackend(broadcast_url))
     return Broadcast(broadcast_url)
 
 
@@ -50,29 +54,25 @@ async def _connect(url: str) -> Any:
     return await asyncpg.connect(url, timeout=10, server_settings=_UNSYNCED)
 
 
-class PostgresBackend(BroadcastBackend):
-    """LISTEN on one connection under a watchdog, NOTIFY on another."""
+class _Line(BroadcastBackend, ABC):
+    """Channels heard over one connection that comes back by itself, and calls once when it did."""
 
-    def __init__(self, connect: Connect) -> None:
-        self._connect = connect
+    def __init__(self) -> None:
         self._events: asyncio.Queue[Event] = asyncio.Queue(WAITING_EVENTS)
         self._channels: set[str] = set()
         self._changed = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
-        self._publisher: Any = None
-        self._publishing = asyncio.Lock()
 
     async def connect(self) -> None:
-        """Starts listening in the background; an unreachable database delays it and fails nothing."""
+        """Starts listening in the background; an engine that is away delays it and fails nothing."""
         self._listener = asyncio.create_task(self._listen_forever())
 
     async def disconnect(self) -> None:
-        """Stops listening and closes both connections."""
+        """Stops listening and closes what is open."""
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
-        publisher, self._publisher = self._publisher, None
-        await _close(publisher)
+        await self._drop_publisher()
 
     async def subscribe(self, group: str) -> None:
         """Listens to the channel too."""
@@ -85,16 +85,12 @@ class PostgresBackend(BroadcastBackend):
         self._changed.set()
 
     async def publish(self, channel: str, message: Any) -> None:
-        """Sends the call; where the database is away it is dropped, with a line in the log."""
-        async with self._publishing:
-            try:
-                if self._publisher is None or self._publisher.is_closed():
-                    self._publisher = await self._connect()
-                await self._publisher.execute("select pg_notify($1, $2)", channel, str(message), timeout=10)
-            except (asyncpg.PostgresError, OSError, *LOST) as cause:
-                log.warning("a wake-up call was dropped: %s", type(cause).__name__)
-                publisher, self._publisher = self._publisher, None
-                await _close(publisher)
+        """Sends the call; where the engine is away it is dropped, with a line in the log."""
+        try:
+            await self._publish(channel, str(message))
+        except self._failures() as cause:
+            log.warning("a wake-up call was dropped: %s", type(cause).__name__)
+            await self._drop_publisher()
 
     async def next_published(self) -> Event:
         """The next call. Never raises: an error here would end broadcaster's own loop unseen."""
@@ -106,13 +102,54 @@ class PostgresBackend(BroadcastBackend):
             try:
                 await self._listen()
                 pause = 0.05
-            except (asyncpg.PostgresError, OSError, *LOST) as cause:
+            except self._failures() as cause:
                 log.warning("the wake-up line was lost (%s); connecting again", type(cause).__name__)
                 await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads reconnects
                 pause = min(pause * 2, 2.0)
 
+    def _put(self, channel: str, message: str) -> None:
+        # A full queue already holds the news that there is news.
+        with contextlib.suppress(asyncio.QueueFull):
+            self._events.put_nowait(Event(channel, message))
+
+    @abstractmethod
     async def _listen(self) -> None:
         """One connection's life: returns when it was lost after it had worked, raises when it could not be had."""
+
+    @abstractmethod
+    async def _publish(self, channel: str, message: str) -> None: ...
+
+    @abstractmethod
+    async def _drop_publisher(self) -> None: ...
+
+    @abstractmethod
+    def _failures(self) -> tuple[type[Exception], ...]:
+        """What this engine raises when it is away."""
+
+
+class PostgresBackend(_Line):
+    """LISTEN on one connection under a watchdog, NOTIFY on another."""
+
+    def __init__(self, connect: Connect) -> None:
+        super().__init__()
+        self._connect = connect
+        self._publisher: Any = None
+        self._publishing = asyncio.Lock()
+
+    def _failures(self) -> tuple[type[Exception], ...]:
+        return (asyncpg.PostgresError, OSError, *LOST)
+
+    async def _publish(self, channel: str, message: str) -> None:
+        async with self._publishing:
+            if self._publisher is None or self._publisher.is_closed():
+                self._publisher = await self._connect()
+            await self._publisher.execute("select pg_notify($1, $2)", channel, message, timeout=10)
+
+    async def _drop_publisher(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        await _close(publisher)
+
+    async def _listen(self) -> None:
         connection = await self._connect()
         try:
             connection.add_termination_listener(lambda _: self._changed.set())
@@ -136,10 +173,78 @@ class PostgresBackend(BroadcastBackend):
     def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._put(channel, str(payload))
 
-    def _put(self, channel: str, message: str) -> None:
-        # A full queue already holds the news that there is news.
-        with contextlib.suppress(asyncio.QueueFull):
-            self._events.put_nowait(Event(channel, message))
+
+class RedisBackend(_Line):
+    """SUBSCRIBE on one connection under a watchdog, PUBLISH on another.
+
+    broadcaster's own ends in silence with its first lost connection.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._redis: Any = import_module("redis.asyncio")
+        self._url = url
+        self._publisher: Any = None
+
+    def _failures(self) -> tuple[type[Exception], ...]:
+        return (self._redis.RedisError, OSError)
+
+    def _client(self) -> Any:
+        return self._redis.Redis.from_url(self._url, socket_connect_timeout=WATCHDOG_SECONDS)
+
+    async def _publish(self, channel: str, message: str) -> None:
+        if self._publisher is None:
+            self._publisher = self._client()
+        async with asyncio.timeout(WATCHDOG_SECONDS):
+            await self._publisher.publish(channel, message)
+
+    async def _drop_publisher(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            with contextlib.suppress(*self._failures()):
+                await publisher.aclose()
+
+    async def _listen(self) -> None:
+        client = self._client()
+        pubsub = client.pubsub()
+        try:
+            listening: set[str] = set()
+            while True:
+                self._changed.clear()
+                if fresh := self._channels - listening:
+                    await pubsub.subscribe(*fresh)
+                if stale := listening - self._channels:
+                    await pubsub.unsubscribe(*stale)
+                listening = set(self._channels)
+                if not listening:
+                    await self._changed.wait()
+                    continue
+                await self._hear(pubsub)
+        finally:
+            with contextlib.suppress(*self._failures()):
+                await pubsub.aclose()
+                await client.aclose()
+
+    async def _hear(self, pubsub: Any) -> None:
+        """Hears until the channels change. Raises TimeoutError, an OSError, when the other side does not answer a ping."""
+        quiet = 0.0
+        while not self._changed.is_set():
+            message = await pubsub.get_message(timeout=_LOOK_SECONDS)
+            if message is not None:
+                quiet = 0.0
+                if message["type"] == "message":
+                    self._put(message["channel"].decode(), message["data"].decode())
+                elif message["type"] == "subscribe":
+                    self._put(message["channel"].decode(), "")  # a call may have been missed
+                continue
+            quiet += _LOOK_SECONDS
+            if quiet > 2 * WATCHDOG_SECONDS:
+                raise TimeoutError
+            if quiet >= WATCHDOG_SECONDS:
+                await pubsub.ping()
+
+
+_LOOK_SECONDS = 1.0
 
 
 class Hints:

@@ -35,7 +35,7 @@ READING = {
     "plan_cache_mode": "force_generic_plan",
 }
 
-_COLUMNS = "seq, xid, class, object_id, before, after"
+_COLUMNS = "seq, xid, class, object_id, before, after, extract(epoch from at)::float8 as at"
 # The upper bound says nothing new of rows written here; rows restored from an older cluster may lie ahead of this one's xids.
 _NEW = f"""
   select {_COLUMNS} from careboard.change
@@ -44,7 +44,7 @@ _NEW = f"""
   select {_COLUMNS} from careboard.change where xid = any($2::text[]::xid8[])
 """
 _READ = f"""
-select null::bigint as seq, null::xid8 as xid, pg_current_snapshot()::text as class, null, null, null
+select null::bigint as seq, null::xid8 as xid, pg_current_snapshot()::text as class, null, null, null, null
 union all {_NEW}
 order by seq nulls first limit {CHUNK + 2}
 """
@@ -58,15 +58,19 @@ order by seq
 class Change:
     """One row written. `before` and `after` are finished wire JSON texts, None where there was or is no row. Immutable."""
 
-    __slots__ = ("_after", "_before", "after", "before", "class_name", "object_id", "seq", "xid")
+    __slots__ = ("_after", "_before", "after", "at", "before", "class_name", "object_id", "seq", "xid")
 
-    def __init__(self, seq: int, xid: int, class_name: str, object_id: str, before: str | None, after: str | None) -> None:
+    def __init__(
+        self, seq: int, xid: int, class_name: str, object_id: str, before: str | None, after: str | None, at: float = 0.0
+    ) -> None:
+        """`at`: when the row was written, in seconds of Unix time by the clock of the database."""
         self.seq = seq
         self.xid = xid
         self.class_name = class_name
         self.object_id = object_id
         self.before = before
         self.after = after
+        self.at = at
         self._before: Object | None = None
         self._after: Object | None = None
 

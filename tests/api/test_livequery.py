@@ -31,6 +31,10 @@ class Socket:
             frame: dict[str, Any] = json.loads(await self.socket.recv())
         return frame
 
+    async def hear_for_ever(self) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(await self.socket.recv())
+        return frame
+
     async def ask(self, message: object) -> dict[str, Any]:
         await self.say(message)
         return await self.hear()

@@ -6,6 +6,7 @@ from app.actions.caller import MASTER
 from app.config import Settings
 from app.core.wire import Json, Object
 from app.live.connection import HARD_MARK, SOFT_MARK, Connection
+from app.live.counters import Counters
 from app.live.limits import BURST_SECONDS, Limits, Meter
 from app.live.membership import Member
 from app.live.outbox import Backlog
@@ -152,7 +153,7 @@ class Wire:
 def connected(**hello: Json) -> tuple[Connection[Member], Wire]:
     wire = Wire()
     protocol = Protocol(Keys("app", "master"), lambda: "one")
-    connection: Connection[Member] = Connection(protocol, wire)
+    connection: Connection[Member] = Connection(protocol, wire, Counters())
     protocol.receive(b'{"op":"connect","applicationId":"app","cursors":%s}' % (b"true" if hello.get("cursors") else b"false"))
     return connection, wire
 

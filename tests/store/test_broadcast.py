@@ -1,20 +1,22 @@
 """The wake-up call between processes, over a real Postgres and broadcaster itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from app.store.broadcast import CHANNEL, Hints, make_broadcast
 from app.store.database import Database
+from tests.store.redis_server import RedisServer, need_redis
 
 
 class Process:
     """The hints of one process, and how often it was woken."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, broadcast_url: str | None = None) -> None:
         self.woken = 0
-        self.hints = Hints(database, None, self.wake)
+        self.hints = Hints(database, broadcast_url, self.wake)
 
     def wake(self) -> None:
         self.woken += 1
@@ -117,3 +119,55 @@ async def test_an_unreachable_line_fails_no_sender() -> None:
 async def test_a_missing_engine_is_said_at_the_start(database: Database) -> None:
     with pytest.raises(RuntimeError, match="BROADCAST_URL needs the package aiokafka"):
         Hints(database, "kafka://localhost", lambda: None).start()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    need_redis()
+    redis = RedisServer(tmp_path)
+    redis.start()
+    yield redis
+    redis.kill()
+
+
+async def test_a_redis_that_is_killed_and_comes_back_calls_once_and_carries_calls_again(
+    database: Database, redis: RedisServer
+) -> None:
+    one, other = Process(database, redis.url), Process(database, redis.url)
+    for process in (one, other):
+        process.hints.start()
+    try:
+        await one.until(2)
+        await other.until(2)
+        one.hints.send()
+        await other.until(3)
+        woken = one.woken, other.woken
+        redis.kill()
+        for _ in range(5):
+            one.hints.send()
+            await asyncio.sleep(0.05)
+        assert (one.woken, other.woken) == woken
+        redis.start()
+        await one.until(woken[0] + 1)
+        await other.until(woken[1] + 1)
+        before = one.woken, other.woken
+        one.hints.send()
+        await other.until(before[1] + 1)
+        other.hints.send()
+        await one.until(before[0] + 1)
+    finally:
+        for process in (one, other):
+            await process.hints.stop()
+
+
+async def test_a_redis_that_is_away_at_the_start_is_found_when_it_comes(database: Database, redis: RedisServer) -> None:
+    redis.kill()
+    late = Process(database, redis.url)
+    late.hints.start()
+    try:
+        late.hints.send()
+        await asyncio.sleep(0.1)
+        redis.start()
+        await late.until(2)
+    finally:
+        await late.hints.stop()

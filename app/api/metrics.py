@@ -1,0 +1,85 @@
+"""What a process tells a Prometheus that scrapes it: `GET /metrics`, by Litestar's Prometheus plugin.
+
+Owns: the names of the metrics and who may read them. Always holds: the numbers are read when somebody asks, so they cost
+the running server nothing; there is no name, no value and no query of a client in them. The plugin's middleware is left out:
+it would label each request by its path, which holds class names and objectIds. With several workers a scrape is answered
+by one of them. May import live and below, api/request, litestar, prometheus_client.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotFoundException
+from litestar.handlers import BaseRouteHandler
+from litestar.plugins.prometheus import PrometheusController
+from prometheus_client import REGISTRY
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.api.request import RefusedError, Services, check_master_key, is_loopback, keys_in_headers
+from app.live.counters import LATENCY_BOUNDS
+from app.live.hub import Hub
+
+
+def check_reader(asked: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Lets in whom CAREBOARD_METRICS names. Raises RefusedError, or 404 where the page is off."""
+    services: Services = asked.app.state.services
+    settings = services.settings
+    address = asked.client.host if asked.client else ""
+    if settings.metrics == "off":
+        raise NotFoundException
+    if settings.metrics == "loopback" and is_loopback(address):
+        return
+    if settings.metrics == "loopback":
+        raise RefusedError(403, "unauthorized: metrics are for this machine only")
+    check_master_key(settings, keys_in_headers(dict(asked.scope["headers"])).get("master", ""), address)
+
+
+class MetricsController(PrometheusController):
+    """The plugin's page, for those who may see it."""
+
+    guards = [check_reader]  # noqa: RUF012 - Litestar reads it from the class
+    include_in_schema = False
+
+
+@contextmanager
+def registered(hub: Hub) -> Iterator[None]:
+    """While inside, scrapes are told what this hub does."""
+    collector = _HubCollector(hub)
+    REGISTRY.register(collector)
+    try:
+        yield
+    finally:
+        REGISTRY.unregister(collector)
+
+
+class _HubCollector(Collector):
+    """Reads the hub's numbers when Prometheus asks."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        hub, counters = self._hub, self._hub.stream.counters
+        yield GaugeMetricFamily("careboard_live_connections", "Sockets and event streams that are open.", hub.connections)
+        yield GaugeMetricFamily("careboard_live_subscriptions", "Subscriptions that are open.", hub.subscriptions)
+        nodes = GaugeMetricFamily("careboard_live_nodes", "Distinct live queries by what they are filed under.", labels=["path"])
+        for path, number in hub.stream.router.counts().items():
+            nodes.add_metric([path], number)
+        yield nodes
+        yield GaugeMetricFamily("careboard_feed_lag_seconds", "Since the reader last stood at the head of the changes.", hub.lag)
+        yield CounterMetricFamily("careboard_live_events", "Events handed to connections.", counters.sent)
+        yield CounterMetricFamily("careboard_live_replayed", "Events told again from a cursor.", counters.replayed)
+        yield CounterMetricFamily("careboard_live_coalesced", "Events whose place a newer state took.", counters.coalesced)
+        yield CounterMetricFamily("careboard_live_closed_slow", "Connections closed as too far behind.", counters.closed_slow)
+        sums = list(accumulate(counters.latency_buckets))
+        bounds = [*map(str, LATENCY_BOUNDS), "+Inf"]
+        yield HistogramMetricFamily(
+            "careboard_live_latency_seconds",
+            "From the write of a change, by the database's clock, until the sockets of all it concerns had it.",
+            buckets=list(zip(bounds, sums, strict=True)),
+            sum_value=counters.latency_seconds,
+        )
