@@ -5,6 +5,7 @@ closed to the caller, a field that is hidden from it, and a condition that a cha
 here, with the reason, before anything is read. May import core, actions and live.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,10 @@ from app.actions.objects import Objects
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core import nodes as ast
+from app.core.match import compile_match
 from app.core.query import parse_where
 from app.core.schema import ClassSchema, class_schema
+from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
 from app.live.protocol import Protocol, Subscription
 from app.live.redaction import Redaction
@@ -26,13 +29,17 @@ MOST_RESULTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`where` is what the client asked and the permissions of the class add, without the ACL: that is asked by principal."""
+    """`where` is what the client asked and the permissions of the class add, without the ACL: that is asked by principal.
+
+    `permits` is what the permissions add (pointer permissions), None for nothing: an image that it refuses is never shown.
+    """
 
     caller: Caller
     schema: ClassSchema
     where: ast.Node
     redaction: Redaction
     find: ast.Query
+    permits: Callable[[Object], bool] | None = None
 
 
 class Planner:
@@ -71,12 +78,14 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
     allowed = view.allowed(schema, _operation(subscription))
     redaction = Redaction(schema, caller.authority)
     _check_askable(asked, subscription, caller, redaction)
+    permitted = _without_acl(allowed)
     return Plan(
         caller=caller,
         schema=schema,
-        where=ast.both(asked, _without_acl(allowed)),
+        where=ast.both(asked, permitted),
         redaction=redaction,
         find=ast.Query(class_name, where=asked, limit=MOST_RESULTS + 1, keys=subscription.keys),
+        permits=None if isinstance(permitted, ast.Everything) else compile_match(schema, permitted),
     )
 
 

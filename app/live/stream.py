@@ -82,7 +82,8 @@ class Stream:
         """Adds one event to the outbox of its member, unless the member watches other fields; says whether it did."""
         if member.watch and event.op in ("update", "create") and not member.watches(change):
             return False
-        member.connection.push(member.head(event.op), frames.tail(event, member), change.seq)
+        told = member.shown(change, event)
+        member.connection.push(member.head(told.op), frames.tail(told, member), change.seq)
         self.delivered += 1
         return True
 
