@@ -7,7 +7,6 @@ May import live and below, api/request, litestar.
 
 import asyncio
 import contextlib
-import ipaddress
 from collections import deque
 from typing import Any
 from uuid import uuid4
@@ -16,12 +15,15 @@ from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import WebsocketRouteHandler
 
-from app.api.request import COOKIE, Services, is_same_origin
+from app.api.request import COOKIE, Services, is_same_origin, may_use_master_key
 from app.config import Settings
 from app.live.hub import Hub
 from app.live.protocol import Keys, Protocol
 
 Socket = WebSocket[Any, Any, Any]
+
+MOST_UNREAD = 8 * 1024 * 1024
+"""Bytes that may wait for a client before its next message is taken: room for the answers it asked for at once."""
 
 _GONE = (WebSocketDisconnect, OSError, RuntimeError)
 """What sending raises when the other side, or the server itself, has closed the socket."""
@@ -41,11 +43,16 @@ class SocketOutlet:
         self._bytes = 0
         self._closing: tuple[int, str] | None = None
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._is_over = False
 
     def send(self, frames: list[bytes]) -> None:
         """Queues text frames."""
         self._frames.extend(frames)
         self._bytes += sum(map(len, frames))
+        if self._bytes > MOST_UNREAD and not self._is_over:
+            self._room.clear()
         self._wake.set()
 
     def buffered(self) -> int:
@@ -59,12 +66,25 @@ class SocketOutlet:
 
     async def write(self) -> None:
         """Writes until the socket is closed, by us or by the other side."""
+        try:
+            await self._write()
+        finally:
+            self._is_over = True
+            self._room.set()
+
+    async def room(self) -> None:
+        """Waits until the client has read most of what it was sent: who asks and never reads is not heard any more."""
+        await self._room.wait()
+
+    async def _write(self) -> None:
         with contextlib.suppress(*_GONE):
             while True:
                 while self._frames:
                     frame = self._frames.popleft()
                     await self._socket.send_text(frame)
                     self._bytes -= len(frame)
+                    if self._bytes <= MOST_UNREAD:
+                        self._room.set()
                 if self._closing is not None:
                     await self._socket.close(*self._closing)
                     return
@@ -81,6 +101,7 @@ async def _serve(socket: Socket) -> None:
     writer = asyncio.create_task(outlet.write())
     try:
         while True:
+            await outlet.room()
             message = await socket.receive()
             if message["type"] != "websocket.receive":
                 return
@@ -97,7 +118,7 @@ def _protocol(socket: Socket, settings: Settings) -> Protocol:
         _keys(settings),
         lambda: str(uuid4()),
         cookie_token=socket.cookies.get(COOKIE) if own_page else None,
-        may_use_master_key=_may_use_master_key(socket, settings),
+        may_use_master_key=may_use_master_key(settings, socket.client.host if socket.client else ""),
     )
 
 
@@ -108,11 +129,3 @@ def _keys(settings: Settings) -> Keys:
         "clientKey": settings.client_key,
     }
     return Keys(settings.app_id, settings.master_key, {name: key for name, key in given.items() if key})
-
-
-def _may_use_master_key(socket: Socket, settings: Settings) -> bool:
-    try:
-        address = ipaddress.ip_address(socket.client.host if socket.client else "")
-    except ValueError:
-        return False
-    return any(address in ipaddress.ip_network(network) for network in settings.master_key_ips)
