@@ -74,6 +74,7 @@ async def _prepare(draft: Draft) -> None:
     body, caller = draft.body, draft.caller
     if draft.object_id is not None and caller.user_id is None and not caller.is_master:
         raise ParseError(ErrorCode.SESSION_MISSING, f"Cannot modify user {draft.object_id}.")
+    body.pop("sessionToken", None)  # an SDK may send its user back as it was told; the token is never a field of it
     linked = _take_auth_data(draft)
     _check_credentials(body, is_new=draft.object_id is None, linked=linked)
     if "emailVerified" in body and not caller.is_master:

@@ -17,7 +17,8 @@ from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.visibility import View, check_collection
 from app.config import Settings
-from app.core.access import Operation, check_class, default_acl, writable
+from app.core.access import Operation, can_read, check_class, default_acl, protected_for, writable
+from app.core.fields import check_object_id
 from app.core.ops import Applied, apply_ops
 from app.core.query import And, Compare, Everything, Node, Query, both, freeze, parse_query
 from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
@@ -206,7 +207,7 @@ class Objects:
         draft = Draft(caller, known, object_id, dict(body))
         check_class(known, operation, caller.authority)
         await self.hooks.run_prepare(draft)
-        new_id = object_id or self._take_object_id(draft.body)
+        new_id = object_id or self._take_object_id(draft.body, class_name)
         if tx is None and self._is_blind(draft):
             return await self._save_blind(draft, new_id)
         async with self.transaction(tx) as own:
@@ -339,11 +340,22 @@ class Objects:
     def _saved(self, event: SaveEvent, body: Object) -> Saved:
         created, updated = str(event.object["createdAt"]), str(event.object["updatedAt"])
         response: Object = {"objectId": event.object_id, "createdAt": created} if event.is_new else {"updatedAt": updated}
+        shown = self._shown(event)
         for key, value in body.items():
             if isinstance(value, dict) and value.get("__op") in _OPS_ANSWERED:
-                _answer_path(response, event.object, key.split("."))
+                _answer_path(response, shown, key.split("."))
         response.update(event.answer)
         return Saved(event.object_id, created if event.is_new else None, updated, response, event.object)
+
+    def _shown(self, event: SaveEvent) -> Object:
+        """What the answer to an operation may tell: nothing to who may write but not read, no protected field to others."""
+        authority = event.caller.authority
+        if authority.is_master:
+            return event.object
+        if not can_read(event.object, authority):
+            return {}
+        protected = protected_for(event.schema, event.object, authority)
+        return {name: value for name, value in event.object.items() if name not in protected} if protected else event.object
 
     def _writable(self, caller: Caller, schema: ClassSchema, operation: Operation) -> Node:
         """What the caller may change of a class; of sessions only the own ones."""
@@ -360,7 +372,7 @@ class Objects:
         if self.hooks.has_commit_handlers(event.class_name):
             self.database.after_commit(lambda: self.hooks.tell_committed(event))
 
-    def _take_object_id(self, body: Object) -> str:
+    def _take_object_id(self, body: Object, class_name: str) -> str:
         """The id of a new object, taken out of the body where the setting lets the sender choose it."""
         if not self.settings.allow_custom_object_id:
             for name in ("objectId", "id"):
@@ -374,6 +386,8 @@ class Objects:
         given = body.pop("objectId", None)
         if given is not None and not isinstance(given, str):
             raise ParseError(ErrorCode.INVALID_KEY_NAME, "objectId must be a string.")
+        if given:
+            check_object_id(given, class_name)
         return given or new_object_id()
 
 

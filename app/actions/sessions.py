@@ -68,10 +68,11 @@ async def end_session(tx: Connection, token: str) -> None:
 
 def _check_update(draft: Draft) -> None:
     caller, body = draft.caller, draft.body
+    touched = _roots(body)
     for name in ("user", "installationId", "sessionToken", "expiresAt", "createdWith"):
-        if name not in body or (caller.is_master and name in _MASTER_MAY_SET):
+        if name not in touched or (caller.is_master and name in _MASTER_MAY_SET):
             continue
-        if name == "user" and (caller.is_master or _user_of(body[name]) == caller.user_id):
+        if name == "user" and (caller.is_master or _user_of(body.get(name)) == caller.user_id):
             continue
         raise ParseError(ErrorCode.INVALID_KEY_NAME, f"Invalid key name: {name}")
 
@@ -80,7 +81,7 @@ def _complete(draft: Draft, expires_at: datetime) -> None:
     """A client's new session is one of its own; the master key may say whose and how long."""
     body, caller = draft.body, draft.caller
     if not caller.is_master:
-        for name in _MADE_BY_SERVER & body.keys():
+        for name in [name for name in body if name.split(".")[0] in _MADE_BY_SERVER]:
             del body[name]
         body["user"] = pointer("_User", str(caller.user_id))
         body["createdWith"] = {"action": "create"}
@@ -91,6 +92,11 @@ def _complete(draft: Draft, expires_at: datetime) -> None:
     if not caller.is_master:
         draft.answer.update(body)
     draft.answer["sessionToken"] = token
+
+
+def _roots(body: Object) -> frozenset[str]:
+    """The fields a body touches, by dotted keys too."""
+    return frozenset(name.split(".")[0] for name in body)
 
 
 def _user_of(value: Json) -> Json:

@@ -8,7 +8,6 @@ May import live and below, api/request, litestar.
 
 import asyncio
 import contextlib
-import ipaddress
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +19,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import WebsocketRouteHandler
 
-from app.api.request import COOKIE, Services, is_same_origin
+from app.api.request import COOKIE, Services, is_same_origin, may_use_master_key
 from app.api.websocket import SocketProtocol, socket_protocol
 from app.config import Settings
 from app.live.connection import POLICY_VIOLATION, SOFT_MARK, Connection
@@ -209,7 +208,7 @@ def protocol_for(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) 
         _keys(settings),
         lambda: str(uuid4()),
         cookie_token=asked.cookies.get(COOKIE) if own_page else None,
-        may_use_master_key=_may_use_master_key(asked, settings),
+        may_use_master_key=may_use_master_key(settings, asked.client.host if asked.client else ""),
         most_queries=settings.live_queries,
     )
 
@@ -221,11 +220,3 @@ def _keys(settings: Settings) -> Keys:
         "clientKey": settings.client_key,
     }
     return Keys(settings.app_id, settings.master_key, {name: key for name, key in given.items() if key})
-
-
-def _may_use_master_key(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
-    try:
-        address = ipaddress.ip_address(asked.client.host if asked.client else "")
-    except ValueError:
-        return False
-    return any(address in ipaddress.ip_network(network) for network in settings.master_key_ips)

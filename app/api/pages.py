@@ -376,7 +376,8 @@ def _zone(request: AnyRequest) -> tzinfo:
 
 def _next_page(asked: str | None, home: str) -> str:
     """Where to go after signing in: only a board of ours."""
-    return asked if asked and asked.startswith("/boards/") and "\\" not in asked else home
+    is_ours = asked is not None and asked.startswith("/boards/") and asked.isprintable() and "\\" not in asked
+    return asked if asked and is_ours else home
 
 
 def _explain(error: Exception) -> tuple[int, str, str]:

@@ -70,7 +70,12 @@ CORS = {
 }
 """Any site may call, as with Parse Server: what opens a door is a key in a header, never a cookie."""
 
-_SENT_WITH_ALL = [(name.lower().encode(), value.encode()) for name, value in {**CORS, "Content-Type": "application/json"}.items()]
+_FIXED = {**CORS, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+"""Answers hold health data: nobody on the way keeps a copy, no browser takes one for a page."""
+
+_SENT_WITH_ALL = [
+    (name.lower().encode(), value.encode()) for name, value in {**_FIXED, "Content-Type": "application/json"}.items()
+]
 
 
 class RefusedError(Exception):
@@ -134,7 +139,7 @@ class Answer:
 
     def to_response(self) -> Response[bytes]:
         """The answer as Litestar wants it from a handler of exceptions."""
-        headers = {**CORS, **self.headers}
+        headers = {**_FIXED, **self.headers}
         return Response(self.to_bytes(), status_code=self.status, headers=headers, media_type="application/json")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,8 +195,10 @@ async def caller_with(services: Services, keys: MutableMapping[str, str], reques
     if master := keys.get("master"):
         check_master_key(settings, master, request.client.host if request.client else "")
         return replace(MASTER, installation_id=installation)
-    _check_client_keys(settings, keys)
-    token = keys.get("session") or same_origin_cookie(request)
+    given = keys.get("session")
+    token = given or same_origin_cookie(request)
+    if given or not token or path == "/login":
+        _check_client_keys(settings, keys)  # a page of ours needs none: it is let in by its session, which is looked up below
     if not token or path == "/login":
         return replace(ANONYMOUS, installation_id=installation) if installation else ANONYMOUS
     keys["session"] = token
@@ -216,7 +223,7 @@ async def caller_of(request: Request[Any, Any, Any], services: Services) -> Call
 def check_master_key(settings: Settings, given: str, address: str) -> None:
     """Refuses a wrong master key, and the right one from an address that may not use it."""
     right = hmac.compare_digest(given.encode(), settings.master_key.encode())
-    if not right or not _address_in(address, settings.master_key_ips):
+    if not right or not may_use_master_key(settings, address):
         _log.warning("a master key was refused: %s", "its address is not allowed" if right else "it is not the key")
         raise RefusedError(403, "unauthorized")
 
@@ -224,6 +231,11 @@ def check_master_key(settings: Settings, given: str, address: str) -> None:
 def is_loopback(address: str) -> bool:
     """Whether a call came from this machine; of a proxy on it that says for whom it calls, uvicorn gives that one's address."""
     return _address_in(address, ("127.0.0.0/8", "::1/128"))
+
+
+def may_use_master_key(settings: Settings, address: str) -> bool:
+    """Whether the master key opens anything from this address; what is no address is nowhere."""
+    return _address_in(address, settings.master_key_ips)
 
 
 def same_origin_cookie(request: Request[Any, Any, Any]) -> str | None:
@@ -323,6 +335,7 @@ def _check_client_keys(settings: Settings, keys: Mapping[str, str]) -> None:
 
 
 def _address_in(address: str, networks: tuple[str, ...]) -> bool:
+    """Whether an address lies in one of these networks; what is no address is nowhere."""
     try:
         own = ipaddress.ip_address(address)
     except ValueError:

@@ -9,6 +9,7 @@ import posixpath
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from litestar import Controller, Request, route
 
@@ -84,8 +85,8 @@ async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
 async def create_object(call: Call, class_name: str) -> Answer:
     """POST /classes/X: 201, objectId and createdAt, and where the object is."""
     saved = await call.services.objects.create(call.caller, class_name, call.body, tx=call.tx)
-    where = _class_path(class_name)
-    location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}/{saved.object_id}"
+    where = f"{_class_path(class_name)}/{quote(saved.object_id, safe='')}"
+    location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}"
     return Answer(saved.response, 201, {"Location": location})
 
 
@@ -114,7 +115,7 @@ async def sign_up(call: Call) -> Answer:
     """POST /users: a new account and its session."""
     response = await call.services.users.sign_up(call.caller, call.body)
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}/users"
-    return Answer(response, 201, {"Location": f"{location}/{response['objectId']}"})
+    return Answer(response, 201, {"Location": f"{location}/{quote(str(response['objectId']), safe='')}"})
 
 
 async def log_in(call: Call) -> Answer:
@@ -238,7 +239,7 @@ def _batch_call(call: Call, part: Json) -> Call:
     if not path.startswith(mount + "/"):
         raise ParseError(ErrorCode.INVALID_JSON, f"cannot route batch path {path}")
     method = str(part.get("method") or "GET").upper()
-    path = posixpath.normpath(path.removeprefix(mount))
+    path = posixpath.normpath("/" + path.removeprefix(mount).lstrip("/"))  # it would keep two slashes at the front
     if path == "/batch":
         raise ParseError(ErrorCode.INVALID_JSON, "nested batch requests are not allowed")
     body = part.get("body") or {}

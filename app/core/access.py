@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from app.core.query import All, Allowed, And, Compare, Everything, Node, Nothing, Or, freeze
 from app.core.schema import ClassSchema, FieldType
-from app.core.wire import Json, Object, pointer, principals_of
+from app.core.wire import Json, Object, is_user_principal, pointer, principals_of
 from app.errors import ErrorCode, ParseError
 
 Operation: TypeAlias = Literal["find", "get", "count", "create", "update", "delete", "addField"]
@@ -34,7 +34,8 @@ class Authority:
     """What an ACL may call the caller: '*', the user's id, 'role:<name>'."""
 
     def __post_init__(self) -> None:
-        user = [self.user_id] if self.user_id else []
+        # An id that reads like '*' or a role stands for no role: objectIds may be chosen, by a setting or in SQL.
+        user = [self.user_id] if self.user_id and is_user_principal(self.user_id) else []
         object.__setattr__(self, "principals", frozenset(["*", *user, *(f"role:{role}" for role in self.roles)]))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.core.wire import Json, Object, canonical
+from app.core.wire import Json, Object, canonical, is_user_principal
 from app.errors import ErrorCode, ParseError
 
 
@@ -68,7 +68,8 @@ SYSTEM_CLASS_NAMES = frozenset(
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _JOIN_NAME = re.compile(r"_Join:[A-Za-z0-9_]+:[A-Za-z0-9_]+")
-_RESERVED_FIELDS = frozenset({"length", "className"})
+_RESERVED_FIELDS = frozenset({"length", "className", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+"""Parse's own, and the columns that every table of Postgres has anyway."""
 
 
 def is_class_name(name: str) -> bool:
@@ -100,6 +101,14 @@ def check_join_name(name: str, class_name: str, column: Field) -> None:
     if column.type is FieldType.RELATION and len(f"_Join:{name}:{class_name}") > MAX_NAME:
         reason = f"_Join:{name}:{class_name} must not be longer than {MAX_NAME} characters."
         raise ParseError(ErrorCode.INVALID_KEY_NAME, f"Invalid field name: {name}. {reason}")
+
+
+def check_object_id(value: str, class_name: str) -> None:
+    """105 unless an object may have this chosen id; 119 for a user's that an ACL would read as everybody or as a role."""
+    if not value.isprintable():
+        raise ParseError(ErrorCode.INVALID_KEY_NAME, "objectId must not hold control characters.")
+    if class_name == "_User" and not is_user_principal(value):
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "Invalid object ID.")
 
 
 def is_index(part: str) -> bool:

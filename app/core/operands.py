@@ -30,7 +30,7 @@ from app.core.nodes import (
     freeze,
 )
 from app.core.regex import parse_regex
-from app.core.wire import Json, Object, canonical, is_object, is_type
+from app.core.wire import MAX_DEPTH, Json, Object, canonical, is_object, is_type
 from app.errors import ErrorCode, ParseError
 
 KEY = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*")
@@ -85,7 +85,10 @@ def parse_path(key: str) -> Path:
     """A (dotted) key as a path; 105 for what is no key, internal columns such as _rperm among them."""
     if not KEY.fullmatch(key):
         raise ParseError(ErrorCode.INVALID_KEY_NAME, f"Invalid key name: {key}")
-    return tuple(key.split("."))
+    path = tuple(key.split("."))
+    if len(path) > MAX_DEPTH:
+        raise ParseError(ErrorCode.INVALID_KEY_NAME, f"A key has {len(path)} parts; no value is deeper than {MAX_DEPTH}.")
+    return path
 
 
 def parse_operand(value: Json) -> Frozen:

@@ -108,7 +108,11 @@ MAX_DEPTH = 16
 """Levels of $and, $or, $nor and sub-queries within each other."""
 
 MAX_NODES = 1_000
-"""Constraints in one where, those of sub-queries included; the values of an $in are not counted."""
+"""Constraints in one where, those of sub-queries included, the values of $all and the corners of polygons too: each costs
+every object a look. The values of an $in are not counted."""
+
+MAX_SORT_KEYS = 100
+MAX_INCLUDES = 100
 
 
 def parse_where(schema: ClassSchema | None, raw: Json) -> Node:
@@ -146,8 +150,8 @@ class _Parser:
             raise refused("Cannot query on ACL.")
         return self._field(parse_path(key), value, depth)
 
-    def _count(self) -> None:
-        self._nodes += 1
+    def _count(self, number: int = 1) -> None:
+        self._nodes += number
         if self._nodes > MAX_NODES:
             raise refused(f"Query has more than {MAX_NODES} constraints; ask with $in or in several queries.")
 
@@ -166,7 +170,7 @@ class _Parser:
         nodes: list[Node] = [Compare(path, "eq", parse_operand(plain))] if plain else []
         for key, operand in value.items():
             if key.startswith("$"):
-                self._count()
+                self._count(1 + _extent(operand) if key in ("$all", "$geoWithin") else 1)
                 nodes.append(self._operator(path, key, operand, value, depth))
         return both(*nodes)
 
@@ -206,6 +210,14 @@ class _Parser:
             raise refused(f"improper usage of {key}")
         query = self._subquery(key, operand["query"], depth)
         return Select(path, query, parse_path(inner_key), key == "$dontSelect")
+
+
+def _extent(operand: Json) -> int:
+    """How many values or corners an operand lists."""
+    if isinstance(operand, dict):
+        polygon = operand.get("$polygon")
+        operand = polygon.get("coordinates") if isinstance(polygon, dict) else polygon
+    return len(operand) if isinstance(operand, list) else 0
 
 
 _BRANCHES: Mapping[str, Callable[[tuple[Node, ...]], Node]] = {"$and": lambda parts: both(*parts), "$or": Or, "$nor": Nor}
@@ -339,7 +351,10 @@ def _names(value: Json, name: str) -> list[str]:
 
 
 def _order(schema: ClassSchema | None, value: Json) -> tuple[tuple[Path, bool], ...]:
-    return tuple(_order_key(schema, name) for name in _names(value, "order"))
+    names = _names(value, "order")
+    if len(names) > MAX_SORT_KEYS:
+        raise refused(f"A query sorts by at most {MAX_SORT_KEYS} keys.")
+    return tuple(_order_key(schema, name) for name in names)
 
 
 _ALIASES = {"_created_at": "createdAt", "_updated_at": "updatedAt"}
@@ -382,5 +397,7 @@ def _include(names: Iterable[str], keys: Iterable[str]) -> tuple[Path, ...]:
     """Every path to include, parents before children; a dotted key includes what it looks into, as in Parse."""
     wanted = {parse_path(name) for name in names if name != "*"}
     wanted |= {parse_path(key)[:-1] for key in keys if "." in key}
+    if len(wanted) > MAX_INCLUDES:
+        raise refused(f"Too many includes: at most {MAX_INCLUDES} may be asked for.")
     paths = {path[:size] for path in wanted for size in range(1, len(path) + 1)}
     return tuple(sorted(paths, key=lambda path: (len(path), path)))

@@ -91,7 +91,7 @@ SYSTEM_FIELDS: Mapping[str, Mapping[str, Field]] = {
 """The further columns of the system classes."""
 
 SECRETS: Mapping[str, frozenset[str]] = {
-    "_User": frozenset({"password", "authData"}),
+    "_User": frozenset({"password", "authData", "sessionToken"}),
     "_Session": frozenset({"sessionToken"}),
 }
 """Columns that are never rendered, whoever asks; so are all whose name begins with '_'."""

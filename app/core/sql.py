@@ -301,7 +301,7 @@ class _Where:
         if column is None:
             return f"({' and '.join(self._equals(cell, (value,)) for value in node.values)})"
         together = [value for value in node.values if value is None or is_plain(value) or is_pointer(value)]
-        single = [value for value in node.values if value not in together]
+        single = [value for value in node.values if not (value is None or is_plain(value) or is_pointer(value))]
         parts = [f"jsonb_typeof({column}) = 'array'"]
         if together:
             parts.append(f"{column} @> {self._bind(json_text([thaw(value) for value in together]), 'jsonb')}")

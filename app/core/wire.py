@@ -285,6 +285,11 @@ def check_nested_key(key: str) -> None:
 # ---- ACL
 
 
+def is_user_principal(principal: str) -> bool:
+    """Whether a name in an ACL is one user's objectId: neither everybody nor a role."""
+    return principal != "*" and not principal.startswith("role:")
+
+
 def acl_to_permissions(acl: Json) -> tuple[Permissions, Permissions]:
     """A wire ACL as (`_rperm`, `_wperm`); no ACL is (None, None), public. 123 if it is no ACL."""
     if acl is None:
@@ -309,12 +314,12 @@ def _rights(principal: str, entry: Json) -> frozenset[str]:
 
 
 def permissions_to_acl(rperm: Iterable[str] | None, wperm: Iterable[str] | None) -> Object | None:
-    """(`_rperm`, `_wperm`) as the wire ACL that Parse answers; None when both are public."""
+    """(`_rperm`, `_wperm`) as a wire ACL; None when both are public, '*' for one that is public beside one that is not."""
     if rperm is None and wperm is None:
         return None
     acl: dict[str, Json] = {}
-    for right, principals in (("read", rperm or ()), ("write", wperm or ())):
-        for principal in principals:
+    for right, principals in (("read", rperm), ("write", wperm)):
+        for principal in ["*"] if principals is None else principals:
             entry = acl.setdefault(principal, {})
             assert isinstance(entry, dict)
             entry[right] = True

@@ -109,8 +109,9 @@ async def _not_own(event: SaveEvent, row: Grant) -> str | None:
     if row.through is None or not event.is_new:
         return None
     target = _pointed(event.object.get(row.through.pointer))
-    owner = await event.tx.fetchval(f'select "{row.through.owner}" from "{row.through.class_name}" where "objectId" = $1', target)
-    if owner == event.caller.user_id:
+    # One's own is locked, so that it cannot be given to somebody else between this look and the write.
+    own = f'"{row.through.class_name}" where "objectId" = $1 and "{row.through.owner}" = $2'
+    if await event.tx.fetchval(f"select true from {own} for no key update", target, event.caller.user_id):
         return None
     return f"{row.through.pointer}: there is none with that objectId that is assigned to you; ask a dispatcher to assign it."
 

@@ -88,7 +88,9 @@ class EqualityIndex(Generic[Entry]):
         self.buckets.setdefault(key, set()).add(entry)
 
     def remove(self, key: Key, entry: Entry) -> None:
-        bucket = self.buckets[key]
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            return  # two alternatives of one entry asked for the same value
         bucket.discard(entry)
         if not bucket:
             del self.buckets[key]

@@ -331,7 +331,7 @@ class WindowNode(Node):
     def _tail(self, entry: Entry, index: int, change: Change | None, keys: frozenset[str] | None) -> bytes:
         tail = b',"object":' + self._text(entry, keys)
         before = change.before_object if change is not None else None
-        if before is not None:
+        if before is not None and (self.plan.permits is None or self.plan.permits(before)):
             hidden = self._redaction.of(before)
             tail += b',"original":' + encode(project(before, self.query.class_name, keys, hidden))
         return tail + self._place(index)

@@ -88,6 +88,18 @@ class Member:
         """Sends its client away with the cursor."""
         self.connection.close_behind(cursor)
 
+    def shown(self, change: Change, event: "Event") -> "Event":
+        """The event without an image that the class's pointer permissions keep from this member."""
+        permits = self.plan.permits
+        if permits is None:
+            return event
+        before, after = change.before_object, change.after_object
+        if event is _LEAVE and after is not None and not permits(after):
+            return _LEAVE_UNREADABLE
+        if event is _ENTER and before is not None and not permits(before):
+            return _ENTER_UNREAD
+        return event
+
     def watches(self, change: Change) -> bool:
         """Whether a field it watches changed; without `watch` every change counts."""
         if not self.watch:

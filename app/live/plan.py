@@ -5,6 +5,7 @@ closed to the caller, a field that is hidden from it, and a condition that a cha
 here, with the reason, before anything is read. May import core, actions and live.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,8 +14,10 @@ from app.actions.objects import Objects
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core import nodes as ast
+from app.core.match import compile_match
 from app.core.query import parse_query, parse_where, typed
 from app.core.schema import ClassSchema, FieldType, class_schema
+from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
 from app.live.protocol import Protocol, Subscription
 from app.live.redaction import Redaction
@@ -53,7 +56,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`where` is what the client asked and the permissions of the class add, without the ACL: that is asked by principal."""
+    """`where` is what the client asked and the permissions of the class add, without the ACL: that is asked by principal.
+
+    `permits` is what the permissions add (pointer permissions), None for nothing: an image that it refuses is never shown.
+    """
 
     caller: Caller
     schema: ClassSchema
@@ -77,6 +83,8 @@ class Plan:
         """Tells apart live queries whose sub-queries find different things for different callers."""
         who = "master" if self.caller.is_master else sorted(self.caller.authority.principals)
         return repr((who, [(ast.canonical_text(plan.where), plan.whose) for _, plan in self.inners])) if self.inners else ""
+
+    permits: Callable[[Object], bool] | None = None
 
 
 class Planner:
@@ -117,15 +125,17 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
     redaction = Redaction(schema, caller.authority)
     inners = _inner_plans(asked, view, caller)
     _check_askable(asked, subscription, caller, redaction)
+    permitted = _without_acl(allowed)
     return Plan(
         caller=caller,
         schema=schema,
-        where=ast.both(asked, _without_acl(allowed)),
+        where=ast.both(asked, permitted),
         redaction=redaction,
         find=find,
         kept=kept or (Kept() if inners else None),
         inside=_included_classes(find.include, schema, schemas),
         inners=inners,
+        permits=None if isinstance(permitted, ast.Everything) else compile_match(schema, permitted),
     )
 
 

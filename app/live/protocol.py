@@ -163,7 +163,8 @@ class Protocol:
         return (self._may_use_master_key and _same(offered, self._keys.master_key)) or None
 
     def _has_client_key(self, message: Object) -> bool:
-        if not self._keys.clients or self._cookie_token is not None:
+        by_cookie = self._cookie_token is not None and not _text(message.get("sessionToken"))
+        if not self._keys.clients or by_cookie:
             return True
         return any(_same(_text(message.get(name)) or "", key) for name, key in self._keys.clients.items())
 

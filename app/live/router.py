@@ -110,7 +110,7 @@ class _ClassIndex:
         paths = list(dict.fromkeys(self._choose(alternative) for alternative in conjunctions(query.where)))
         if any(isinstance(path, Scan) for path in paths):
             paths = [Scan()]
-            if len(self.scanned) >= MOST_SCANNED:
+            if len(self.scanned) >= MOST_SCANNED and not isinstance(query.where, ast.Everything):
                 raise ParseError(
                     ErrorCode.EXCEEDED_QUOTA,
                     f"Too many live queries of {query.class_name} without a selective condition; "
@@ -156,7 +156,9 @@ class _ClassIndex:
         self.kinds[type(path)] -= 1
         match path:
             case EqualTo():
-                index = self._equal[path.path]
+                index = self._equal.get(path.path)
+                if index is None:
+                    return  # another alternative of this query emptied it
                 for key in path.keys:
                     index.remove(key, query)
                 if not index.buckets:

@@ -140,7 +140,8 @@ class Stream:
         """Adds one event to the outbox of its member, unless the member watches other fields; says whether it did."""
         if member.watch and event.op in ("update", "create") and not member.watches(change):
             return False
-        member.connection.tell(member, event.op, frames.tail(event, member), change.seq)
+        shown = member.shown(change, event)
+        member.connection.tell(member, shown.op, frames.tail(shown, member), change.seq)
         self.counters.sent += 1
         return True
 

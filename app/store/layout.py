@@ -45,6 +45,13 @@ def columns_of(schema: ClassSchema) -> dict[str, str]:
     return {**columns, **INTERNAL_COLUMNS.get(schema.class_name, {}), "_rperm": "text[]", "_wperm": "text[]"}
 
 
+async def check_name_is_free(connection: Connection, class_name: str) -> None:
+    """103 when the database has a table of this name that is no class, one of Postgres' own included: it is not taken over."""
+    if await connection.fetchval("select to_regclass(quote_ident($1::text)) is not null", class_name):
+        words = f"Invalid classname: {class_name}, the database has a table of that name already; choose another."
+        raise ParseError(ErrorCode.INVALID_CLASS_NAME, words)
+
+
 async def ensure_table(connection: Connection, schema: ClassSchema) -> None:
     """Makes the class's table and join tables, or adds what they lack."""
     name = schema.class_name

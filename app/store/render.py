@@ -26,19 +26,21 @@ ALWAYS: Final = ("objectId", "createdAt", "updatedAt", "ACL")
 RENDER_DDL: Final = r"""
 create schema if not exists careboard;
 
--- Any ACL: who may read, who may write, who both.
+-- Any ACL: who may read, who may write, who both. One that is null beside one that is not is public.
 create or replace function careboard.mixed_acl(readers text[], writers text[]) returns text
 language plpgsql stable parallel safe as $acl$
 declare
     who text;
     shown text := '';
 begin
-    foreach who in array coalesce(readers, '{}') loop
+    readers := coalesce(readers, '{*}');
+    writers := coalesce(writers, '{*}');
+    foreach who in array readers loop
         continue when who is null;
         shown := shown || ',' || to_json(who)::text
             || case when who = any(writers) then ':{"read":true,"write":true}' else ':{"read":true}' end;
     end loop;
-    foreach who in array coalesce(writers, '{}') loop
+    foreach who in array writers loop
         continue when who is null or who = any(readers);
         shown := shown || ',' || to_json(who)::text || ':{"write":true}';
     end loop;

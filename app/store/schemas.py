@@ -25,7 +25,7 @@ from app.core.wire import Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.capture import install_capture, remove_capture
 from app.store.database import Connection, Database
-from app.store.layout import change_indexes, drop_field, ensure_table, join_tables
+from app.store.layout import change_indexes, check_name_is_free, drop_field, ensure_table, join_tables
 from app.store.tables import SYSTEM_TABLES, schema_of
 
 OWN: Mapping[str, ClassSchema] = {
@@ -103,6 +103,7 @@ class Schemas:
         if status.endswith(" 0"):
             await self.refresh([schema.class_name])
             raise ParseError(ErrorCode.INVALID_CLASS_NAME, f"Class {schema.class_name} already exists.")
+        await check_name_is_free(connection, schema.class_name)
         await ensure_table(connection, schema)
         await change_indexes(connection, schema.class_name, {}, schema.indexes)
         await install_capture(connection, schema)

@@ -258,8 +258,8 @@ def test_users_see_all_of_their_own_account_but_secrets_never() -> None:
     user = SYSTEM_CLASSES["_User"]
     assert protected_for(user, {"objectId": "u1"}, USER) == frozenset()
     assert protected_for(user, {"objectId": "u1"}, STRANGER) == {"email"}
-    assert hidden_fields(user, STRANGER) == {"email", "password", "authData"}
-    assert hidden_fields(user, MASTER) == {"password", "authData"}
+    assert hidden_fields(user, STRANGER) == {"email", "password", "authData", "sessionToken"}
+    assert hidden_fields(user, MASTER) == {"password", "authData", "sessionToken"}
 
 
 FIELDS = st.lists(st.sampled_from(["name", "psi", "team"]), unique=True)

@@ -45,7 +45,7 @@ def test_every_class_has_the_default_columns() -> None:
 
 
 def test_secrets_are_never_rendered_columns() -> None:
-    assert SYSTEM_CLASSES["_User"].secrets == {"password", "authData"}
+    assert SYSTEM_CLASSES["_User"].secrets == {"password", "authData", "sessionToken"}
     assert SYSTEM_CLASSES["_Session"].secrets == {"sessionToken"}
     assert class_schema("_User", {"_hashed_password": Field(FieldType.STRING)}).secrets >= {"_hashed_password"}
     assert TANK.secrets == frozenset()

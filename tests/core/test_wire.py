@@ -245,7 +245,8 @@ def test_what_is_no_acl_is_refused_with_123(acl: Json) -> None:
 def test_public_rows_have_no_acl_and_half_public_ones_say_what_parse_says() -> None:
     assert permissions_to_acl(None, None) is None
     assert permissions_to_acl([], []) == {}
-    assert permissions_to_acl(None, ["u"]) == {"u": {"write": True}}
+    assert permissions_to_acl(None, ["u"]) == {"*": {"read": True}, "u": {"write": True}}
+    assert permissions_to_acl(["u"], None) == {"*": {"write": True}, "u": {"read": True}}
 
 
 @pytest.mark.parametrize(

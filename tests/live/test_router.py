@@ -219,6 +219,13 @@ def test_queries_that_every_change_must_ask_are_limited() -> None:
     acquire(router, {"psi": 7})
 
 
+def test_alternatives_that_ask_for_the_same_value_are_forgotten_together() -> None:
+    router = Router()
+    query = acquire(router, {"$or": [{"tags": {"$in": ["", "low"]}}, {"tags": {"$all": [""]}}, {"tags": {"$all": ["low"]}}]})
+    router.release(query)
+    assert not router.listens_to("Tank")
+
+
 @pytest.mark.parametrize(
     "raw",
     [

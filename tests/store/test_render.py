@@ -107,7 +107,7 @@ async def test_every_type_is_shown_as_parse_servers_layout_stores_it(connection:
 async def test_text_is_escaped_wherever_it_stands(connection: Connection) -> None:
     nasty = "a\"\\\n\x01\u2028é{},'$1"
     as_sql = "E'" + nasty.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n").replace("\x01", "\\x01") + "'"
-    await put(connection, objectId=as_sql, name=as_sql, site=as_sql, photo=as_sql, _rperm=f"array[{as_sql}]")
+    await put(connection, objectId=as_sql, name=as_sql, site=as_sql, photo=as_sql, _rperm=f"array[{as_sql}]", _wperm="'{}'")
     found = await shown(connection)
     assert found["objectId"] == nasty
     assert found["name"] == nasty
@@ -144,12 +144,12 @@ READ, WRITE, BOTH = {"read": True}, {"write": True}, {"read": True, "write": Tru
     [
         ("null", "null", None),
         ("'{}'", "'{}'", {}),
-        ("'{}'", "null", {}),
-        ("null", "'{}'", {}),
-        ("'{*}'", "null", {"*": READ}),
+        ("'{}'", "null", {"*": WRITE}),
+        ("null", "'{}'", {"*": READ}),
+        ("'{*}'", "null", {"*": BOTH}),
         ("'{*,u1,role:x y}'", "'{}'", {"*": READ, "u1": READ, "role:x y": READ}),
         ("'{}'", "'{u1}'", {"u1": WRITE}),
-        ("null", "'{u1}'", {"u1": WRITE}),
+        ("null", "'{u1}'", {"*": READ, "u1": WRITE}),
         ("'{u1,role:a}'", "'{u1,role:a}'", {"u1": BOTH, "role:a": BOTH}),
         ("'{*,u1}'", "'{u1}'", {"*": READ, "u1": BOTH}),
         ("'{u1,*}'", "'{u1}'", {"*": READ, "u1": BOTH}),
@@ -158,7 +158,7 @@ READ, WRITE, BOTH = {"read": True}, {"write": True}, {"read": True, "write": Tru
         ("'{*,u1,u2}'", "'{u2,u1}'", {"*": READ, "u1": BOTH, "u2": BOTH}),
         ("'{*}'", "'{u1,role:a}'", {"*": READ, "u1": WRITE, "role:a": WRITE}),
         ("""array['a","b', ',', '', 'c']""", "'{}'", {'a","b': READ, ",": READ, "": READ, "c": READ}),
-        ("array['[a]', ']']", "null", {"[a]": READ, "]": READ}),
+        ("array['[a]', ']']", "null", {"*": WRITE, "[a]": READ, "]": READ}),
         ("array['a', null]", "array[null, 'a']", {"a": BOTH}),
     ],
 )
@@ -177,7 +177,7 @@ async def test_secrets_are_never_shown(connection: Connection) -> None:
 
 
 async def test_only_keeps_the_named_fields_and_what_is_always_there(connection: Connection) -> None:
-    await put(connection, name="'tank'", level="1", _rperm="'{*}'")
+    await put(connection, name="'tank'", level="1", _rperm="'{*}'", _wperm="'{}'")
     asked = render_object(SCHEMA, "t0", only=frozenset({"name", "nothing"}))
     assert await shown(connection, expression=asked) == {"objectId": "a1", **TIMES, "name": "tank", "ACL": {"*": READ}}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.wire import Json, Object, parse_iso
+from app.core.wire import Json, Object, is_user_principal, parse_iso
 from app.domains.domain import (
     Grant,
     Grants,
@@ -284,6 +284,8 @@ def check_team(site: Object) -> None:
     members = team if isinstance(team, list) else []
     if any(not isinstance(member, dict) or member.get("className") != "_User" or not pointed(member) for member in members):
         raise invalid("careTeam: give a list of pointers to _User.")
+    if not all(is_user_principal(pointed(member) or "") for member in members):
+        raise invalid("careTeam: it is made of accounts, not of roles or everybody; give a list of pointers to _User.")
 
 
 def check_fill_allowed(tank: Object, filled_at: datetime) -> None:

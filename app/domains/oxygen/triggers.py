@@ -104,7 +104,8 @@ create or replace trigger oxygen_3_facts before insert or update on "TankAssignm
 _WHO: Final = f"""
 create or replace function careboard.oxygen_readers(people text[]) returns text[]
 language sql immutable parallel safe as $sql$
-  select array(select distinct who collate "C" from unnest(array[{_STAFF}] || people) who where who is not null order by 1)
+  select array(select distinct who collate "C" from unnest(array[{_STAFF}] || array(
+    select one from unnest(people) one where one <> '*' and one not like 'role:%')) who order by 1)
 $sql$;
 
 create or replace function careboard.oxygen_people(contact text, team jsonb) returns text[]
