@@ -23,7 +23,10 @@ HOME = {
     "httpx": ("app/domains/",),
     "click": ("app/cli.py",),
     "prometheus_client": ("app/api/metrics.py",),
-    "websockets": ("app/api/tail.py",),
+    "websockets": (
+        "app/api/websocket.py",
+        "app/api/tail.py",
+    ),
 }
 """Where a library lives."""
 

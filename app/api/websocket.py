@@ -26,6 +26,9 @@ EXTENSION = "careboard.frames"
 CLOSE_SECONDS = 10.0
 """How long the other side may take to take a close and answer it."""
 
+BROKEN_SECONDS = 1.0
+"""How long one that broke the rules is listened to, so that it can read why."""
+
 MARK_SECONDS = 3.0
 """How long after an event a mark is sent."""
 
@@ -160,7 +163,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._abort)
+        self.close_timer = self.loop.call_later(BROKEN_SECONDS, self._abort)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """The application is done with the socket."""
@@ -186,7 +189,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return self.close_sent or self.disconnected or self.transport.is_closing()
 
     def _abort(self) -> None:
-        """Ends the connection, and what the kernel still holds of it."""
+        """Ends the connection, and what the kernel still holds of it where the other side has not taken it all."""
+        if not self.waiting():
+            self.transport.close()
+            return
         raw = self.transport.get_extra_info("socket")
         if raw is not None and not self.disconnected:
             with contextlib.suppress(OSError):
