@@ -154,6 +154,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
         "ws_per_message_deflate": False,
         "ws_max_size": settings.live_message_bytes,
         "timeout_graceful_shutdown": 5,
+        "timeout_worker_healthcheck": 60,  # a worker answers once it has read its code, which takes a busy machine some time
         "server_header": False,
     }
     if workers > 1:
