@@ -99,10 +99,6 @@ class Users:
             user = await self._own_view(connection, caller, caller.user_id)
         return {**user, "sessionToken": caller.session_token}
 
-    async def become_user(self, caller: Caller) -> Object:
-        """What an SDK's `become` asks: the same as `me`."""
-        return await self.me(caller)
-
     async def my_session(self, caller: Caller, token: str | None = None) -> Object:
         """The session that asks, with its token. Raises 209 without one."""
         token = token or caller.session_token
