@@ -1,9 +1,9 @@
 """Accounts: what stands in front of every save of `_User`, whoever makes it and by whichever door.
 
 Owns: the rules of `_User`. Holds: a password is hashed before the transaction and is in no event, row image or answer;
-`role`, `active` and `department` are an admin's to set, the `_Role` of the same name has exactly the accounts of that role; an account
-that is disabled, gets another role or another password has no session of before. Words and codes are Parse Server's
-(RestWrite). May import core and store.
+`role`, `active` and `department` are an admin's to set, the `_Role` of the same name has exactly the accounts of that
+role; an account that is disabled, gets another role or another password has no session of before. Words and codes are Parse
+Server's (RestWrite). May import core and store.
 """
 
 import re
