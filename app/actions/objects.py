@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.actions import accounts, audit, roles, sessions
+from app.actions import accounts, alerts, audit, roles, sessions
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.visibility import View, check_collection
@@ -75,6 +75,7 @@ class Objects:
         accounts.install(hooks, settings)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
+        alerts.install(hooks, clock)
 
     @asynccontextmanager
     async def transaction(self, tx: Connection | None = None) -> AsyncIterator[Connection]:

@@ -18,6 +18,7 @@ from app.actions.objects import Objects
 from app.actions.ticker import Tick
 from app.actions.users import Users
 from app.core.wire import Json, Object
+from app.domains.simulation import Simulate
 from app.errors import ErrorCode, ParseError
 from app.live.board import Board
 from app.store.tables import ParseTable
@@ -239,7 +240,8 @@ class Domain:
     """One domain: a folder, and one line where the server is put together.
 
     `tables` come parents first. `permissions` are class level permissions by class. `sql` is run after the migrations, every
-    time, and must bear that. `board` is what the pages draw.
+    `tables` come parents first. `permissions` are class level permissions by class. `sql` is run after the migrations, every
+    time, and must bear that. `board` is what the pages draw. Reads of the classes in `read_logged` are written to AccessLog.
     """
 
     name: str
@@ -252,6 +254,8 @@ class Domain:
     board: Board | None = None
     tick: Tick | None = None
     demo: Demo | None = None
+    simulate: Simulate | None = None
+    read_logged: frozenset[str] = frozenset()
     sentences: Mapping[str, str] = field(default_factory=dict)
     """What is told when a constraint of the database is broken, by the constraint's name (142)."""
 

@@ -22,13 +22,14 @@ from piccolo.table import Table, create_table_class, sort_table_classes
 
 from app.core.wire import Object
 from app.errors import ErrorCode
+from app.store.alerts import ALERT_DDL
 from app.store.audit import AUDIT_DDL
 from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.database import Connection, Database
 from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
 from app.store.schemas import Schemas
-from app.store.tables import AuditLog
+from app.store.tables import Alert, AuditLog
 
 _LOCK = 7_164_021_002
 
@@ -84,6 +85,7 @@ def declare(database: Database, domains: Iterable[Declaring] = ()) -> Schemas:
     """The registry with everything that code declares; `await schemas.load()` adds what the database has."""
     schemas = Schemas(database)
     schemas.register(AuditLog, _AUDIT_PERMISSIONS)
+    schemas.register(Alert, _ALERT_PERMISSIONS)
     for domain in domains:
         for table in domain.tables:
             schemas.register(table, domain.permissions.get(table._meta.tablename, {}))
@@ -98,6 +100,12 @@ _AUDIT_PERMISSIONS: Object = {
     **{operation: {} for operation in ("create", "update", "delete", "addField")},
 }
 
+# Raised by the server alone; whom it is for says that it was seen.
+_ALERT_PERMISSIONS: Object = {
+    **{operation: {"requiresAuthentication": True} for operation in ("find", "get", "count", "update")},
+    **{operation: {} for operation in ("create", "delete", "addField")},
+}
+
 
 async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
     schemas = declare(database, domains)
@@ -109,6 +117,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
         await install_registry_capture(connection)
         await connection.execute(SYSTEM_DDL)
         await connection.execute(AUDIT_DDL)
+        await connection.execute(ALERT_DDL)
         for domain in domains:
             if domain.sql.strip():
                 await connection.execute(domain.sql)
