@@ -156,7 +156,10 @@ async def _forward(database: Database, package: str) -> None:
     database.bind()
     await Migration.create_table(if_not_exists=True)
     ran = set(await Migration.get_migrations_which_ran(app_name=config.app_name))
-    modules = {module.ID: module for module in _migrations(package, config)}
+    found = [*_migrations(package, config)]
+    modules = {module.ID: module for module in found}
+    if len(modules) < len(found):
+        raise RuntimeError(f"Two migrations of {package} have the same ID; one of them would never run.")
     for migration_id in sorted(modules.keys() - ran):
         async with _patient(database):
             planned: MigrationManager | None = await modules[migration_id].forwards()

@@ -137,6 +137,7 @@ class User(ParseTable, tablename="_User"):
     phone_number = Text(default=None, null=True, db_column_name="phoneNumber")
     display_name = Text(default=None, null=True, db_column_name="displayName")
     preferred_language = Text(default=None, null=True, db_column_name="preferredLanguage")
+    department = Text(default=None, null=True, db_column_name="department")
 
 
 class Role(ParseTable, tablename="_Role"):
