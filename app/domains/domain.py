@@ -258,6 +258,8 @@ class Domain:
     demo: Demo | None = None
     simulate: Simulate | None = None
     read_logged: frozenset[str] = frozenset()
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    """Whose record an object is, by class: the pointers that lead to the account, as `"SideEffect": "chemoCycle.patient"`."""
     sentences: Mapping[str, str] = field(default_factory=dict)
     """What is told when a constraint of the database is broken, by the constraint's name (142)."""
 
