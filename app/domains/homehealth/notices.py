@@ -46,7 +46,8 @@ async def tell_of_stock(event: SaveEvent) -> None:
 
 async def _tell_desk(event: SaveEvent, before: Json, after: Json) -> None:
     urgency: Urgency = "critical" if after == "no_show" else "high"
-    declined = (before, after) == ("offered", "open") and not event.caller.authority.roles & OFFICE
+    by_office = event.caller.is_master or bool(event.caller.authority.roles & OFFICE)
+    declined = (before, after) == ("offered", "open") and not by_office
     if after == "no_show" or declined:
         words = "Nobody opened the door" if after == "no_show" else "The offer was declined"
         kind, about = ("no_show" if after == "no_show" else "declined"), ("Job", event.object_id)

@@ -236,7 +236,7 @@ def parts_taken(value: Json) -> tuple[Taken, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A rule the database holds by a check constraint, with the sentence told when it is broken. Absent fields pass, as in SQL."""
+    """A rule the database holds by a check constraint, and the sentence told when it is broken. Absent fields pass, as in SQL."""
 
     class_name: str
     name: str

@@ -174,10 +174,8 @@ create or replace trigger homehealth_1_list before update on "Technician"
   for each row when (new."assignedJobs" is distinct from old."assignedJobs") execute function careboard.homehealth_own_list();
 """
 
-_METERS: Final = (
-    f"{2000 * KILOMETERS_PER_RADIAN} * asin(sqrt(least(1, "
-    f"{haversine_sql('door[0]', 'door[1]', 'new."location"[0]', 'new."location"[1]')})))"
-)
+_ANGLE: Final = haversine_sql("door[0]", "door[1]", 'new."location"[0]', 'new."location"[1]')
+_METERS: Final = f"{2000 * KILOMETERS_PER_RADIAN} * asin(sqrt(least(1, {_ANGLE})))"
 _OTHER_FACTS: Final = f"""
 create or replace function careboard.homehealth_part_facts() returns trigger language plpgsql as $sql$
 begin
