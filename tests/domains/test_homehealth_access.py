@@ -326,7 +326,8 @@ union all select 'part', p."objectId" from "PartsInventory" p join "Job" j on j.
 union all select 'log', l."objectId" from "ServiceLog" l join "Job" j on j."objectId" = l."job"
   join "Technician" t on t."objectId" = l."technician"
   where l."_rperm" is distinct from careboard.acl_of(j."_rperm" || t."user")
-union all select 'overlap', a."objectId" from "Job" a join "Job" b on a."technician" = b."technician" and a."objectId" < b."objectId"
+union all select 'overlap', a."objectId" from "Job" a
+  join "Job" b on a."technician" = b."technician" and a."objectId" < b."objectId"
   where a."status" in ('assigned', 'confirmed', 'en_route', 'in_progress', 'on_hold')
     and b."status" in ('assigned', 'confirmed', 'en_route', 'in_progress', 'on_hold')
     and a."overlapAllowed" is not true and b."overlapAllowed" is not true

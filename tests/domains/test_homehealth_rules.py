@@ -1,6 +1,7 @@
 """The rules of home health without a database: the machine, the bands at their borders, the matrix, the template's schema."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -25,7 +26,7 @@ from app.store.tables import schema_of
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 FORWARD = ["open", "offered", "assigned", "confirmed", "en_route", "in_progress", "done", "verified"]
-STEPS = set(zip(FORWARD, FORWARD[1:], strict=False)) | {
+STEPS = set(pairwise(FORWARD)) | {
     ("in_progress", "on_hold"),
     ("on_hold", "in_progress"),
     ("on_hold", "done"),
