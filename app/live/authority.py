@@ -311,6 +311,8 @@ def _push_leave(member: Member, object_id: str) -> None:
 
 
 def _push_shown(member: Member, op: str, text: str, image: Object) -> None:
+    if member.plan.witness is not None:
+        member.plan.witness.see(member.query.class_name, str(image["objectId"]))
     member.connection.tell(member, op, appeared(text, member, member.query.class_name, image), 0)
 
 

@@ -6,7 +6,7 @@ those that are None, so a change of any of them finds the objects that show it w
 import core, actions and live.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from app.actions.caller import Caller
@@ -130,6 +130,10 @@ class Included:
             resolved = self._resolved(inside, target[0], below, targets, look)
             shown[name] = {"__type": "Object", "className": target[0], **resolved}
         return shown
+
+    def seen(self, root: str) -> Iterator[Target]:
+        """The objects that are shown inside one that is kept."""
+        return (target for target in self._targets.get(root, ()) if self._images.get(target) is not None)
 
     def change(self, change: Change) -> list[str]:
         """Takes the change of an included object: the objects that look different now."""

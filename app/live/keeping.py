@@ -346,6 +346,7 @@ class WindowNode(Node):
     ) -> None:
         """`change`: whose before image is the original. `watched`: not told to those who watch other fields."""
         tails: dict[frozenset[str] | None, bytes] = {}
+        self._note(entry)
         for member in self.members:
             if watched is not None and member.watch and not member.watches(watched):
                 continue
@@ -378,7 +379,19 @@ class WindowNode(Node):
     def greet(self, member: Member, *, snapshot: bool) -> list[str] | None:
         if not snapshot:
             return None
+        for entry in self.window.shown:
+            self._note(entry)
         return [self._plain(entry, member.keys) for entry in self.window.shown]
+
+    def _note(self, entry: Entry) -> None:
+        """Its members are one person, who is shown this; `included` knows what is inside of those that are kept."""
+        witness = self.plan.witness
+        if witness is None:
+            return
+        witness.see(self.query.class_name, entry.object_id)
+        if self.included is not None:
+            for target in self.included.seen(entry.object_id):
+                witness.see(*target)
 
     def _plain(self, entry: Entry, keys: frozenset[str] | None) -> str:
         """As a find shows it."""
@@ -418,6 +431,7 @@ class WindowNode(Node):
                 op = "update"
                 place.remove(object_id)
             place.insert(index, object_id)
+            self._note(entry)
             steps.append((op, self._tail(entry, index, None, member.keys)))
         for number, (op, tail) in enumerate(steps, 1):
             member.connection.push(member.head(op), tail, 0, self, is_whole=number == len(steps))

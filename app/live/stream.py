@@ -145,6 +145,8 @@ class Stream:
         if member.watch and event.op in ("update", "create") and not member.watches(change):
             return False
         shown = member.shown(change, event)
+        if member.plan.witness is not None:
+            member.plan.witness.see(change.class_name, change.object_id)
         member.connection.tell(member, shown.op, frames.tail(shown, member), change.seq)
         self.counters.sent += 1
         return True

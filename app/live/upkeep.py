@@ -267,7 +267,7 @@ class Upkeep:
 
     async def _read(self, node: Node) -> tuple[list[str], int, Snapshot]:
         wanted = node.window.wanted if isinstance(node, WindowNode) else None
-        found = await self._objects.find(node.caller, node.kept.read(node.plan, wanted), cursor=True)
+        found = await self._objects.find(node.caller, node.kept.read(node.plan, wanted), cursor=True, is_shown=False)
         if found.cursor is not None:
             return found.results, found.count or 0, Snapshot.parse(found.cursor)
         none = await self._objects.find(MASTER, Query("_Role", limit=0), cursor=True)  # the class does not exist yet
