@@ -121,7 +121,7 @@ class Past:
 
     async def _read_rows(self, lacking: "_RowsMissingError", library: "_Library") -> None:
         node = lacking.node
-        found = await self._objects.find(node.caller, lacking.query, cursor=True)
+        found = await self._objects.find(node.caller, lacking.query, cursor=True, is_shown=False)
         if found.cursor is not None:
             await self._stream.reach(Snapshot.parse(found.cursor))
         entries = sorted((node.entry(_object(text), text) for text in found.results), key=lambda entry: entry.key)
