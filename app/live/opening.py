@@ -29,7 +29,8 @@ from app.store.snapshot import Snapshot, to_cursor
 PATIENCE = 15.0
 """Seconds the stream may take to reach a snapshot before the client is asked to try again."""
 
-_ATTEMPTS = 5
+_ATTEMPTS = 100
+"""More than fit into the time."""
 
 
 @dataclass(slots=True)
