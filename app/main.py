@@ -30,6 +30,7 @@ from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
 from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.homehealth.domain import HOMEHEALTH
+from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
 from app.live.board import Board
 from app.live.hub import Hub
@@ -38,7 +39,11 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
-DOMAINS: tuple[Domain, ...] = (OXYGEN, HOMEHEALTH)
+DOMAINS: tuple[Domain, ...] = (
+    OXYGEN,
+    ONCOLOGY,
+    HOMEHEALTH,
+)
 """Every domain of this server."""
 
 
