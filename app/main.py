@@ -30,6 +30,8 @@ from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
 from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.homehealth.domain import HOMEHEALTH
+from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
 from app.live.board import Board
 from app.live.hub import Hub
@@ -38,7 +40,12 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
-DOMAINS: tuple[Domain, ...] = (OXYGEN, ASSETS)
+DOMAINS: tuple[Domain, ...] = (
+    OXYGEN,
+    ONCOLOGY,
+    ASSETS,
+    HOMEHEALTH,
+)
 """Every domain of this server."""
 
 
