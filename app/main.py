@@ -30,6 +30,7 @@ from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
 from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.oxygen.domain import OXYGEN
+from app.domains.pharmacy.domain import PHARMACY
 from app.live.board import Board
 from app.live.hub import Hub
 from app.store.database import Database
@@ -37,7 +38,7 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
-DOMAINS: tuple[Domain, ...] = (OXYGEN,)
+DOMAINS: tuple[Domain, ...] = (OXYGEN, PHARMACY)
 """Every domain of this server."""
 
 
