@@ -29,6 +29,8 @@ from app.api.request import Services, answer_error
 from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
 from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.homehealth.domain import HOMEHEALTH
+from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
 from app.domains.pharmacy.domain import PHARMACY
 from app.live.board import Board
@@ -38,7 +40,12 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
-DOMAINS: tuple[Domain, ...] = (OXYGEN, PHARMACY)
+DOMAINS: tuple[Domain, ...] = (
+    OXYGEN,
+    PHARMACY,
+    ONCOLOGY,
+    HOMEHEALTH,
+)
 """Every domain of this server."""
 
 

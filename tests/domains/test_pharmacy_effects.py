@@ -1,6 +1,7 @@
 """What a write in the pharmacy brings with it: a signature hands over, a status tells the patient, racers hear who won."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from app.actions.audit import find_break
 from app.actions.caller import MASTER
 from app.actions.hooks import Saved
 from app.config import Settings
-from app.core.wire import Object, pointer
+from app.core.wire import Json, Object, pointer
 from app.errors import ParseError
 from app.store.database import Database
 from tests.domains.dispensary import IMAGE, Dispensary, make_dispensary
@@ -20,7 +21,7 @@ async def shop(database: Database, settings: Settings) -> Dispensary:
     return await make_dispensary(database, settings)
 
 
-def losers(outcomes: list[Saved | BaseException]) -> list[ParseError]:
+def losers(outcomes: Sequence[Saved | BaseException]) -> list[ParseError]:
     """The refusals; anything else that went wrong is raised."""
     for each in outcomes:
         if isinstance(each, BaseException) and not isinstance(each, ParseError):
@@ -311,8 +312,8 @@ async def test_a_message_is_sent_delivered_and_read(shop: Dispensary) -> None:
 
 
 async def test_only_the_recipient_reads_and_only_the_sender_retracts(shop: Dispensary) -> None:
-    files: Object = {"attachments": [IMAGE]}
-    message = (await shop.objects.create(shop["patient"], "Message", shop.message(**files))).object_id
+    body = shop.message(attachments=[IMAGE])
+    message = (await shop.objects.create(shop["patient"], "Message", body)).object_id
     for who, status, side in (("patient", "read", "recipient"), ("pharmacist", "retracted", "sender")):
         with pytest.raises(ParseError, match=f"only the {side} of a message may make it {status}"):
             await shop.objects.update(shop[who], "Message", message, {"status": status})
@@ -362,7 +363,8 @@ async def test_who_may_write_to_whom(shop: Dispensary, sender: str, recipient: s
 
 
 async def test_attachments_are_files(shop: Dispensary) -> None:
-    for wrong in ("photo.png", {"name": "photo.png"}, shop.user("patient")):
+    wrongs: list[Json] = ["photo.png", {"name": "photo.png"}, shop.user("patient")]
+    for wrong in wrongs:
         with pytest.raises(ParseError, match="attachments: give a list of files"):
             await shop.objects.create(shop["patient"], "Message", shop.message(attachments=[wrong]))
 

@@ -20,7 +20,7 @@ from app.domains.pharmacy.rules import (
 )
 from app.domains.pharmacy.tables import TABLES
 from app.errors import ParseError
-from app.store.tables import AuditLog, schema_of
+from app.store.tables import AuditLog, ParseTable, schema_of
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 MACHINES = (PRESCRIPTION_STATES, DELIVERY_STATES, MESSAGE_STATES)
@@ -208,7 +208,8 @@ SEED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("class_name", list(SEED))
 def test_every_field_of_the_template_is_there_as_typed(class_name: str) -> None:
-    table = next(table for table in (*TABLES, AuditLog) if table._meta.tablename == class_name)
+    tables: list[type[ParseTable]] = [*TABLES, AuditLog]
+    table = next(table for table in tables if table._meta.tablename == class_name)
     fields = schema_of(table).fields
     told = {
         name: f"{fields[name].type}{'!' if fields[name].required else ''}{fields[name].target_class or ''}"
