@@ -33,6 +33,7 @@ from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
+from app.domains.pharmacy.domain import PHARMACY
 from app.live.board import Board
 from app.live.hub import Hub
 from app.store.database import Database
@@ -42,6 +43,7 @@ from app.store.schemas import Schemas
 
 DOMAINS: tuple[Domain, ...] = (
     OXYGEN,
+    PHARMACY,
     ONCOLOGY,
     ASSETS,
     HOMEHEALTH,
