@@ -29,9 +29,9 @@ from app.api.tail import Heard, Lost, follow
 from app.api.websocket import SocketProtocol
 from app.config import Settings, SettingsError, load_settings, with_master_key, write_private
 from app.domains.domain import Passwords, SignIn
-from app.domains.oxygen.simulate import simulate as simulate_oxygen
+from app.domains.simulation import Options, drive
 from app.errors import ParseError
-from app.main import Floors, assemble, create_app, prepare
+from app.main import DOMAINS, Floors, assemble, create_app, prepare
 
 T = TypeVar("T")
 
@@ -308,21 +308,32 @@ UNTOLD = ("__type", "className", "objectId", "createdAt", "ACL")
 """What a line leaves out."""
 
 
+SIMULATIONS = {domain.name: domain.simulate for domain in DOMAINS if domain.simulate}
+
+
 @main.command()
+@click.option(
+    "--domain", "domains", multiple=True, type=click.Choice(["all", *SIMULATIONS]), help="Which domain; all of them if not said."
+)
 @click.option("--url", default="http://127.0.0.1:8000/parse", show_default=True, help="The REST API to drive.")
-@click.option("--tanks", default=40, show_default=True, type=click.IntRange(1, 100_000), help="Tanks in the fleet.")
+@click.option(
+    "--size", default=40, show_default=True, type=click.IntRange(1, 100_000), help="Tanks, deliveries, cycles, assets, jobs."
+)
 @click.option("--speed", default="60x", show_default=True, help="How fast time passes, such as 60x.")
 @click.option("--seed", default=7, show_default=True, help="The same seed tells the same story.")
 @click.option("--minutes", default=0.0, show_default=True, help="Stop after so many real minutes; 0 runs until Ctrl-C.")
 @data_option
-def simulate(url: str, tanks: int, speed: str, seed: int, minutes: float, data: Path | None) -> None:
-    """Drive a fleet through the public API: it drains, is checked, refilled and handed off."""
+def simulate(domains: tuple[str, ...], url: str, size: int, speed: str, seed: int, minutes: float, data: Path | None) -> None:
+    """Let a domain live through the public API: its people do their work, and its boards move."""
     settings = read_settings(data)
     try:
         factor = float(speed.rstrip("xX"))
     except ValueError:
         raise OneSentence(f"--speed {speed}: say how many times faster than life, such as 60x.") from None
-    run(simulate_oxygen(url, settings.app_id, settings.master_key, tanks=tanks, speed=factor, seed=seed, minutes=minutes))
+    chosen = {name: work for name, work in SIMULATIONS.items() if not domains or "all" in domains or name in domains}
+    options = Options(size=size, speed=factor, seed=seed, minutes=minutes)
+    with suppress(KeyboardInterrupt):
+        run(drive(url, settings.app_id, settings.master_key, chosen, options))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from litestar.datastructures import State
 from app.actions.classes import Classes
 from app.actions.hooks import Hooks
 from app.actions.objects import Objects
+from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
 from app.actions.ticker import Ticker
 from app.actions.users import Users
@@ -27,8 +28,12 @@ from app.api.pages import pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
+from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.homehealth.domain import HOMEHEALTH
+from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
+from app.domains.pharmacy.domain import PHARMACY
 from app.live.board import Board
 from app.live.hub import Hub
 from app.store.database import Database
@@ -36,7 +41,13 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
-DOMAINS: tuple[Domain, ...] = (OXYGEN,)
+DOMAINS: tuple[Domain, ...] = (
+    OXYGEN,
+    PHARMACY,
+    ONCOLOGY,
+    ASSETS,
+    HOMEHEALTH,
+)
 """Every domain of this server."""
 
 
@@ -53,7 +64,7 @@ class Floors:
     async def running(self) -> AsyncIterator["Floors"]:
         """Everything started, and stopped in the opposite order."""
         async with self.writing(), AsyncExitStack() as started:
-            for part in (self.services.feed, self.hub, self.ticker):
+            for part in (self.services.objects.reads, self.services.feed, self.hub, self.ticker):
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -75,7 +86,8 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     database = Database(settings)
     schemas = declare(database, domains)
     hooks = Hooks()
-    objects = Objects(database, schemas, hooks, settings)
+    access_log = Reads(database, {name for domain in domains for name in domain.read_logged})
+    objects = Objects(database, schemas, hooks, settings, access_log=access_log)
     users = Users(objects)
     for domain in domains:
         domain.install(hooks, objects)

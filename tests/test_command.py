@@ -190,7 +190,7 @@ def test_accounts_are_made_changed_and_closed_from_the_terminal(folder: Path) ->
 
 def test_a_fleet_is_driven_through_the_public_api(folder: Path) -> None:
     served = Served(folder, "--no-demo")
-    words = ["--url", f"{served.url}/parse", "--tanks", "5", "--speed", "3600x", "--minutes", "0.1"]
+    words = ["--url", f"{served.url}/parse", "--domain", "oxygen", "--size", "5", "--speed", "3600x", "--minutes", "0.1"]
     done = careboard("simulate", *words, folder=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     key = (folder / ".careboard" / "master.key").read_text(encoding="utf-8").strip()

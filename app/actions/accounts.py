@@ -1,9 +1,9 @@
 """Accounts: what stands in front of every save of `_User`, whoever makes it and by whichever door.
 
 Owns: the rules of `_User`. Holds: a password is hashed before the transaction and is in no event, row image or answer;
-`role` and `active` are an admin's to set, the `_Role` of the same name has exactly the accounts of that role; an account
-that is disabled, gets another role or another password has no session of before. Words and codes are Parse Server's
-(RestWrite). May import core and store.
+`role`, `active` and `department` are an admin's to set, the `_Role` of the same name has exactly the accounts of that
+role; an account that is disabled, gets another role or another password has no session of before. Words and codes are Parse
+Server's (RestWrite). May import core and store.
 """
 
 import re
@@ -22,14 +22,15 @@ from app.errors import ErrorCode, ParseError
 SIGN_UP_ROLES = ("patient", "provider")
 """What a stranger may claim to be; a provider stays inactive until an admin approves."""
 
-STAFF_READERS = ("role:admin", "role:dispatcher")
+STAFF_READERS = ("role:admin", "role:biomed", "role:dispatcher", "role:pharmacist")
 """Who may read the accounts of staff, to assign work to them."""
 
-ADMIN_FIELDS = frozenset({"role", "active"})
+ADMIN_FIELDS = frozenset({"role", "active", "department"})
 """What an admin may set in an account that is not the admin's own."""
 
 ANONYMOUS_PROVIDER = "anonymous"
 _EMAIL = re.compile(r".+@.+")  # Parse Server's own test, no more
+_NOT_YOUR_DEPARTMENT = "Only an admin may say which department an account belongs to: what it may read follows from it."
 _TAKEN_USERNAME = "Account already exists for this username."
 _TAKEN_EMAIL = "Account already exists for this email address."
 
@@ -53,7 +54,7 @@ def install(hooks: Hooks, settings: Settings) -> None:
 
 
 def is_admin(caller: Caller) -> bool:
-    """Whether a caller may set `role` and `active`."""
+    """Whether a caller may set `role`, `active` and `department`."""
     return caller.is_master or "admin" in caller.authority.roles
 
 
@@ -117,12 +118,14 @@ def _check_credentials(body: Object, *, is_new: bool, linked: bool) -> None:
 
 
 def _settle_role(event: SaveEvent) -> None:
-    """Who may set `role` and `active`, and what they are when nobody says."""
+    """Who may set `role`, `active` and `department`, and what they are when nobody says."""
     role, admin = event.object.get("role"), is_admin(event.caller)
     if event.is_new:
         _settle_new_role(event, admin)
     elif not admin and (event.changed("role") or event.changed("active")):
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "Only an admin may change role and active of an account.")
+    elif not admin and event.changed("department"):
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, _NOT_YOUR_DEPARTMENT)
     elif admin and not event.caller.is_master and event.caller.user_id != event.object_id:
         _check_admin_fields(event)
     role = event.object.get("role")
@@ -139,6 +142,8 @@ def _settle_new_role(event: SaveEvent, admin: bool) -> None:
     if not admin and role not in SIGN_UP_ROLES:
         words = "Sign-up may claim only the role patient or provider; an admin gives the others."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+    if not admin and event.object.get("department") is not None:
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, _NOT_YOUR_DEPARTMENT)
     if not admin and role == "patient" and active is False:
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "Only an admin may change role and active of an account.")
     if not admin and role == "provider":
@@ -150,7 +155,7 @@ def _settle_new_role(event: SaveEvent, admin: bool) -> None:
 def _check_admin_fields(event: SaveEvent) -> None:
     """An admin approves and disables, but may not take an account over by its password or address."""
     if event.body.keys() - ADMIN_FIELDS or event.secrets:
-        words = f"Of another account an admin may change only {' and '.join(sorted(ADMIN_FIELDS))}."
+        words = "Of another account an admin may change only active, department and role."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
 
 

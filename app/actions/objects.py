@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.actions import accounts, audit, roles, sessions
+from app.actions import accounts, alerts, audit, reads, roles, sessions
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.visibility import View, check_collection
@@ -66,15 +66,19 @@ class Objects:
         settings: Settings,
         *,
         clock: Callable[[], datetime] = utc_now,
+        access_log: reads.Reads | None = None,
     ) -> None:
         self.database = database
         self.schemas = schemas
         self.hooks = hooks
         self.settings = settings
         self.clock = clock
+        self.reads = access_log or reads.Reads(database)
         accounts.install(hooks, settings)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
+        alerts.install(hooks, clock)
+        reads.install(hooks)
 
     @asynccontextmanager
     async def transaction(self, tx: Connection | None = None) -> AsyncIterator[Connection]:
@@ -121,10 +125,20 @@ class Objects:
         schema = self.schemas.get(class_name) if self.schemas.has(class_name) else None
         return parse_query(class_name, schema, params)
 
-    async def find(self, caller: Caller, query: Query, *, cursor: bool = False, tx: Connection | None = None) -> Found:
-        """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from."""
+    async def find(
+        self, caller: Caller, query: Query, *, cursor: bool = False, tx: Connection | None = None, is_shown: bool = True
+    ) -> Found:
+        """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from.
+
+        `is_shown` False: not all of it is shown to the caller, so who shows some of it notes that in the access log.
+        """
         async with self.reading(tx) as connection:
-            return await self._select(connection, caller, query, "find", cursor=cursor)
+            found = await self._select(connection, caller, query, "find", cursor=cursor)
+        if is_shown:
+            await self.reads.show(caller, query, found.results, "find")
+        if found.count is not None:
+            await self.reads.show_one(caller, query.class_name, None, "count")
+        return found
 
     async def get(self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None) -> str:
         """One object as finished JSON text; `query` says keys and includes. Raises 101 when there is none to be seen."""
@@ -134,6 +148,7 @@ class Objects:
             found = await self._select(connection, caller, asked, "get")
         if not found.results:
             raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
+        await self.reads.show(caller, query, found.results, "get")
         return found.results[0]
 
     async def find_related(
@@ -170,7 +185,9 @@ class Objects:
             return 0
         async with self.reading(tx) as connection:
             guarded, allowed = await view.guard(connection, query, schema, "count")
-            return await rows.select_count(connection, self.schemas, guarded, allowed)
+            total = await rows.select_count(connection, self.schemas, guarded, allowed)
+        await self.reads.show_one(caller, query.class_name, None, "count")
+        return total
 
     async def find_objects(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> list[Object]:
         """`find`, decoded: for rules that look inside. Inside a transaction it sees the transaction's own writes."""

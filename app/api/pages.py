@@ -33,7 +33,7 @@ from app.config import Settings
 from app.core.wire import Object, iso, parse_iso, pointer
 from app.errors import ParseError
 from app.live import board as boards
-from app.live import cells
+from app.live import cells, rows
 from app.live.board import Board, Related
 
 AnyRequest = Request[Any, Any, Any]
@@ -75,7 +75,7 @@ class View:
     @property
     def chosen(self) -> list[Object]:
         """The rows the filters leave."""
-        return boards.choose(self.board, self.rows, show=self.show, text=self.text)
+        return rows.choose(self.board, self.rows, show=self.show, text=self.text)
 
 
 def pages(all_boards: Sequence[Board]) -> Router:
@@ -116,7 +116,7 @@ def pages(all_boards: Sequence[Board]) -> Router:
             return site.board(request, view) if isinstance(view, View) else view
 
         @get("/boards/{name:str}/rows.csv")
-        async def rows(self, request: AnyRequest, name: str) -> Response[Any]:
+        async def rows_as_csv(self, request: AnyRequest, name: str) -> Response[Any]:
             view = await _view(site, request, name)
             return _csv(request, view) if isinstance(view, View) else view
 
@@ -163,14 +163,14 @@ class Site:
             "token": make_token(settings, seed),
             "me": _me(view.caller),
             "start": _start(request, settings, view),
-            "tiles": boards.tiles_for(view.board, sees_people=view.caller.role in view.board.people_roles),
-            "counts": boards.tally(view.board, view.rows),
+            "tiles": rows.tiles_for(view.board, sees_people=view.caller.role in view.board.people_roles),
+            "counts": rows.tally(view.board, view.rows),
             "nothing": _nothing(view),
             "page": _page_of(request, len(view.chosen)),
             "panel": view.panel,
             "query": _query,
             "made": lambda row: [cells.cell(view.board, column, row, view.moment) for column in view.board.columns],
-            "level_of": lambda row: boards.level_of(view.board, row).value,
+            "level_of": lambda row: rows.level_of(view.board, row).value,
             "is_stale": lambda row: cells.is_stale(view.board, row, view.moment),
         }
         answer = self._page(request, settings, "boards/board.html", context)
@@ -248,10 +248,10 @@ async def _view(site: Site, request: AnyRequest, name: str) -> View | Response[A
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return _headed(Redirect(path=f"/?next={quote(here, safe='')}", status_code=303), request, services.settings)
     found = {source.name: await _read(services, caller, _source_query(source)) for source in board.sources}
-    rows = boards.join_rows(board, found, sees_people=caller.role in board.people_roles)
+    joined = rows.join_rows(board, found, sees_people=caller.role in board.people_roles)
     moment = cells.Moment(datetime.now(UTC), _zone(request))
     params = request.query_params
-    view = View(board, caller, moment, found, rows, params.get("show", ""), params.get("q", "").strip())
+    view = View(board, caller, moment, found, joined, params.get("show", ""), params.get("q", "").strip())
     return replace(view, panel=await _panel(services, view, params.get(board.noun[0], "")))
 
 
@@ -273,14 +273,14 @@ async def _panel(services: Services, view: View, row_id: str) -> dict[str, objec
     related: dict[str, list[Object]] = {}
     for part in view.board.panel.related:
         items = await _read(services, view.caller, _related_query(view.board, part, row))
-        related[part.name] = [boards.resolve(item, people) for item in items]
+        related[part.name] = [rows.resolve(item, people) for item in items]
     return {"row": row, "related": related}
 
 
 def _related_query(board: Board, part: Related, row: Object) -> tuple[str, Object]:
     join = next((join for join in board.joins if join.name == part.of), None)
     source = next(item for item in board.sources if join is None or item.name == join.source)
-    target = boards.read(row, f"{join.field}.objectId" if join else "objectId")
+    target = rows.read(row, f"{join.field}.objectId" if join else "objectId")
     return part.class_name, {"where": {part.field: pointer(source.class_name, str(target))}, "order": part.order, "limit": 500}
 
 
@@ -318,8 +318,8 @@ def _nothing(view: View) -> dict[str, str]:
     tile = next((tile for tile in view.board.tiles if tile.key == view.show), None)
     if view.text or tile is None:
         return {"title": f"Nothing matches “{view.text}”", "words": "Try fewer letters: a serial, a site, a city or a driver."}
-    row = boards.next_into(view.board, tile, view.rows, iso(view.moment.now))
-    at = boards.date_of(boards.read(row, view.board.order)) if row else None
+    row = rows.next_into(view.board, tile, view.rows, iso(view.moment.now))
+    at = rows.date_of(rows.read(row, view.board.order)) if row else None
     if row is None or at is None:
         return {"title": f"No {tile.one}", "words": tile.none or "Nothing is expected here for now."}
     due = iso(parse_iso(at) - timedelta(minutes=tile.horizon_minutes or 0))
@@ -356,7 +356,7 @@ def _csv_cell(view: View, column: boards.Column, row: Object) -> list[str]:
     if column.kind == "level":
         return [made.main]
     if column.kind == "gauge":
-        value = boards.read(row, column.field)
+        value = rows.read(row, column.field)
         return ["" if value is None else str(value), column.unit]
     times = " / ".join(filter(None, (made.iso, made.start, made.end)))
     return [times or made.main, made.sub]

@@ -1,45 +1,63 @@
 """What a live board is: a page described as data, so that every board shares one engine.
 
-Owns: `Board` and its parts, the join of its sources into rows, and what rows a filter shows, in which order. Holds: pure;
-the description is also sent to the browser as JSON (camelCase keys), where static/model.js does the same with the same words,
-so that the first paint and the live page agree. A path such as "driver.displayName|driver.username" reads through joins and
-takes the first that is there. May import core; no I/O, no clock.
+Owns: `Board` and its parts, the pages beside it (`Figures`, `Mine`) and what the browser is sent of them. Holds: data only;
+the description is sent as JSON (camelCase keys, what says nothing left out). A path such as
+"driver.displayName|driver.username" reads through joins and takes the first that is there; a pattern such as
+"{psiBefore} → {psiAfter} psi" is left out where a field is missing. May import core; no I/O, no clock.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from dataclasses import field as part
+from datetime import datetime
 
 from app.core.wire import Json, Object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One urgency: levels are listed worst first. `icon` names a symbol of templates/partials/icons.svg."""
+    """One urgency: levels are listed worst first. `icon` names a symbol of templates/partials/icons.svg.
+
+    `tone` is its colour: filled, bad, warn, odd or calm; without one its place decides (see `tone_of`).
+    """
 
     value: str
     label: str
     icon: str
+    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A class the board subscribes to. `keys` are the fields it reads; the first source of a board holds its rows."""
+    """A class the board subscribes to. `keys` are the fields it reads; the first source of a board holds its rows.
+
+    `limit` keeps only the first so many of `order` (at most 1,000); `include` resolves pointers in place, and counts as kept.
+    """
 
     name: str
     class_name: str
     keys: tuple[str, ...]
     where: Object = part(default_factory=dict)
+    order: str = ""
+    limit: int = 0
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """`field` of a row points into `source`; the target is then read as `name`. `requires` says what makes it valid."""
+    """`field` of a row points into `source`; the target is then read as `name`. `requires` says what makes it valid.
+
+    `field` may go through an earlier join ("prescription.patient"). With `back` the target is found the other way round: of the
+    objects whose `back` points to the row (or, with a `field`, to what the row's field points to) the one with the greatest
+    `newest`; "<name>.count" is then how many there are.
+    """
 
     name: str
-    field: str
     source: str
+    field: str = ""
     requires: Object = part(default_factory=dict)
+    back: str = ""
+    newest: str = "createdAt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +69,23 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """A word that stands in a flags cell while `field` equals `equals`."""
+
+    field: str
+    words: str
+    icon: str = "alert"
+    tone: str = "warn"
+    equals: Json = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column. `kind`: level, name (the link of the row), text, gauge, left, person, window or age (see cells.py)."""
+    """One column. `kind`: see docs/board.md and cells.py.
+
+    `width`: (least pixels, share of what is left); `yields`: the column with the greatest number goes first where the list is
+    narrow, 0 never goes. `card` is its place on a phone: title, corner, id, lead, end or none; without one its kind decides.
+    """
 
     key: str
     label: str
@@ -65,21 +98,33 @@ class Column:
     full: int = 0
     until: str = ""
     against: str = ""
+    low: str = ""
+    high: str = ""
+    point: str = ""
     limit_minutes: int = 0
     missing: tuple[Missing, ...] = ()
+    settled: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    tones: dict[str, str] = part(default_factory=dict)
+    flags: tuple[Flag, ...] = ()
     flash: bool = True
+    width: tuple[int, float] | None = None
+    yields: int = 0
+    card: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A filter with a live count: the rows whose `field` equals `equals`. `level` colours it; `horizon_minutes` before
-    the board's order field is when a row is expected to enter it; `none` is what an empty one says where no time can tell."""
+    """A filter with a live count: the rows whose `field` equals `equals`, or is one of `among`. `level` colours it;
+    `horizon_minutes` before the board's order field is when a row is expected to enter it; `none` is what an empty one says
+    where no time can tell."""
 
     key: str
     label: str
     one: str
     field: str
-    equals: Json
+    equals: Json = None
+    among: tuple[str, ...] = ()
     level: str = ""
     horizon_minutes: int | None = None
     none: str = ""
@@ -95,8 +140,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One labelled field of an action's dialog. `kind`: number, text, note, time, choice or person (from `source`).
-    `default` is a path into the row, or "now". `when` shows it only while another input has that value."""
+    """One labelled field of an action's dialog. `kind`: see docs/board.md.
+
+    `default` is a path into the row, or "now". `when` shows it only while another input has that value ("a|b": one of them).
+    A person or pick is chosen from `source`, said by the pattern `text`; `near` (a path of the row) and `point` (a path of the
+    option) sort by distance, those that meet `free` first.
+    """
 
     name: str
     label: str
@@ -111,12 +160,22 @@ class Input:
     where: Object = part(default_factory=dict)
     choices: tuple[Choice, ...] = ()
     when: tuple[str, str] | None = None
+    text: str = ""
+    detail: str = ""
+    near: str = ""
+    point: str = ""
+    free: Object = part(default_factory=dict)
+    empty: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """Something a caller with one of `roles` may do to a row: create a `class_name` about it, or (`updates`) change it.
-    `fixed`: the created object's pointers, "row" or "me". `shows`: row field -> input, shown at once while it is saved."""
+    """Something a caller with one of `roles` may do to a row: create a `class_name` about it, or (`updates`) change it, or
+    (`updates` with `of`) change what it is joined to.
+
+    `fixed`: fields of what is sent that nobody types: "row", "me", "now", "=text" or a path of the row ("asset"). `offered`:
+    facts a row must have (a list: one of them). `shows`: row field -> input, shown at once while it is saved.
+    """
 
     key: str
     label: str
@@ -128,6 +187,8 @@ class Action:
     roles: tuple[str, ...]
     shortcut: str = ""
     updates: bool = False
+    of: str = ""
+    offered: Object = part(default_factory=dict)
     fixed: dict[str, str] = part(default_factory=dict)
     shows: dict[str, str] = part(default_factory=dict)
     shows_when: tuple[str, str] | None = None
@@ -135,19 +196,51 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Related:
-    """Objects the panel reads for the chosen row: those whose `field` points to the row, or to its joined `of`."""
+    """Objects the panel reads for the chosen row: those whose `field` points to the row, or to its joined `of`.
+
+    `by_id`: `field` holds the objectId itself (AuditLog.entityId). `roles`: asked for only by these. `order` is kept live.
+    """
 
     name: str
     class_name: str
     field: str
     order: str
     of: str = ""
+    by_id: bool = False
+    where: Object = part(default_factory=dict)
+    limit: int = 200
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place or file."""
+
+    label: str
+    field: str
+    kind: str = "text"
+    point: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetRow:
+    """Rows of a flowsheet: objects of `related` on the day of their `at`, one row a `label`, `text` in the cell."""
+
+    related: str
+    at: str
+    label: str
+    text: str
+    tone: str = ""
+    tones: dict[str, str] = part(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One part of the panel. `kind`: plot, window, contacts, log or others (rows that share a joined object).
-    A log line is made of `text` patterns; a pattern with a missing field is left out."""
+    """One part of the panel. `kind`: plot, trend, flowsheet, window, contacts, facts, log, history, checklist or others.
+
+    `wide` keeps it for the row's own page. A log line is made of `text` patterns; a pattern with a missing field is left out.
+    """
 
     kind: str
     label: str
@@ -157,11 +250,23 @@ class Section:
     text: tuple[str, ...] = ()
     by: str = ""
     notes: tuple[str, ...] = ()
+    files: str = ""
     empty: str = ""
     points: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     floor: str = ""
     floor_default: int = 0
     unit: str = ""
+    series: str = ""
+    value: str = ""
+    low: str = ""
+    high: str = ""
+    flag: str = ""
+    tones: dict[str, str] = part(default_factory=dict)
+    facts: tuple[Fact, ...] = ()
+    rows: tuple[SheetRow, ...] = ()
+    start: str = ""
+    end: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,19 +281,103 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """Recent history of the rows, read once after the first paint: points of the small line in the gauge."""
+    """Recent history of the rows, read once after the first paint: points of the small line in the gauge, and `words`, the
+    field that is said under the person."""
 
     related: str
     at: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One computed number: what it is, the formula in words, and the same formula with its numbers filled in.
+
+    `value` is as it is read ("96.4 %"), or None where it cannot be known: `note` then says what is missing.
+    """
+
+    label: str
+    value: str | None
+    formula: str
+    numbers: str = ""
+    note: str = ""
+    tone: str = "calm"
+    bars: tuple[tuple[str, float, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A page of numbers beside a board. `compute` is pure: from what each source found, and the moment, the figures."""
+
+    name: str
+    title: str
+    nav: str
+    roles: tuple[str, ...]
+    sources: tuple[Source, ...]
+    compute: Callable[[Mapping[str, Sequence[Object]], datetime], Sequence[Figure]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One list of a `Mine` page: the caller's own objects as cards, in `order`. "$me" in `where` becomes the caller.
+
+    `kind`: cards, notes (one line each) or trend (`section` describes the plot). `status` is the field of the state, `at` and
+    `until` the times it is about, `place`/`point` where to go, `phone` whom to call; `done` are states that go below the line.
+    """
+
+    key: str
+    label: str
+    class_name: str
+    order: str
+    keys: tuple[str, ...]
+    title: str
+    kind: str = "cards"
+    where: Object = part(default_factory=dict)
+    include: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    status: str = ""
+    tones: dict[str, str] = part(default_factory=dict)
+    done: tuple[str, ...] = ()
+    at: str = ""
+    until: str = ""
+    place: str = ""
+    point: str = ""
+    phone: str = ""
+    files: str = ""
+    actions: tuple[Action, ...] = ()
+    section: Section | None = None
+    limit: int = 100
+    empty: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine:
+    """A page for one person with a phone in the hand: what is theirs, in order, and the next step within the thumb's reach.
+
+    `sources` feed the choices of its dialogs; `add` are actions that are not about a card; `labels` as on a board.
+    """
+
+    name: str
+    title: str
+    nav: str
+    roles: tuple[str, ...]
+    parts: tuple[Part, ...]
+    icon: str = "person"
+    sources: tuple[Source, ...] = ()
+    add: tuple[Action, ...] = ()
+    labels: dict[str, dict[str, str]] = part(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A whole board. `order` is the date field that sorts rows within a level, soonest first, missing last.
+    """A whole board. `order` is the date field that sorts rows within a level, soonest first, missing last (`newest_first`
+    turns it round). Without `levels` it is a plain list.
 
     `labels`: field -> value -> words. `happened` is the related class whose newest entry stands under the person.
-    `people_roles` are the roles that see every account, so that a missing one means that it is gone.
+    `people_roles` are the roles that see every account, so that a missing one means that it is gone. `search_hint` says what
+    can be searched ("tank, site, driver"). `roles` narrows who is offered it below those who may read its rows. `beside` are
+    the pages that belong to it: further boards (lists), figures, pages for one person.
     """
 
     name: str
@@ -196,32 +385,57 @@ class Board:
     nav: str
     icon: str
     noun: tuple[str, str]
-    level_field: str
-    levels: tuple[Level, ...]
     order: str
     label: str
     sources: tuple[Source, ...]
-    joins: tuple[Join, ...]
     columns: tuple[Column, ...]
-    tiles: tuple[Tile, ...]
-    search: tuple[str, ...]
     panel: Panel
+    level_field: str = ""
+    levels: tuple[Level, ...] = ()
+    joins: tuple[Join, ...] = ()
+    tiles: tuple[Tile, ...] = ()
+    search: tuple[str, ...] = ()
+    search_hint: str = ""
+    newest_first: bool = False
     actions: tuple[Action, ...] = ()
     trail: tuple[Trail, ...] = ()
     happened: str = ""
     alarm: tuple[str, ...] = ()
     labels: dict[str, dict[str, str]] = part(default_factory=dict)
     people_roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
     empty: str = ""
+    beside: tuple["Board | Figures | Mine", ...] = ()
 
     def can(self, action: Action, role: str | None) -> bool:
         """Whether a caller of this staff role is offered the action (the server judges again when it is done)."""
         return role in action.roles
 
 
-def to_wire(board: Board) -> Object:
-    """The description as the browser reads it: camelCase keys, and what says nothing left out."""
-    return _parts_to_wire(board)
+def tone_of(levels: Sequence[Level], value: str) -> str:
+    """The colour of a level: its own, else by its place: the worst is filled, the next bad, the last calm, between them warn;
+    "unknown" is odd wherever it stands."""
+    known = [level.value for level in levels]
+    if value not in known:
+        return "calm"
+    level = levels[known.index(value)]
+    if level.tone:
+        return level.tone
+    if value == "unknown":
+        return "odd"
+    place = [name for name in known if name != "unknown"].index(value)
+    if place == len(known) - 1 - ("unknown" in known):
+        return "calm"
+    return ("filled", "bad")[place] if place < 2 else "warn"
+
+
+def to_wire(described: "Board | Figures | Mine") -> Object:
+    """The description as the browser reads it: camelCase keys, what says nothing left out."""
+    wire = _parts_to_wire(described)
+    wire.pop("beside", None)
+    if isinstance(described, Board):
+        wire["levels"] = [{**_parts_to_wire(each), "tone": tone_of(described.levels, each.value)} for each in described.levels]
+    return wire
 
 
 def _parts_to_wire(described: object) -> Object:
@@ -242,105 +456,3 @@ def _value_to_wire(value: object) -> Json:
     if isinstance(value, dict):
         return {str(key): _value_to_wire(each) for key, each in value.items()}
     return value if isinstance(value, str | int | float | bool) else None
-
-
-def read(record: Object, path: str) -> Json:
-    """The value at a path such as "site.city" or "driver.displayName|driver.username"; None where there is none."""
-    for option in path.split("|"):
-        value: Json = record
-        for step in option.split("."):
-            value = value.get(step) if isinstance(value, dict) else None
-        if value is not None and value != "":
-            return value
-    return None
-
-
-def date_of(value: Json) -> str | None:
-    """The iso text of a Date value, or of createdAt/updatedAt, which travel as plain text."""
-    if isinstance(value, dict):
-        iso = value.get("iso")
-        return iso if isinstance(iso, str) else None
-    return value if isinstance(value, str) else None
-
-
-def join_rows(board: Board, found: Mapping[str, Iterable[Object]], *, sees_people: bool) -> list[Object]:
-    """The rows of a board from what each source found, worst first.
-
-    A joined object carries "ok": whether it meets the join's `requires`; absent where the caller cannot tell, because
-    accounts are not shown to them (`sees_people` false).
-    """
-    indexes = {name: {str(item["objectId"]): item for item in items} for name, items in found.items()}
-    rows = [_joined(board, row, indexes, sees_people=sees_people) for row in found[board.sources[0].name]]
-    return sorted(rows, key=lambda row: sort_key(board, row))
-
-
-def _joined(board: Board, row: Object, indexes: Mapping[str, Mapping[str, Object]], *, sees_people: bool) -> Object:
-    record = dict(row)
-    for join in board.joins:
-        pointer = row.get(join.field)
-        target_id = str(pointer.get("objectId")) if isinstance(pointer, dict) else ""
-        target: Object = dict(indexes.get(join.source, {}).get(target_id, {}))
-        if join.requires and (target or sees_people):
-            target["ok"] = bool(target) and all(target.get(key) == value for key, value in join.requires.items())
-        record[join.name] = target
-    return record
-
-
-def resolve(item: Object, people: Mapping[str, Object]) -> Object:
-    """The object with each pointer to an account replaced by the account, where it is known."""
-    resolved: Object = {}
-    for key, value in item.items():
-        known = people.get(str(value.get("objectId"))) if isinstance(value, dict) and value.get("className") == "_User" else None
-        resolved[key] = known or value
-    return resolved
-
-
-def level_of(board: Board, row: Object) -> Level:
-    """The row's level; a value that is none of them counts as the unknown one, never as a harmless one."""
-    named = {level.value: level for level in board.levels}
-    value = row.get(board.level_field)
-    return named.get(value if isinstance(value, str) else "unknown", named["unknown"])
-
-
-def sort_key(board: Board, row: Object) -> tuple[int, bool, str, str]:
-    """Worst level first, then the soonest date, then the label: the same order as in the browser."""
-    at = date_of(read(row, board.order))
-    return (board.levels.index(level_of(board, row)), at is None, at or "", str(read(row, board.label)))
-
-
-def belongs(tile: Tile, row: Object) -> bool:
-    """Whether a tile counts this row."""
-    return read(row, tile.field) == tile.equals
-
-
-def tiles_for(board: Board, *, sees_people: bool) -> list[Tile]:
-    """The tiles a caller is shown: those that count by accounts only where accounts are shown, for a 0 would be a guess."""
-    joined = {join.name for join in board.joins if join.requires}
-    return [tile for tile in board.tiles if sees_people or tile.field.split(".")[0] not in joined]
-
-
-def tally(board: Board, rows: Sequence[Object]) -> dict[str, int]:
-    """How many rows each tile counts; search and filters do not change it."""
-    return {tile.key: sum(belongs(tile, row) for row in rows) for tile in board.tiles}
-
-
-def choose(board: Board, rows: Sequence[Object], *, show: str = "", text: str = "") -> list[Object]:
-    """The rows of one tile (an unknown name shows all) that hold every word of the search text."""
-    tile = next((tile for tile in board.tiles if tile.key == show), None)
-    words = text.lower().split()
-    return [row for row in rows if (tile is None or belongs(tile, row)) and _holds(board, row, words)]
-
-
-def _holds(board: Board, row: Object, words: Sequence[str]) -> bool:
-    if not words:
-        return True
-    haystack = " ".join(str(read(row, path) or "") for path in board.search).lower()
-    return all(word in haystack for word in words)
-
-
-def next_into(board: Board, tile: Tile, rows: Sequence[Object], now_iso: str) -> Object | None:
-    """The row expected to enter an empty tile next: the soonest that is not yet past the order date."""
-    if tile.horizon_minutes is None:
-        return None
-    ahead = [row for row in rows if (date_of(read(row, board.order)) or "") > now_iso and not belongs(tile, row)]
-    return min(ahead, key=lambda row: str(date_of(read(row, board.order))), default=None)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from app.core.wire import Object, parse_iso
-from app.live.board import Board, Column, Section, date_of, level_of, read
+from app.live.board import Board, Column, Section
+from app.live.rows import date_of, level_of, read
 
 _FIELD = re.compile(r"\{([^}]+)\}")
 _DASH = "—"

@@ -11,6 +11,7 @@ from typing import Literal
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.objects import Objects
+from app.actions.reads import Witness
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core import nodes as ast
@@ -85,6 +86,8 @@ class Plan:
         return repr((who, [(ast.canonical_text(plan.where), plan.whose) for _, plan in self.inners])) if self.inners else ""
 
     permits: Callable[[Object], bool] | None = None
+    witness: Witness | None = None
+    """Who notes what is shown, where a class of it is under the access log."""
 
 
 class Planner:
@@ -96,7 +99,9 @@ class Planner:
     async def plan(self, protocol: Protocol, subscription: Subscription) -> Plan:
         """Raises as `make_plan`, and 209 where the session has ended."""
         caller = await self._caller(protocol, subscription)
-        return make_plan(subscription, caller, self._objects.schemas, self._objects.settings)
+        plan = make_plan(subscription, caller, self._objects.schemas, self._objects.settings)
+        witness = self._objects.reads.witness(caller, {plan.schema.class_name, *plan.inside})
+        return replace(plan, witness=witness) if witness is not None else plan
 
     async def _caller(self, protocol: Protocol, subscription: Subscription) -> Caller:
         """Its own session comes before that of the connection."""

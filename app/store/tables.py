@@ -1,6 +1,6 @@
 """The system classes as Piccolo tables, and what a typed table of a domain is made of.
 
-Owns: the tables of Parse's own classes and of AuditLog, the column types that Parse has and Piccolo has not, `ParseTable`,
+Owns: the tables of Parse's own classes, of AuditLog and Alert, the column types that Parse has and Piccolo has not, `ParseTable`
 and `schema_of`, which reads a table as a `ClassSchema`. Holds: names and types in the database are Parse Server's
 (PostgresStorageAdapter `createTable`), so its databases are served in place; system tables have no foreign keys, because such
 a database may hold dangling pointers. May import core.
@@ -137,6 +137,7 @@ class User(ParseTable, tablename="_User"):
     phone_number = Text(default=None, null=True, db_column_name="phoneNumber")
     display_name = Text(default=None, null=True, db_column_name="displayName")
     preferred_language = Text(default=None, null=True, db_column_name="preferredLanguage")
+    department = Text(default=None, null=True, db_column_name="department")
 
 
 class Role(ParseTable, tablename="_Role"):
@@ -186,6 +187,34 @@ class AuditLog(ParseTable, tablename="AuditLog"):
     hash = Text(default=None, null=True, db_column_name="hash")
 
 
+class Alert(ParseTable, tablename="Alert"):
+    """Something that somebody must look at: addressed to one account or to everybody of a role."""
+
+    recipient = PointerTo("_User", default=None, null=True, db_column_name="recipient")
+    role = Text(default=None, null=True, db_column_name="role")
+    message = Text(default=None, null=False, db_column_name="message")
+    urgency = Text(default=None, null=False, db_column_name="urgency")
+    kind = Text(default=None, null=False, db_column_name="kind")
+    about = ObjectColumn(default=None, null=True, db_column_name="about")
+    raised_at = Timestamptz(default=None, null=False, db_column_name="raisedAt")
+    acknowledged_by = PointerTo("_User", default=None, null=True, db_column_name="acknowledgedBy")
+    acknowledged_at = Timestamptz(default=None, null=True, db_column_name="acknowledgedAt")
+    snoozed_until = Timestamptz(default=None, null=True, db_column_name="snoozedUntil")
+    reason = Text(default=None, null=True, db_column_name="reason")
+    escalated_to = PointerTo("_User", default=None, null=True, db_column_name="escalatedTo")
+
+
+class AccessLog(ParseTable, tablename="AccessLog"):
+    """Who was shown whose record. Append-only, held by the database, which fills in whose record it was."""
+
+    user = PointerTo("_User", default=None, null=False, db_column_name="user")
+    access_time = Timestamptz(default=None, null=False, db_column_name="accessTime")
+    entity_type = Text(default=None, null=True, db_column_name="entityType")
+    entity_id = Text(default=None, null=True, db_column_name="entityId")
+    action = Text(default=None, null=True, db_column_name="action")
+    subject = PointerTo("_User", default=None, null=True, db_column_name="subject")
+
+
 class ClassDefinition(Table, tablename="_SCHEMA"):
     """The registry of classes, one row each, as Parse Server keeps it."""
 
@@ -194,8 +223,8 @@ class ClassDefinition(Table, tablename="_SCHEMA"):
     is_parse_class = Boolean(default=None, null=True, db_column_name="isParseClass")
 
 
-SYSTEM_TABLES: tuple[type[ParseTable], ...] = (User, Role, Session, Installation, AuditLog)
-"""The classes every Careboard has; AuditLog is a class like any other, but nobody changes its rows."""
+SYSTEM_TABLES: tuple[type[ParseTable], ...] = (User, Role, Session, Installation, AuditLog, Alert, AccessLog)
+"""The classes every Careboard has; AuditLog and AccessLog are classes like any other, but nobody changes their rows."""
 
 _TYPES: tuple[tuple[type[Column], FieldType], ...] = (
     (File, FieldType.FILE),

@@ -179,6 +179,18 @@ async def test_one_does_not_raise_oneself(world: World, body: Object) -> None:
     assert (await world.fresh(person)).authority.roles == {"patient"}
 
 
+async def test_the_department_is_given_by_an_admin_and_claimed_by_nobody(world: World) -> None:
+    person, admin = await world.person(), await world.person("admin")
+    with refusing(119, "Only an admin may say which department an account belongs to: what it may read follows from it."):
+        await world.objects.update(person, "_User", str(person.user_id), {"department": "ICU"})
+    with refusing(119):
+        await world.users.sign_up(ANONYMOUS, {"username": "ivy", "password": "p", "department": "ICU"})
+    await world.objects.update(admin, "_User", str(person.user_id), {"department": "ICU"})
+    await world.objects.update(person, "_User", str(person.user_id), {"displayName": "Vi", "department": "ICU"})
+    assert (await world.stored("_User", str(person.user_id)))["department"] == "ICU"
+    await world.fresh(person)
+
+
 async def test_a_new_password_ends_the_sessions_of_before(world: World) -> None:
     person = await world.person()
     name = str((person.user or {})["username"])
@@ -259,6 +271,8 @@ async def test_a_user_cannot_lock_itself_out(world: World) -> None:
         "*": {"read": True},
         person.user_id: {"read": True, "write": True},
         "role:admin": {"read": True},
+        "role:biomed": {"read": True},
+        "role:pharmacist": {"read": True},
         "role:dispatcher": {"read": True},
     }
 
