@@ -22,6 +22,7 @@ from app.actions.roles import ensure_roles_as_master
 from app.actions.ticker import Ticker
 from app.actions.users import Users
 from app.api.events import event_handler
+from app.api.graphql.routes import graphql_handler
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
 from app.api.pages import pages
@@ -114,6 +115,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             *live_handlers(settings.mount),
             event_handler(settings.mount),
             MetricsController,
+            graphql_handler(floors.services, floors.hub),
             pages(boards),
         ],
         lifespan=[lifespan],

@@ -175,7 +175,11 @@ class Objects:
                 hidden=view.hidden,
                 allowed_for=view.allowed_included,
             )
-        return {owner_id: replace(each, results=view.strip(each.results, query)) for owner_id, each in found.items()}
+        shown = {owner_id: replace(each, results=view.strip(each.results, query)) for owner_id, each in found.items()}
+        await self.reads.show(caller, query, [text for each in shown.values() for text in each.results], "find")
+        if query.with_count:
+            await self.reads.show_one(caller, query.class_name, None, "count")
+        return shown
 
     async def count(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> int:
         """How many objects of a query a caller may see."""

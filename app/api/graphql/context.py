@@ -10,7 +10,8 @@ from typing import Any
 
 from app.actions.caller import Caller
 from app.api.graphql.names import from_cursor
-from app.api.graphql.selection import ConnectionPlan, Items, ObjectPlan, Page, RelationPlan, Row
+from app.api.graphql.projection import Row
+from app.api.graphql.selection import ConnectionPlan, Items, ObjectPlan, Page, RelationPlan
 from app.api.graphql.types import ClassTypes
 from app.api.graphql.wheres import to_where
 from app.api.request import Services
@@ -50,7 +51,7 @@ class Context:
 
     async def get(self, plan: ObjectPlan, object_id: str, tx: Connection | None = None) -> Row:
         """One object with everything its plan asks. Raises 101."""
-        query = self._query(plan.types, {"keys": sorted(plan.keys | {"objectId"}), "include": sorted(plan.include)})
+        query = self._query(plan.types, _shown(plan))
         row = _decoded(await self.services.objects.get(self.caller, query, object_id, tx=tx))
         self._spend(1)
         await self.follow(plan, [row], tx)
@@ -121,7 +122,7 @@ class Context:
         if plan.wants_rows:
             limit = _DEFAULT_LIMIT if cut.limit is None else cut.limit
             parameters |= {"limit": limit, "skip": cut.skip or 0, "order": ",".join(plan.arguments.get("order") or [])}
-            parameters |= {"keys": sorted(plan.keys | {"objectId"}), "include": sorted(plan.include)}
+            parameters |= _shown(plan)
         else:
             parameters["limit"] = 0
         if plan.wants_count and cut.count is None:
@@ -195,6 +196,11 @@ def _inside(below: ObjectPlan | Items, values: Iterable[Any]) -> list[tuple[Obje
         if plan is not None:
             found.setdefault(id(plan), (plan, []))[1].append(item)
     return list(found.values())
+
+
+def _shown(plan: ObjectPlan | ConnectionPlan) -> Object:
+    """The parameters that say what is read of each object."""
+    return {"keys": [*sorted(plan.keys | {"objectId"})], "include": [*sorted(plan.include)]}
 
 
 def _decoded(text: str) -> Row:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema, parse, validate
+from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema, TypeInfo, parse, validate
 
 from app.api.graphql.limits import MOST_TOKENS, Limits, asks_for_schema
 
@@ -37,7 +37,7 @@ class Documents:
         self._known: dict[int, _Known] = {}
 
     def parse(self, context: Any, data: dict[str, Any]) -> DocumentNode:
-        """The document of a request; ariadne's `query_parser`. Raises GraphQLError for what is malformed, too large or not allowed."""
+        """The document of a request; ariadne's `query_parser`. Raises GraphQLError for what is malformed or not allowed."""
         text = data["query"]
         known = self._texts.get(text)
         if known is None:
@@ -52,13 +52,18 @@ class Documents:
         return known.document
 
     def validate(
-        self, schema: GraphQLSchema, document_ast: DocumentNode, rules: Collection[type[ASTValidationRule]], **_: Any
+        self,
+        schema: GraphQLSchema,
+        document_ast: DocumentNode,
+        rules: Collection[type[ASTValidationRule]] | None = None,
+        max_errors: int | None = None,
+        type_info: TypeInfo | None = None,
     ) -> list[GraphQLError]:
         """What is wrong with a document; ariadne's `query_validator`."""
         known = self._known.get(id(document_ast))
         if known is not None and known.document is document_ast and known.schema is schema:
             return []
-        errors = validate(schema, document_ast, rules, max_errors=20)
+        errors = validate(schema, document_ast, rules, max_errors=max_errors or 20)
         for error in errors:
             error.extensions = {"code": VALIDATION_FAILED, **(error.extensions or {})}
         if known is not None and not errors:

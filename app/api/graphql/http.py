@@ -28,7 +28,7 @@ from app.api.graphql.limits import limits_of
 from app.api.graphql.schema import Schemata
 from app.api.request import Answer, Services, caller_with, keys_in_headers
 from app.config import Settings
-from app.core.wire import decode
+from app.core.wire import Object, decode
 from app.errors import ErrorCode, ParseError
 from app.live.hub import Hub
 
@@ -37,6 +37,7 @@ _refusals = logging.getLogger("careboard.graphql.refusals")
 _refusals.setLevel(logging.CRITICAL)  # a client's mistakes are told to the client; what is ours is logged where it is translated
 
 _HINT = re.compile(r" ?Did you mean .+\?$")
+_NAME = re.compile(r"'([^']*)'")
 _NO_BODY = "POST body missing, invalid Content-Type, or JSON object has no keys."
 
 Explorer = Callable[[Request[Any, Any, Any]], Any]
@@ -99,7 +100,7 @@ class HttpDoor(GraphQLHTTPHandler):
         try:
             data = await self._read(request)
         except (HttpBadRequestError, ParseError) as error:
-            return _failed(str(error), "BAD_REQUEST")
+            return _failed(error.message or "The request cannot be read.", "BAD_REQUEST")
         build = door.schemata.current()
         self.schema, context.classes = build.schema, build.classes
         asked = AriadneRequest(dict(request.scope))  # it tells ariadne whether mutations are allowed: not by GET
@@ -164,13 +165,16 @@ def _answered(result: dict[str, Any], context: Context) -> Answer:
         extensions = error.setdefault("extensions", {})
         status = max(status, extensions.pop("http", {}).get("status", 200))
         if "code" not in extensions:
-            extensions["code"] = "BAD_USER_INPUT" if "path" not in error and result.get("data") is None else "INTERNAL_SERVER_ERROR"
+            extensions["code"] = (
+                "BAD_USER_INPUT" if "path" not in error and result.get("data") is None else "INTERNAL_SERVER_ERROR"
+            )
         if extensions["code"] in ("BAD_USER_INPUT", VALIDATION_FAILED, "GRAPHQL_PARSE_FAILED"):
             status = max(status, 400)
             result.pop("data", None)
+            error["message"] = _NAME.sub(r'"\1"', error["message"])  # as graphql-js quotes names
         if not context.may_introspect:
             error["message"] = _HINT.sub("", error["message"])
-    ordered = {key: result[key] for key in ("errors", "data") if key in result}
+    ordered: Object = {key: result[key] for key in ("errors", "data") if key in result}
     return Answer(ordered, status)
 
 

@@ -1,8 +1,8 @@
 """What an operation may ask: size, tokens, depth, aliases and cost, judged before anything is validated or run.
 
-Owns: `Limits`, the look at the text and the look at the document. Holds: the text is looked at first, in one pass that costs less than
-parsing, so a hostile one is refused in a few milliseconds; the document is judged with its fragments, each once. Pure; may import
-nothing of the project but config.
+Owns: `Limits`, the look at the text and the look at the document. Holds: the text is looked at first, in one pass that costs less
+than parsing, so a hostile one is refused in a few milliseconds; the document is judged with its fragments, each once. Pure; may
+import nothing of the project but config.
 """
 
 import re
@@ -45,11 +45,10 @@ class Limits:
         """Refuses a text that is too long, nested too deeply, or has too many aliases or tokens, without parsing it."""
         if len(text) > self.characters:
             raise _refused(f"The query has {len(text)} characters; at most {self.characters} are read. Send values as variables.")
-        tokens = aliases = 0
+        aliases = 0
         inside: list[str] = []
         parentheses = 0
-        for found in _TOKEN.finditer(text):
-            tokens += 1
+        for tokens, found in enumerate(_TOKEN.finditer(text), 1):
             if found["open"]:
                 inside.append(found["open"])
                 parentheses += found["open"] == "("
@@ -77,9 +76,7 @@ class Limits:
 
 def limits_of(settings: Settings) -> Limits:
     """The limits of this server."""
-    return Limits(
-        settings.graphql_characters, settings.graphql_depth, settings.graphql_aliases, settings.graphql_cost
-    )
+    return Limits(settings.graphql_characters, settings.graphql_depth, settings.graphql_aliases, settings.graphql_cost)
 
 
 class _Weigher:
@@ -147,12 +144,16 @@ class _Weigher:
 
 
 def _has_edges(selections: SelectionSetNode | None) -> bool:
-    return any(isinstance(each, FieldNode) and each.name.value == "edges" for each in (selections.selections if selections else ()))
+    return any(
+        isinstance(each, FieldNode) and each.name.value == "edges" for each in (selections.selections if selections else ())
+    )
 
 
 def asks_for_schema(document: DocumentNode) -> bool:
     """Whether an operation or a fragment asks for the schema itself."""
-    sets = [each.selection_set for each in document.definitions if isinstance(each, OperationDefinitionNode | FragmentDefinitionNode)]
+    sets = [
+        each.selection_set for each in document.definitions if isinstance(each, OperationDefinitionNode | FragmentDefinitionNode)
+    ]
     return any(node.name.value in ("__schema", "__type") for node in _fields(sets))
 
 

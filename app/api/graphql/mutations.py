@@ -25,8 +25,9 @@ from app.api.graphql.bodies import Bodies, Upload, makes_others
 from app.api.graphql.context import Context
 from app.api.graphql.execution import Loaded, guarded, selection_of
 from app.api.graphql.names import object_id_of
+from app.api.graphql.projection import Row
 from app.api.graphql.queries import class_to_graphql
-from app.api.graphql.selection import ObjectPlan, Row
+from app.api.graphql.selection import ObjectPlan
 from app.api.graphql.statics import ADDITIONS, Statics, Type, read, required
 from app.api.graphql.types import ClassTypes
 from app.core.wire import Object

@@ -54,12 +54,15 @@ def from_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> An
 def _scalar(
     name: str, description: str, read: Callable[[Any], Any], show: Callable[[Any], Any] = lambda value: value
 ) -> GraphQLScalarType:
+    def literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+        return read(from_literal(node, variables))
+
     return GraphQLScalarType(
         name,
         description=description,
         serialize=show,
         parse_value=read,
-        parse_literal=lambda node, variables=None: read(from_literal(node, variables)),
+        parse_literal=literal,
     )
 
 
@@ -82,7 +85,7 @@ def _show_object(value: Any) -> Any:
 def _date(value: Any) -> Json:
     text = value.get("iso") if isinstance(value, dict) and value.get("__type") == "Date" else value
     try:
-        return date_to_wire(parse_iso(text))
+        return date_to_wire(parse_iso(str(text)))
     except (TypeError, ValueError):
         raise _refused(value, "Date") from None
 
@@ -122,6 +125,4 @@ DATE = _scalar(
 )
 BYTES = _scalar("Bytes", "Bytes in base 64.", _typed("Bytes", "base64"), _shown("Bytes", "base64"))
 FILE = _scalar("File", "A stored file: its name, or a File object.", _typed("File", "name"), _shown("File", "name"))
-UPLOAD = GraphQLScalarType(
-    "Upload", description="A file of a multipart request.", parse_value=_any, parse_literal=_no_literal
-)
+UPLOAD = GraphQLScalarType("Upload", description="A file of a multipart request.", parse_value=_any, parse_literal=_no_literal)

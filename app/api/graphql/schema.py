@@ -57,7 +57,7 @@ class Schemata:
         self._build: Build | None = None
 
     def current(self) -> Build:
-        """The build, made anew where a class has changed since: definitions are never mutated, so it is enough to compare them."""
+        """The build, made anew where a class has changed: definitions are never mutated, so it is enough to compare them."""
         now = self._schemas.all()
         build = self._build
         if build is None or len(now) != len(build.made_from) or not all(map(is_, now, build.made_from)):

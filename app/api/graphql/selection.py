@@ -200,9 +200,7 @@ class Selection:
     def _relation(self, plan: ObjectPlan, name: str, column: Field, nodes: list[FieldNode]) -> Reader:
         field_def = plan.types.object.fields[name]
         arguments = get_argument_values(field_def, nodes[0], self.variables)
-        relation = RelationPlan(
-            plan.types, name, self.of_connection(self.classes[str(column.target_class)], nodes, arguments)
-        )
+        relation = RelationPlan(plan.types, name, self.of_connection(self.classes[str(column.target_class)], nodes, arguments))
         plan.keys.add("objectId")
         plan.relations.append(relation)
         write = relation.connection.writer.write
@@ -241,7 +239,11 @@ class Selection:
 
             def read_polygon(row: Row) -> Any:
                 value = row.get(name)
-                corners = [{"latitude": latitude, "longitude": longitude} for latitude, longitude in value["coordinates"]] if value else None
+                corners = (
+                    [{"latitude": latitude, "longitude": longitude} for latitude, longitude in value["coordinates"]]
+                    if value
+                    else None
+                )
                 return projection.write_list(corners, corner.write, output, nullable=False) if corners is not None else None
 
             return read_polygon
@@ -361,4 +363,3 @@ def _through(name: str, read: Callable[[Row, str], Any], below: Callable[[Any], 
         return None if value is None else below(value)
 
     return read_below
-

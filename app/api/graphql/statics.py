@@ -114,15 +114,15 @@ class Statics:
             into("CenterSphereInput", {"center": required(self.geo_point_input), "distance": required(GraphQLFloat)})
         )
         self._within = self._add(into("WithinInput", {"box": required(box)}))
-        self._geo_within = self._add(
-            into("GeoWithinInput", {"polygon": many(self.geo_point_input), "centerSphere": sphere})
-        )
+        self._geo_within = self._add(into("GeoWithinInput", {"polygon": many(self.geo_point_input), "centerSphere": sphere}))
         self._intersects = self._add(into("GeoIntersectsInput", {"point": self.geo_point_input}))
 
     def _make_files_and_acl(self) -> None:
         self.file_info = self._add(out("FileInfo", {"name": required(GraphQLString), "url": required(GraphQLString)}))
         self.file_input = self._add(
-            into("FileInput", {"file": FILE, "upload": UPLOAD}, "A stored file, or a new one; null takes the file off the object.")
+            into(
+                "FileInput", {"file": FILE, "upload": UPLOAD}, "A stored file, or a new one; null takes the file off the object."
+            )
         )
         rights = {"read": required(GraphQLBoolean), "write": required(GraphQLBoolean)}
         user, role = required(GraphQLID), required(GraphQLString)

@@ -74,9 +74,7 @@ class ClassTypes:
         self.update = _input(f"Update{name}FieldsInput", partial(self._written, is_new=False))
         self.pointer = _input(f"{name}PointerInput", lambda: {"link": GraphQLID, "createAndLink": self.create})
         ids = many(GraphQLID)
-        self.relation = _input(
-            f"{name}RelationInput", lambda: {"add": ids, "remove": ids, "createAndAdd": many(self.create)}
-        )
+        self.relation = _input(f"{name}RelationInput", lambda: {"add": ids, "remove": ids, "createAndAdd": many(self.create)})
 
     def _written(self, *, is_new: bool) -> dict[str, Type]:
         fields: dict[str, Type] = {"ACL": self.statics.acl_input}
@@ -108,7 +106,7 @@ class ClassTypes:
         self.where = _input(f"{self.name}WhereInput", self._asked)
         links = {"have": self.where, "haveNot": self.where, "exists": GraphQLBoolean}
         self.link_where = _input(f"{self.name}RelationWhereInput", lambda: links)
-        values = {}
+        values: dict[str, str] = {}
         for name in (*self.fields, "id"):
             key = "objectId" if name == "id" else name
             values |= {f"{name}_ASC": key, f"{name}_DESC": f"-{key}"}
