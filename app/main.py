@@ -28,9 +28,12 @@ from app.api.pages import pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
+from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.homehealth.domain import HOMEHEALTH
+from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
+from app.domains.pharmacy.domain import PHARMACY
 from app.live.board import Board
 from app.live.hub import Hub
 from app.store.database import Database
@@ -38,7 +41,13 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
-DOMAINS: tuple[Domain, ...] = (OXYGEN, HOMEHEALTH)
+DOMAINS: tuple[Domain, ...] = (
+    OXYGEN,
+    PHARMACY,
+    ONCOLOGY,
+    ASSETS,
+    HOMEHEALTH,
+)
 """Every domain of this server."""
 
 
