@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ from app.config import Settings, SettingsError, load_settings, with_master_key, 
 from app.domains.domain import Passwords, SignIn
 from app.domains.simulation import Options, drive
 from app.errors import ParseError
-from app.main import DOMAINS, Floors, assemble, create_app, prepare
+from app.main import DOMAINS, SERVED_URL, Floors, assemble, create_app, prepare
 
 T = TypeVar("T")
 
@@ -117,6 +117,7 @@ def hand_down(settings: Settings) -> None:
     """Worker processes read the same settings from the environment: the embedded database and the generated key included."""
     os.environ["CAREBOARD_DATA"] = str(settings.data_dir)
     os.environ["CAREBOARD_MASTER_KEY"] = settings.master_key
+    os.environ[SERVED_URL] = settings.served_url or ""
 
 
 @click.group(invoke_without_command=True)
@@ -141,6 +142,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
     with console.status("Starting the database and bringing it up to date"):
         signs = run(prepare(settings, None if no_demo else demo_passwords()))
     announce(settings.public_url or url, settings, signs)
+    settings = replace(settings, served_url=url)
     hand_down(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped; that is no error
