@@ -32,6 +32,8 @@ from app.api.request import Services, answer_error
 from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
 from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.homehealth.domain import HOMEHEALTH
+from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
 from app.live.board import Board
 from app.live.hub import Hub
@@ -40,10 +42,18 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
+<<<<<<< HEAD
 SERVED_URL = "CAREBOARD_SERVED_URL"
 """How the command tells its workers where it listens."""
 
 DOMAINS: tuple[Domain, ...] = (OXYGEN,)
+=======
+DOMAINS: tuple[Domain, ...] = (
+    OXYGEN,
+    ONCOLOGY,
+    HOMEHEALTH,
+)
+>>>>>>> main
 """Every domain of this server."""
 
 

@@ -177,10 +177,7 @@ class Authorities:
             else:
                 member.query.members.hold(member)
             member.held_at = self._stream.cursor
-            connection = member.connection
-            connection.settling += 1
-            if connection.floor is None:
-                connection.floor = self._stream.cursor
+            member.connection.settle(member, self._stream.cursor)
             task = asyncio.create_task(self._settle(member, told))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -197,9 +194,7 @@ class Authorities:
                 self.drop(member)
                 member.connection.send(frame)
         finally:
-            member.connection.settling -= 1
-            if not member.connection.settling:
-                member.connection.floor = None
+            member.connection.settled(member)
 
     async def _settled(self, member: Member, told: object) -> bool:
         """Settles a member, or says that it must be tried again. Raises ParseError when it may read no more."""

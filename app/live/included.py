@@ -25,6 +25,9 @@ Target = tuple[str, str]
 
 Tree = dict[str, "Tree"]
 
+Look = Callable[[Target], Object | None]
+"""What stands behind a pointer, None where nothing is to be seen; raises KeyError when that is not known."""
+
 
 def tree_of(include: Iterable[ast.Path]) -> Tree:
     """The paths as a tree: field, then what is included below it."""
@@ -98,12 +101,22 @@ class Included:
         None when one of them is not known: it must be read.
         """
         targets: set[Target] = set()
-        shown = self._resolved(image, self._class_name, self._tree, targets)
-        if shown is not None:
-            self._use(root, frozenset(targets))
+        try:
+            shown = self._resolved(image, self._class_name, self._tree, targets, self._images.__getitem__)
+        except KeyError:
+            return None
+        self._use(root, frozenset(targets))
         return shown
 
-    def _resolved(self, image: Object, class_name: str, tree: Tree, targets: set[Target]) -> Object | None:
+    def show(self, image: Object, look: Look) -> Object:
+        """The object with what `look` says in place of its pointers; nothing is followed for it."""
+        return self._resolved(image, self._class_name, self._tree, set(), look)
+
+    def known(self, target: Target) -> Object | None:
+        """How an included object looks to the caller at present. Raises KeyError when it is not known."""
+        return self._images[target]
+
+    def _resolved(self, image: Object, class_name: str, tree: Tree, targets: set[Target], look: Look) -> Object:
         shown = dict(image)
         fields = self._schemas.get(class_name).fields if self._schemas.has(class_name) else {}
         for name, below in tree.items():
@@ -111,14 +124,10 @@ class Included:
             if target is None or name not in fields or fields[name].type is not FieldType.POINTER:
                 continue
             targets.add(target)
-            if target not in self._images:
-                return None
-            inside = self._images[target]
+            inside = look(target)
             if inside is None:
                 continue
-            resolved = self._resolved(inside, target[0], below, targets)
-            if resolved is None:
-                return None
+            resolved = self._resolved(inside, target[0], below, targets, look)
             shown[name] = {"__type": "Object", "className": target[0], **resolved}
         return shown
 
@@ -130,7 +139,7 @@ class Included:
         """Takes the change of an included object: the objects that look different now."""
         target = (change.class_name, change.object_id)
         after = change.after_object
-        image = None if after is None else self._as_seen(change.class_name, after)
+        image = None if after is None else self.as_seen(change.class_name, after)
         if target not in self._images or self._images[target] == image:
             return []
         self._images[target] = image
@@ -159,7 +168,8 @@ class Included:
                 self._images.pop(target, None)
                 self.unfollow(target)
 
-    def _as_seen(self, class_name: str, image: Object) -> Object | None:
+    def as_seen(self, class_name: str, image: Object) -> Object | None:
+        """What the caller may see of an object that is included; None when it may not be read."""
         sight = self._sight(class_name)
         if sight is None or not sight.is_seen(image):
             return None

@@ -8,9 +8,9 @@ import core and live.
 
 from collections.abc import Callable, Iterable
 
-from app.core.cells import ATOMIC, cell_at
+from app.core.cells import ATOMIC, Cell, Kind, cell_at
 from app.core.match import atom_reader_at
-from app.core.nodes import InQuery, Node, RelatedTo, Select, walk
+from app.core.nodes import Frozen, FrozenObject, In, InQuery, Node, RelatedTo, Select, frozen_pointer, walk
 from app.core.schema import ClassSchema
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
@@ -36,7 +36,10 @@ class Inner:
         self.atoms: dict[object, int] = {}
         self.changed: Callable[[], None] = lambda: None
         """Called when there are other atoms than before."""
-        self._read = _reader(node, schema, outer)
+        self.leaf = node
+        self.outer = outer
+        self.read = _reader(node, schema, outer)
+        """The atom of an object that the sub-query finds."""
 
     def reset(self, entries: Iterable[Entry]) -> None:
         """The result was read anew."""
@@ -50,8 +53,8 @@ class Inner:
     def shift(self, out: Iterable[Entry], into: Iterable[Entry]) -> None:
         """Objects went out of the result and came in."""
         before = len(self.atoms)
-        gone = [atom for entry in out if (atom := self._read(entry.image)) is not None]
-        come = [atom for entry in into if (atom := self._read(entry.image)) is not None]
+        gone = [atom for entry in out if (atom := self.read(entry.image)) is not None]
+        come = [atom for entry in into if (atom := self.read(entry.image)) is not None]
         if gone == come:
             return
         known = {atom: atom in self.atoms for atom in [*gone, *come]}
@@ -64,10 +67,29 @@ class Inner:
         if before != len(self.atoms) or any((atom in self.atoms) is not was for atom, was in known.items()):
             self.changed()
 
+    def literal(self, atoms: Iterable[object]) -> Node:
+        """The sub-query's condition with what it finds written out."""
+        cell = cell_at(self.outer, self.leaf.path)
+        values = tuple(sorted((_value(cell, atom) for atom in atoms), key=repr))
+        return In(self.leaf.path, values, self.leaf.negated)
+
     def _add(self, entry: Entry) -> None:
-        atom = self._read(entry.image)
+        atom = self.read(entry.image)
         if atom is not None:
             self.atoms[atom] = self.atoms.get(atom, 0) + 1
+
+
+def _value(cell: Cell, atom: object) -> Frozen:
+    """The value that an atom stands for."""
+    assert isinstance(atom, str | int | float | bool)
+    match cell.kind:
+        case Kind.POINTER:
+            return frozen_pointer(cell.target_class or "", str(atom))
+        case Kind.DATE:
+            return FrozenObject((("__type", "Date"), ("iso", str(atom))))
+        case Kind.FILE:
+            return FrozenObject((("__type", "File"), ("name", str(atom))))
+    return atom
 
 
 def _reader(node: InQuery | Select, schema: ClassSchema, outer: ClassSchema) -> Callable[[Object], Json]:

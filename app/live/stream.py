@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from app.live.connection import Connection
 from app.live.counters import Counters
 from app.live.frames import ChangeFrames
+from app.live.history import History
 from app.live.membership import Event, Held, Keeper, LiveQuery, Member, audience
 from app.live.position import Run
 from app.live.router import Router
@@ -38,6 +39,7 @@ class Stream:
         """Up to where everything was delivered."""
         self.cursor = ""
         self.counters = Counters()
+        self.history = History()
         self.is_busy = False
         """A batch was handed out and is not delivered yet."""
         self._feed = feed
@@ -51,6 +53,7 @@ class Stream:
     def begin(self) -> None:
         """Starts where the feed stands; what was written before is told to nobody."""
         self.snapshot, self.cursor = self._feed.current, self._feed.cursor
+        self.history.begin(self.snapshot)
 
     def deliver(self, batch: Batch, now: float) -> None:
         """Tells everybody what one batch holds for them; `now` is the loop's time."""
@@ -76,6 +79,7 @@ class Stream:
         for connection in touched:
             connection.flush(run)
             connection.sent_at = now
+        self.history.add(batch)
         if told:
             arrived = time.time()
             for change in told:

@@ -133,6 +133,21 @@ class Upkeep:
                 raise waiting[0].error
             await waiting[0].filled.wait()
 
+    def inners_of(self, query: LiveQuery) -> list[tuple[Node, Inner]]:
+        """The sub-queries of a live query, and the nodes that answer them."""
+        return self._inners.get(query, [])
+
+    def is_filled(self, node: Node) -> bool:
+        """Whether it, and all that it is judged by, is what the stream makes of it at this moment."""
+        return not node.is_behind and all(self.is_filled(inner) for inner, _ in self.inners_of(node.query))
+
+    async def filled(self, node: Node) -> None:
+        """Returns when a node has been read. Raises ParseError when it cannot be."""
+        while node.held is not None or node.error is not None:
+            if node.error is not None:
+                raise node.error
+            await node.filled.wait()
+
     async def join(self, node: Node, member: Member) -> bool:
         """Waits until the node is filled and makes the member one of it; False if it was dropped meanwhile.
 
@@ -185,6 +200,7 @@ class Upkeep:
             node.again = True
             return
         node.filled.clear()
+        node.pause(self._stream.cursor)
         node.query.nodes.hold(node)
         for class_name in node.plan.inside:  # which of their objects are shown is known when it has been read
             self._stream.follow((class_name, ANY), node)
@@ -239,6 +255,7 @@ class Upkeep:
         for connection in touched:
             if connection.has_outbox:
                 connection.flush(run)
+        node.go_on()
         node.filled.set()
         self._tasks.pop(node, None)
         node.answer()
