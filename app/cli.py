@@ -11,8 +11,8 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import click
 import uvicorn
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -235,6 +236,35 @@ def user_disable(username: str, data: Path | None) -> None:
 
     run(with_floors(read_settings(data), disable))
     console.print(f"{username} is disabled and signed out everywhere.")
+
+
+@main.group()
+def files() -> None:
+    """Files: the keys that seal them."""
+
+
+@files.command("rotate")
+@data_option
+def files_rotate(data: Path | None) -> None:
+    """Seal the key of every file with the newest key; in the data folder that is a new one."""
+
+    async def rotate(floors: Floors) -> None:
+        with counting("Files") as told:
+            newest = await floors.services.files.rotate_as_master(told)
+        console.print(
+            f"Every file is under key {newest}. Older keys of the ring open nothing any more; keep them as long as backups."
+        )
+
+    run(with_floors(read_settings(data), rotate))
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; what it gives is told how many are done and how many there are."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @main.command()

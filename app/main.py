@@ -42,18 +42,14 @@ from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
-<<<<<<< HEAD
 SERVED_URL = "CAREBOARD_SERVED_URL"
 """How the command tells its workers where it listens."""
 
-DOMAINS: tuple[Domain, ...] = (OXYGEN,)
-=======
 DOMAINS: tuple[Domain, ...] = (
     OXYGEN,
     ONCOLOGY,
     HOMEHEALTH,
 )
->>>>>>> main
 """Every domain of this server."""
 
 

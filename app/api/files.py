@@ -2,8 +2,8 @@
 
 Owns: both forms of an upload (raw bytes with keys in headers; the SDKs' JSON with base64 and keys in the body), ranges and the
 headers of an answer. Always holds: raw bytes stream in and out, never a whole file in memory, and none is read before its sender
-may upload; a browser never runs what somebody uploaded. Routes and words follow Parse Server's FilesRouter. May import actions and
-below, api/request, litestar.
+may upload; a browser never runs what somebody uploaded. Routes and words follow Parse Server's FilesRouter. May import
+actions and below, api/request, litestar.
 """
 
 import base64

@@ -11,7 +11,7 @@ import pytest
 
 from app.config import Settings, SettingsError, load_settings
 from app.errors import ParseError
-from app.store.vault import CHUNK, Vault, key_file, seal, sealed_range, unseal
+from app.store.vault import CHUNK, Vault, Wrapped, key_file, seal, sealed_range, unseal
 
 KEY = bytes(range(32))
 SEALED = CHUNK + 16
@@ -89,17 +89,17 @@ async def test_another_key_opens_nothing() -> None:
 def test_the_ring_is_made_once_for_its_owner_alone_and_both_of_two_makers_use_it(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     vaults = [Vault(settings) for _ in range(4)]
-    wrapped: list[object] = []
+    wrapped: list[Wrapped] = []
 
     def wrap(vault: Vault) -> None:
-        wrapped.append((vault, vault.wrap(KEY, "file")))
+        wrapped.append(vault.wrap(KEY, "file"))
 
     threads = [threading.Thread(target=wrap, args=(vault,)) for vault in vaults]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for _, each in wrapped:  # type: ignore[misc]
+    for each in wrapped:
         assert [vault.unwrap(each, "file") for vault in vaults] == [KEY] * 4
     assert key_file(settings).stat().st_mode & 0o777 == 0o600
 
