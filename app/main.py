@@ -31,10 +31,12 @@ from app.api.pages import pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
 from app.config import Settings, load_settings, with_master_key
+from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
+from app.domains.pharmacy.domain import PHARMACY
 from app.live.board import Board
 from app.live.hub import Hub
 from app.store.database import Database
@@ -47,7 +49,9 @@ SERVED_URL = "CAREBOARD_SERVED_URL"
 
 DOMAINS: tuple[Domain, ...] = (
     OXYGEN,
+    PHARMACY,
     ONCOLOGY,
+    ASSETS,
     HOMEHEALTH,
 )
 """Every domain of this server."""
