@@ -11,7 +11,16 @@ from piccolo.conf.apps import AppRegistry
 from app.config import load_settings
 from app.store.database import Database, cli_engine
 
-APP_REGISTRY = AppRegistry(apps=["app.store.piccolo_app", "app.domains.oxygen.piccolo_app"])
+APP_REGISTRY = AppRegistry(
+    apps=[
+        "app.store.piccolo_app",
+        "app.domains.oxygen.piccolo_app",
+        "app.domains.pharmacy.piccolo_app",
+        "app.domains.oncology.piccolo_app",
+        "app.domains.assets.piccolo_app",
+        "app.domains.homehealth.piccolo_app",
+    ]
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -64,7 +64,7 @@ def shown_setting(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(value) or "generated"
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value) or "generated"
 
 
@@ -114,7 +114,7 @@ def test_every_option_is_listed_with_its_default(command: str, option: click.Opt
 
 def test_no_command_or_setting_is_listed_that_is_not_there() -> None:
     listed = {row[0].strip("`") for row in rows(page("running.md"))}
-    settings = {name for name in listed if re.fullmatch(r"(CAREBOARD|DATABASE|BROADCAST)_\w+", name)}
+    settings = {name for name in listed if re.fullmatch(r"(CAREBOARD|DATABASE|BROADCAST|FILES)_\w+", name)}
     assert settings == set(config._VARIABLES)
     assert {name for name, _ in commands(cli.main)} <= listed
 
@@ -314,3 +314,27 @@ def test_the_examples_of_rest_run_in_their_order(running_server: RunningServer) 
             names |= {"ID": answer["objectId"]} if set(answer) == {"objectId", "createdAt"} else {}
     note = httpx.get(f"{url}/classes/Note/{names['ID']}", headers=keys).json()
     assert (note["count"], note["tags"]) == (3, ["new", "read"])
+
+
+# ---- seeds.md: every promise has a test
+
+
+NAMED_TESTS = sorted(
+    {name for path in PAGES for name in re.findall(r"`(tests/[\w/]+\.(?:py|mjs)(?:::\w+)?)`", path.read_text("utf-8"))}
+)
+
+
+@pytest.mark.parametrize("name", NAMED_TESTS)
+def test_every_test_that_a_page_names_is_there(name: str) -> None:
+    path, _, function = name.partition("::")
+    assert (ROOT / path).is_file()
+    if function:
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        found = (node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        assert function in set(found)
+
+
+def test_every_promise_of_the_seeds_names_its_test() -> None:
+    told = [row for row in rows(page("seeds.md")) if len(row) == 3 and row[0] != "Promise" and set(row[0]) != {"-"}]
+    assert len(told) > 20
+    assert [row[0] for row in told if "::test_" not in row[2]] == []

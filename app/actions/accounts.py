@@ -22,7 +22,7 @@ from app.errors import ErrorCode, ParseError
 SIGN_UP_ROLES = ("patient", "provider")
 """What a stranger may claim to be; a provider stays inactive until an admin approves."""
 
-STAFF_READERS = ("role:admin", "role:biomed", "role:dispatcher")
+STAFF_READERS = ("role:admin", "role:biomed", "role:dispatcher", "role:pharmacist")
 """Who may read the accounts of staff, to assign work to them."""
 
 ADMIN_FIELDS = frozenset({"role", "active", "department"})

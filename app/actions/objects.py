@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.actions import accounts, alerts, audit, roles, sessions
+from app.actions import accounts, alerts, audit, reads, roles, sessions
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.visibility import View, check_collection
@@ -20,7 +20,7 @@ from app.config import Settings
 from app.core.access import Operation, can_read, check_class, default_acl, protected_for, writable
 from app.core.fields import check_object_id
 from app.core.ops import Applied, apply_ops
-from app.core.query import And, Compare, Everything, Node, Query, both, freeze, parse_query
+from app.core.query import And, Compare, Everything, In, Node, Query, both, freeze, parse_query
 from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
 from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, decode, pointer
 from app.errors import ErrorCode, ParseError
@@ -35,6 +35,9 @@ _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _OPS_ANSWERED = frozenset({"Add", "AddUnique", "Remove", "Increment", "SetOnInsert"})
 
 _EVERYTHING = Everything()
+
+_CLOSED = (ErrorCode.OPERATION_FORBIDDEN, ErrorCode.OBJECT_NOT_FOUND, ErrorCode.INVALID_SESSION_TOKEN)
+"""What a class says to whom it is closed."""
 
 Part = Callable[[Connection | None], Awaitable[Json]]
 """One part of a batch: does its write in the transaction it is given and says what REST would answer."""
@@ -66,16 +69,19 @@ class Objects:
         settings: Settings,
         *,
         clock: Callable[[], datetime] = utc_now,
+        access_log: reads.Reads | None = None,
     ) -> None:
         self.database = database
         self.schemas = schemas
         self.hooks = hooks
         self.settings = settings
         self.clock = clock
+        self.reads = access_log or reads.Reads(database)
         accounts.install(hooks, settings)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
         alerts.install(hooks, clock)
+        reads.install(hooks)
 
     @asynccontextmanager
     async def transaction(self, tx: Connection | None = None) -> AsyncIterator[Connection]:
@@ -122,19 +128,40 @@ class Objects:
         schema = self.schemas.get(class_name) if self.schemas.has(class_name) else None
         return parse_query(class_name, schema, params)
 
-    async def find(self, caller: Caller, query: Query, *, cursor: bool = False, tx: Connection | None = None) -> Found:
-        """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from."""
-        async with self.reading(tx) as connection:
-            return await self._select(connection, caller, query, "find", cursor=cursor)
+    async def find(
+        self,
+        caller: Caller,
+        query: Query,
+        *,
+        cursor: bool = False,
+        tx: Connection | None = None,
+        is_shown: bool = True,
+        files_url: str | None = None,
+    ) -> Found:
+        """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from.
 
-    async def get(self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None) -> str:
+        `is_shown` False: not all of it is shown to the caller, so who shows some of it notes that in the access log.
+        `files_url`: a configured address that files' names are appended to, for doors that tell them.
+        """
+        async with self.reading(tx) as connection:
+            found = await self._select(connection, caller, query, "find", cursor=cursor, files_url=files_url)
+        if is_shown:
+            await self.reads.show(caller, query, found.results, "find")
+        if found.count is not None:
+            await self.reads.show_one(caller, query.class_name, None, "count")
+        return found
+
+    async def get(
+        self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None, files_url: str | None = None
+    ) -> str:
         """One object as finished JSON text; `query` says keys and includes. Raises 101 when there is none to be seen."""
         by_id = Compare(("objectId",), "eq", object_id)
         asked = replace(query, where=by_id, order=(), limit=1, skip=0, with_count=False)
         async with self.reading(tx) as connection:
-            found = await self._select(connection, caller, asked, "get")
+            found = await self._select(connection, caller, asked, "get", files_url=files_url)
         if not found.results:
             raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
+        await self.reads.show(caller, query, found.results, "get")
         return found.results[0]
 
     async def count(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> int:
@@ -145,7 +172,9 @@ class Objects:
             return 0
         async with self.reading(tx) as connection:
             guarded, allowed = await view.guard(connection, query, schema, "count")
-            return await rows.select_count(connection, self.schemas, guarded, allowed)
+            total = await rows.select_count(connection, self.schemas, guarded, allowed)
+        await self.reads.show_one(caller, query.class_name, None, "count")
+        return total
 
     async def find_objects(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> list[Object]:
         """`find`, decoded: for rules that look inside. Inside a transaction it sees the transaction's own writes."""
@@ -155,6 +184,21 @@ class Objects:
     async def get_object(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> Object:
         """`get`, decoded and whole. Raises 101."""
         return _decoded(await self.get(caller, Query(class_name), object_id, tx=tx))
+
+    async def first_showing(self, caller: Caller, class_name: str, field: str, ids: Sequence[str]) -> str | None:
+        """Of these objects the first whose `field` the caller may see, by its id."""
+        if not self.schemas.has(class_name) or field not in self.schemas.get(class_name).fields:
+            return None
+        query = Query(class_name, where=In(("objectId",), tuple(ids)), keys=frozenset({field}), limit=None)
+        try:
+            async with self.reading() as connection:
+                found = await self._select(connection, caller, query, "get")
+        except ParseError as error:
+            if error.code in _CLOSED:
+                return None
+            raise
+        shown = (_decoded(text) for text in found.results)
+        return next((str(each["objectId"]) for each in shown if each.get(field) is not None), None)
 
     async def batch(self, parts: Sequence[Part], *, transaction: bool = False) -> list[Object]:
         """Runs parts in order, each with its own outcome ({success} or {error}); in a transaction the first error is raised."""
@@ -173,7 +217,14 @@ class Objects:
             yield connection
 
     async def _select(
-        self, connection: Connection, caller: Caller, query: Query, operation: Operation, *, cursor: bool = False
+        self,
+        connection: Connection,
+        caller: Caller,
+        query: Query,
+        operation: Operation,
+        *,
+        cursor: bool = False,
+        files_url: str | None = None,
     ) -> Found:
         view = View(self.schemas, self.settings, caller)
         schema = view.schema(query.class_name)
@@ -191,6 +242,7 @@ class Objects:
             allowed_for=view.allowed_included,
             count=query.with_count,
             cursor=cursor,
+            files_url=files_url,
         )
         return replace(found, results=view.strip(found.results, query))
 

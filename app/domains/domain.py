@@ -120,7 +120,8 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One row of a state machine. `source` None is the creation of the object; `needs` are fields that must be filled by then."""
+    """One row of a state machine. `source` None is the creation of the object; `needs` are fields that must be filled by then;
+    without `roles` nobody takes the step: time does, or a rule of the server."""
 
     source: str | None
     target: str
@@ -166,10 +167,11 @@ class StateMachine:
         if row is None:
             raise invalid(f"{self.field}: {self._unknown(target) or self._no_way(source, target)}")
         if roles is not None and not row.roles & roles:
-            raise forbidden(
-                f"{self.field}: your role may not {_step(source, row.target)}; {listed(sorted(row.roles))} may."
-                f"{self._yours(source, roles)}"
-            )
+            step = _step(source, row.target)
+            words = f"your role may not {step}; {listed(sorted(row.roles))} may."
+            if not row.roles:
+                words = f"nobody may {step}; that happens by itself as time passes."
+            raise forbidden(f"{self.field}: {words}{self._yours(source, roles)}")
         for name in row.needs:
             if after.get(name) is None:
                 raise invalid(f"{self.field}: fill {name} to {_step(source, row.target)}.")
@@ -256,6 +258,8 @@ class Domain:
     demo: Demo | None = None
     simulate: Simulate | None = None
     read_logged: frozenset[str] = frozenset()
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    """Whose record an object is, by class: the pointers that lead to the account, as `"SideEffect": "chemoCycle.patient"`."""
     sentences: Mapping[str, str] = field(default_factory=dict)
     """What is told when a constraint of the database is broken, by the constraint's name (142)."""
 

@@ -2,8 +2,8 @@
 
 Owns: `guard_class` and `audit_class`. Holds: the matrix is asked before a row is looked for, so that a role that may never do
 a thing hears so; the state machine is asked with the row locked, so of two who race the second is told; the audit row is
-written in the same transaction, or nothing is. The master key passes the matrix, never the state machine. May import actions
-and domain.py.
+written in the same transaction, or nothing is. The master key passes the matrix, never the state machine. May import actions,
+domain.py and limits.py.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from app.actions.audit import record
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
 from app.core.wire import Json, Object
-from app.domains.domain import Grant, Grants, Operation, StateMachine, forbidden
+from app.domains.domain import Grant, Grants, Operation, StateMachine, forbidden, listed
+from app.domains.limits import pointed
 
 BEFORE_REQUIRED = -50
 AFTER_REQUIRED = 10
@@ -92,23 +93,29 @@ def _change(before: Json, after: Json, is_new: bool) -> Json:
 
 async def _check_matrix(event: SaveEvent, grants: Grants) -> None:
     if event.changed("ACL"):
-        facts = "(driver, site, care team); change those and leave the ACL out."
-        raise forbidden(f"The ACL of a {event.class_name} follows from its facts {facts}")
+        raise forbidden(f"The ACL of a {event.class_name} follows from the people it names; change those and leave the ACL out.")
     operation: Operation = "create" if event.is_new else "update"
     fields = [name for name in event.changes if name != "ACL" and event.changed(name)]
     rows = grants.check_fields(event.caller.authority.roles, event.class_name, operation, fields)
-    refusals = [refusal for row in rows if (refusal := await _not_own(event, row))]
+    free = [role for row in grants.rows if (role := _unsigned(row, event.class_name, operation))]
+    refusals = [refusal for row in rows if (refusal := await _not_own(event, row, tuple(dict.fromkeys(free))))]
     if len(refusals) == len(rows):
         raise forbidden(refusals[0])
 
 
-async def _not_own(event: SaveEvent, row: Grant) -> str | None:
-    """Why this row of the matrix does not cover the write, or None when it does."""
-    if row.signed and _pointed(event.object.get(row.signed)) != event.caller.user_id:
-        return f"{row.signed}: give yourself; only a dispatcher records for somebody else."
+def _unsigned(row: Grant, class_name: str, operation: Operation) -> str | None:
+    """The role of a row that does this in anybody's name."""
+    return row.role if (row.class_name, row.operation, row.signed) == (class_name, operation, None) else None
+
+
+async def _not_own(event: SaveEvent, row: Grant, free: tuple[str, ...]) -> str | None:
+    """Why this row of the matrix does not cover the write, or None when it does; `free` are the roles that need not sign."""
+    if row.signed and pointed(event.object.get(row.signed)) != event.caller.user_id:
+        others = f"; only {listed(free, 'or')} records for somebody else" if free else ""
+        return f"{row.signed}: give yourself{others}."
     if row.through is None or not event.is_new:
         return None
-    target = _pointed(event.object.get(row.through.pointer))
+    target = pointed(event.object.get(row.through.pointer))
     # One's own is locked, so that it cannot be given to somebody else between this look and the write.
     own = f'"{row.through.class_name}" where "objectId" = $1 and "{row.through.owner}" = $2'
     if await event.tx.fetchval(f"select true from {own} for no key update", target, event.caller.user_id):
@@ -123,8 +130,3 @@ def _check_step(event: SaveEvent, machine: StateMachine, now: datetime) -> None:
         return
     roles = None if event.caller.is_master else event.caller.authority.roles
     machine.check(source if isinstance(source, str) else None, event.object, roles, now)
-
-
-def _pointed(value: Json) -> str | None:
-    target = value.get("objectId") if isinstance(value, dict) else None
-    return target if isinstance(target, str) else None

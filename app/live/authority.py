@@ -20,7 +20,7 @@ from app.errors import ErrorCode, ParseError
 from app.live.frames import appeared, vanished
 from app.live.keeping import Node
 from app.live.membership import Held, Member
-from app.live.plan import MOST_RESULTS, Plan, Planner
+from app.live.plan import ANY, MOST_RESULTS, Plan, Planner
 from app.live.position import Run
 from app.live.stream import Stream
 from app.live.upkeep import FINAL, Upkeep
@@ -42,7 +42,7 @@ def concerns(change: Change, plan: Plan) -> bool:
     if name not in AUTHORITY_CLASSES or plan.caller.is_master:
         return False
     if name == "_SCHEMA":
-        return change.object_id == plan.schema.class_name or change.object_id in plan.others
+        return change.object_id == plan.schema.class_name or change.object_id in plan.others or ANY in plan.others
     caller = plan.caller
     before, after = change.before_object or {}, change.after_object
     match name:
@@ -177,10 +177,7 @@ class Authorities:
             else:
                 member.query.members.hold(member)
             member.held_at = self._stream.cursor
-            connection = member.connection
-            connection.settling += 1
-            if connection.floor is None:
-                connection.floor = self._stream.cursor
+            member.connection.settle(member, self._stream.cursor)
             task = asyncio.create_task(self._settle(member, told))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -197,9 +194,7 @@ class Authorities:
                 self.drop(member)
                 member.connection.send(frame)
         finally:
-            member.connection.settling -= 1
-            if not member.connection.settling:
-                member.connection.floor = None
+            member.connection.settled(member)
 
     async def _settled(self, member: Member, told: object) -> bool:
         """Settles a member, or says that it must be tried again. Raises ParseError when it may read no more."""
@@ -316,6 +311,8 @@ def _push_leave(member: Member, object_id: str) -> None:
 
 
 def _push_shown(member: Member, op: str, text: str, image: Object) -> None:
+    if member.plan.witness is not None:
+        member.plan.witness.see(member.query.class_name, str(image["objectId"]))
     member.connection.tell(member, op, appeared(text, member, member.query.class_name, image), 0)
 
 

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 from typing import Protocol as Interface
 
 from app.live.counters import Counters
-from app.live.outbox import Backlog, News, Source, Tail, Verbatim
-from app.live.position import Run, shorten
+from app.live.outbox import Backlog, Kept, News, Source, Step, Tail
+from app.live.position import Run, partly, shorten
 from app.live.protocol import Protocol, RequestId, progress_frame
 
 M = TypeVar("M")
@@ -60,7 +60,9 @@ class Connection(Generic[M]):
         "_allowance",
         "_backlog",
         "_begun",
+        "_behind",
         "_counters",
+        "_has_steps",
         "_last_mark",
         "_marks",
         "_outbox",
@@ -72,7 +74,6 @@ class Connection(Generic[M]):
         "members",
         "protocol",
         "sent_at",
-        "settling",
     )
 
     def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters) -> None:
@@ -80,8 +81,10 @@ class Connection(Generic[M]):
         self.members: dict[RequestId, M] = {}
         self.floor: str | None = None
         """While one of its members is settled: up to where all of its subscriptions were told everything."""
-        self.settling = 0
-        """How many of its members are being settled."""
+        self._behind: dict[object, None] = {}
+        """Those of its members that are."""
+        self._has_steps = False
+        """It is told of results that are kept."""
         self.is_open = True
         self.sent_at = 0.0
         self.coalesced = 0
@@ -104,22 +107,35 @@ class Connection(Generic[M]):
         """Adds an event of the change `seq` to this tick; `flush` finishes it."""
         self._outbox.append((source, op, tail, seq))
 
-    def push(self, head: bytes, tail: bytes, seq: int) -> None:
-        """Adds an event that is never merged with another: one that says where in an order something stands."""
-        self._outbox.append((Verbatim(head), "", Tail(tail), seq))
+    def push(self, head: bytes, tail: bytes, seq: int, kept: Kept, *, is_whole: bool = True) -> None:
+        """Adds a change of a kept result, which is never merged with another. `is_whole` False: more of it follows."""
+        self._has_steps = True
+        self._outbox.append((Step(head, kept, is_whole=is_whole), "", Tail(tail), seq))
+
+    def settle(self, member: object, cursor: str) -> None:
+        """A member is told nothing for a while; its client has everything up to the cursor."""
+        self._behind[member] = None
+        if self.floor is None:
+            self.floor = cursor
+
+    def settled(self, member: object) -> None:
+        """A member was told what it had to wait for, or has ended."""
+        self._behind.pop(member, None)
+        if not self._behind:
+            self.floor = None
 
     @property
     def has_outbox(self) -> bool:
         return bool(self._outbox)
 
-    def flush(self, run: Run, *, in_stream: bool = True) -> None:
-        """Sends the tick in one go. The cursor on an event speaks for the subscription of that event.
+    def flush(self, run: Run, *, in_stream: bool = True) -> int:
+        """Sends the tick in one go and returns how many events it has. The cursor on each speaks for its subscription.
 
         `in_stream` False: a run of one subscription, which need not begin where the stream stands; it is sent whole.
         """
         news, self._outbox = self._outbox, []
         if not self.is_open:
-            return
+            return 0
         waiting = self._outlet.buffered()
         if in_stream and waiting <= SOFT_MARK and self._backlog is None:
             self._allowance = 0
@@ -129,12 +145,13 @@ class Connection(Generic[M]):
         elif not in_stream:
             self._send_backlog()
             frames = self._frames(news, run)
-            if not self.settling:
+            if not self._behind:
                 self._allowance += sum(map(len, frames))
             self._outlet.send(frames)
         else:
             self._keep(news, run)
             self.resume()
+        return len(news)
 
     def resume(self) -> None:
         """Sends on what waits, as far as the transport takes it."""
@@ -156,15 +173,19 @@ class Connection(Generic[M]):
         if not self.protocol.cursors:
             return [source.head(op) + tail.closed for source, op, tail, _ in news]
         last = len(news) - 1
-        return [
-            source.head(op) + run.close(tail, tail.open, None if index == last else seq)
-            for index, (source, op, tail, seq) in enumerate(news)
-        ]
+        frames: list[bytes] = []
+        for index, (source, op, tail, seq) in enumerate(news):
+            if tail.object_id is None and _is_partial(source):
+                frames.append(source.head(op) + run.close_partly(tail.open))
+            else:
+                frames.append(source.head(op) + run.close(tail, tail.open, None if index == last else seq))
+        return frames
 
     def _keep(self, news: list[_Outgoing], run: Run) -> None:
         backlog = self._backlog
         if backlog is None:
             backlog = self._backlog = Backlog(self.floor or run.start)
+            backlog.has_told_steps = self.floor is not None
         for each in news:
             backlog.add(News._make(each))
         backlog.end = run.end
@@ -182,6 +203,9 @@ class Connection(Generic[M]):
             for index, frame in enumerate(frames):
                 is_last = index == len(frames) - 1 and not backlog
                 cursor = backlog.end if is_last else backlog.base
+                source = news[index].source
+                if isinstance(source, Step) and (source.is_partial or not is_last):
+                    cursor, backlog.has_told_steps = partly(backlog.base), True
                 frames[index] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
         self._end_backlog(backlog)
         if frames:
@@ -219,7 +243,10 @@ class Connection(Generic[M]):
         if not self.is_open:
             return
         self._counters.closed_slow += 1
-        cursor = self.floor or (self._backlog.base if self._backlog is not None else cursor)
+        backlog = self._backlog
+        cursor = self.floor or (backlog.base if backlog is not None else cursor)
+        if self._has_steps and (self.floor or (backlog is not None and backlog.has_told_steps)):
+            cursor = partly(cursor)  # some of what is kept was told further than that
         self._backlog = None
         reason = f"cursor={cursor}"
         if len(reason) > _LONGEST_REASON:
@@ -275,3 +302,7 @@ class Connection(Generic[M]):
         if self.acknowledged is not None and self.acknowledged[0] > mark:
             return self.acknowledged[1]
         return cursor
+
+
+def _is_partial(source: Source) -> bool:
+    return isinstance(source, Step) and source.is_partial

@@ -19,6 +19,7 @@ from app.live.authority import Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
 from app.live.membership import Member
 from app.live.opening import Opening
+from app.live.past import Past
 from app.live.plan import Planner
 from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame
 from app.live.resumption import Resumption
@@ -48,7 +49,8 @@ class Hub:
         self.upkeep = Upkeep(self.stream, objects)
         self.resumption = Resumption(time.monotonic, lambda: feed.feed_id)
         self._authorities = Authorities(self.stream, objects, planner, self.upkeep)
-        self._opening = Opening(self.stream, feed, objects, planner, self._authorities, self.upkeep, self.resumption)
+        past = Past(self.stream, feed, objects, self.upkeep)
+        self._opening = Opening(self.stream, feed, objects, planner, self._authorities, self.upkeep, self.resumption, past)
 
     async def start(self) -> None:
         """Begins to consume the feed, which must have been started."""
@@ -182,12 +184,15 @@ class Hub:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1.0)
-            now = loop.time()
-            for connection in list(self._connections):
-                connection.resume()
-                if now - connection.sent_at >= PROGRESS_SECONDS:
-                    connection.sent_at = now
-                    connection.send_progress(self.stream.cursor)
+            self.tell_progress(loop.time())
+
+    def tell_progress(self, now: float) -> None:
+        """Tells those who were told nothing for long how far the stream is; `now` is the loop's time."""
+        for connection in list(self._connections):
+            connection.resume()
+            if now - connection.sent_at >= PROGRESS_SECONDS:
+                connection.sent_at = now
+                connection.send_progress(self.stream.cursor)
 
     async def _end_sessions(self) -> None:
         while True:

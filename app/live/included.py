@@ -6,7 +6,7 @@ those that are None, so a change of any of them finds the objects that show it w
 import core, actions and live.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from app.actions.caller import Caller
@@ -24,6 +24,9 @@ Target = tuple[str, str]
 """Class and objectId of an included object."""
 
 Tree = dict[str, "Tree"]
+
+Look = Callable[[Target], Object | None]
+"""What stands behind a pointer, None where nothing is to be seen; raises KeyError when that is not known."""
 
 
 def tree_of(include: Iterable[ast.Path]) -> Tree:
@@ -79,16 +82,22 @@ class Included:
         image = dict(shown)
         for name, below in tree.items():
             value = shown.get(name)
-            target = _target(value)
-            if target is None or not isinstance(value, dict):
-                continue
-            if value["__type"] == "Pointer":
-                self._images.setdefault(target, None)
-                continue
-            inside = {key: item for key, item in value.items() if key not in ("__type", "className")}
-            self._images[target] = self._apart(inside, below)
-            image[name] = pointer(*target)
+            image[name] = [self._taken(item, below) for item in value] if isinstance(value, list) else self._taken(value, below)
+            if value is None:
+                del image[name]
         return image
+
+    def _taken(self, value: Json, below: Tree) -> Json:
+        """A pointer in the place of an included object, which is kept."""
+        target = _target(value)
+        if target is None or not isinstance(value, dict):
+            return value
+        if value["__type"] == "Pointer":
+            self._images.setdefault(target, None)
+            return value
+        inside = {key: item for key, item in value.items() if key not in ("__type", "className")}
+        self._images[target] = self._apart(inside, below)
+        return pointer(*target)
 
     # ---- in the stream
 
@@ -98,35 +107,54 @@ class Included:
         None when one of them is not known: it must be read.
         """
         targets: set[Target] = set()
-        shown = self._resolved(image, self._class_name, self._tree, targets)
-        if shown is not None:
-            self._use(root, frozenset(targets))
+        try:
+            shown = self._resolved(image, self._class_name, self._tree, targets, self._images.__getitem__)
+        except KeyError:
+            return None
+        self._use(root, frozenset(targets))
         return shown
 
-    def _resolved(self, image: Object, class_name: str, tree: Tree, targets: set[Target]) -> Object | None:
+    def show(self, image: Object, look: Look) -> Object:
+        """The object with what `look` says in place of its pointers; nothing is followed for it."""
+        return self._resolved(image, self._class_name, self._tree, set(), look)
+
+    def known(self, target: Target) -> Object | None:
+        """How an included object looks to the caller at present. Raises KeyError when it is not known."""
+        return self._images[target]
+
+    def _resolved(self, image: Object, class_name: str, tree: Tree, targets: set[Target], look: Look) -> Object:
         shown = dict(image)
         fields = self._schemas.get(class_name).fields if self._schemas.has(class_name) else {}
         for name, below in tree.items():
-            target = _target(image.get(name))
-            if target is None or name not in fields or fields[name].type is not FieldType.POINTER:
+            value, field = image.get(name), fields.get(name)
+            if field is None or value is None:
                 continue
-            targets.add(target)
-            if target not in self._images:
-                return None
-            inside = self._images[target]
-            if inside is None:
-                continue
-            resolved = self._resolved(inside, target[0], below, targets)
-            if resolved is None:
-                return None
-            shown[name] = {"__type": "Object", "className": target[0], **resolved}
+            if field.type is FieldType.POINTER:
+                shown[name] = self._placed(value, below, targets, look)
+            elif field.type is FieldType.ARRAY and isinstance(value, list):
+                shown[name] = [self._placed(item, below, targets, look) for item in value]
         return shown
+
+    def _placed(self, value: Json, below: Tree, targets: set[Target], look: Look) -> Json:
+        """The object a pointer leads to; the pointer itself where there is nothing to be seen."""
+        target = _target(value)
+        if target is None or not isinstance(value, dict) or value["__type"] != "Pointer":
+            return value
+        targets.add(target)
+        inside = look(target)
+        if inside is None:
+            return value
+        return {"__type": "Object", "className": target[0], **self._resolved(inside, target[0], below, targets, look)}
+
+    def seen(self, root: str) -> Iterator[Target]:
+        """The objects that are shown inside one that is kept."""
+        return (target for target in self._targets.get(root, ()) if self._images.get(target) is not None)
 
     def change(self, change: Change) -> list[str]:
         """Takes the change of an included object: the objects that look different now."""
         target = (change.class_name, change.object_id)
         after = change.after_object
-        image = None if after is None else self._as_seen(change.class_name, after)
+        image = None if after is None else self.as_seen(change.class_name, after)
         if target not in self._images or self._images[target] == image:
             return []
         self._images[target] = image
@@ -155,7 +183,8 @@ class Included:
                 self._images.pop(target, None)
                 self.unfollow(target)
 
-    def _as_seen(self, class_name: str, image: Object) -> Object | None:
+    def as_seen(self, class_name: str, image: Object) -> Object | None:
+        """What the caller may see of an object that is included; None when it may not be read."""
         sight = self._sight(class_name)
         if sight is None or not sight.is_seen(image):
             return None

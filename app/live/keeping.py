@@ -56,13 +56,29 @@ class Node(ABC):
         """For whom it reads; all its members have the same principals."""
         return self.plan.caller
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is not yet what the changes that were delivered make of it."""
+        return self.held is not None or self.again
+
     def everyone(self) -> list[Member]:
         """Those who read it and those who will."""
         return [*self.members, *self.joining]
 
+    def pause(self, cursor: str) -> None:
+        """It is about to be read: until `go_on` its members have no more than was told up to the cursor."""
+        for member in self.members:
+            member.connection.settle((self, member), cursor)
+
+    def go_on(self) -> None:
+        """Its members were told what had come of it."""
+        for member in self.members:
+            member.connection.settled((self, member))
+
     def leave(self, member: Member) -> None:
         """Takes a member out."""
         self.members.pop(member, None)
+        member.connection.settled((self, member))
         self.joining.pop(member, None)
         if member.node is self:
             member.node = None
@@ -166,7 +182,7 @@ class CountNode(Node):
         pass
 
     def _push(self, member: Member) -> None:
-        member.connection.push(member.head("count"), b',"count":%d' % self._count, 0)
+        member.connection.push(member.head("count"), b',"count":%d' % self._count, 0, self)
 
 
 class WindowNode(Node):
@@ -183,6 +199,10 @@ class WindowNode(Node):
         self._is_lacking = False
         """An included object was met that is not known: it must be read."""
 
+    @property
+    def is_behind(self) -> bool:
+        return super().is_behind or self.window.is_short or self._is_lacking
+
     # ---- what is kept
 
     def load(self, texts: list[str]) -> None:
@@ -195,6 +215,10 @@ class WindowNode(Node):
         if self.included is not None:
             self.included.forget()
         self.window.load(map(self._read, texts), is_whole=wanted is None or len(texts) < wanted)
+
+    def entry(self, image: Object, text: str | None = None) -> Entry:
+        """An object of the class in its place, without what is included."""
+        return Entry(self._key(image), image, text)
 
     def _read(self, text: str) -> Entry:
         shown = decode(text)
@@ -273,7 +297,8 @@ class WindowNode(Node):
             if own and event.image == "after" and change.after_object is not None:
                 entry = Entry(entry.key, change.after_object, change.after)
             gone = "delete" if own and event.op == "delete" else "leave"
-            self._tell(gone, entry, index, change if own and event.original else None, change.seq, touched)
+            is_whole = shift.into is None
+            self._tell(gone, entry, index, change if own and event.original else None, change.seq, touched, is_whole=is_whole)
         if shift.into is not None:
             entry, index = shift.into
             own = entry.object_id == change.object_id
@@ -282,7 +307,7 @@ class WindowNode(Node):
         if shift.stays is not None:
             entry, index = shift.stays
             muted = None if shift.is_moved else change
-            self._tell("update", entry, index, change, change.seq, touched, muted)
+            self._tell("update", entry, index, change, change.seq, touched, watched=muted)
 
     def answer(self) -> None:
         for inner in list(self.inners):
@@ -301,11 +326,11 @@ class WindowNode(Node):
             self._held_included.append(change)
             return
         assert self.included is not None
-        for root in self.included.change(change):
-            shift = self._show_anew(root)
-            if shift is not None and shift.stays is not None:
-                entry, index = shift.stays
-                self._tell("update", entry, index, None, change.seq, touched)
+        shifts = [shift for root in self.included.change(change) if (shift := self._show_anew(root)) is not None]
+        shown = [shift.stays for shift in shifts if shift.stays is not None]
+        for entry, index in shown:
+            is_whole = entry is shown[-1][0]
+            self._tell("update", entry, index, None, change.seq, touched, is_whole=is_whole)
 
     def _tell(
         self,
@@ -315,17 +340,20 @@ class WindowNode(Node):
         change: Change | None,
         seq: int,
         touched: Touched,
+        *,
+        is_whole: bool = True,
         watched: Change | None = None,
     ) -> None:
         """`change`: whose before image is the original. `watched`: not told to those who watch other fields."""
         tails: dict[frozenset[str] | None, bytes] = {}
+        self._note(entry)
         for member in self.members:
             if watched is not None and member.watch and not member.watches(watched):
                 continue
             tail = tails.get(member.keys)
             if tail is None:
                 tail = tails[member.keys] = self._tail(entry, index, change, member.keys)
-            member.connection.push(member.head(op), tail, seq)
+            member.connection.push(member.head(op), tail, seq, self, is_whole=is_whole)
             touched[member.connection] = None
 
     def _tail(self, entry: Entry, index: int, change: Change | None, keys: frozenset[str] | None) -> bytes:
@@ -351,7 +379,19 @@ class WindowNode(Node):
     def greet(self, member: Member, *, snapshot: bool) -> list[str] | None:
         if not snapshot:
             return None
+        for entry in self.window.shown:
+            self._note(entry)
         return [self._plain(entry, member.keys) for entry in self.window.shown]
+
+    def _note(self, entry: Entry) -> None:
+        """Its members are one person, who is shown this; `included` knows what is inside of those that are kept."""
+        witness = self.plan.witness
+        if witness is None:
+            return
+        witness.see(self.query.class_name, entry.object_id)
+        if self.included is not None:
+            for target in self.included.seen(entry.object_id):
+                witness.see(*target)
 
     def _plain(self, entry: Entry, keys: frozenset[str] | None) -> str:
         """As a find shows it."""
@@ -362,9 +402,10 @@ class WindowNode(Node):
         return encode({name: value for name, value in shown.items() if name not in ("__type", "className")}).decode()
 
     def state(self) -> object:
-        return [(entry.object_id, self._seen(entry)) for entry in self.window.shown]
+        return [(entry.object_id, self.seen(entry)) for entry in self.window.shown]
 
-    def _seen(self, entry: Entry) -> Object:
+    def seen(self, entry: Entry) -> Object:
+        """An object as the caller may see it, with what is included."""
         hidden = self._redaction.of(entry.image)
         return {name: value for name, value in entry.shown.items() if name not in hidden}
 
@@ -375,22 +416,25 @@ class WindowNode(Node):
         place: list[str] = list(told)
         shown = self.window.shown
         stay = {entry.object_id for entry in shown}
+        steps: list[tuple[str, bytes]] = []
         for index in range(len(place) - 1, -1, -1):
             if place[index] not in stay:
                 gone = place.pop(index)
-                tail = vanished(self.query.class_name, gone).object + self._place(index)
-                member.connection.push(member.head("leave"), tail, 0)
+                steps.append(("leave", vanished(self.query.class_name, gone).object + self._place(index)))
         for index, entry in enumerate(shown):
             object_id = entry.object_id
             stands = index < len(place) and place[index] == object_id
-            if stands and told[object_id] == self._seen(entry):
+            if stands and told[object_id] == self.seen(entry):
                 continue
             op = "enter"
             if object_id in told:
                 op = "update"
                 place.remove(object_id)
             place.insert(index, object_id)
-            member.connection.push(member.head(op), self._tail(entry, index, None, member.keys), 0)
+            self._note(entry)
+            steps.append((op, self._tail(entry, index, None, member.keys)))
+        for number, (op, tail) in enumerate(steps, 1):
+            member.connection.push(member.head(op), tail, 0, self, is_whole=number == len(steps))
 
     def end_tick(self, touched: Touched) -> None:
         if (self.window.is_short or self._is_lacking) and self.held is None:

@@ -7,34 +7,30 @@ is ahead of what it was told. May import core, store, actions and live.
 """
 
 import asyncio
-import logging
 from dataclasses import dataclass, field
 
-from app.actions.caller import MASTER
 from app.actions.objects import Objects
-from app.core.query import Query
 from app.errors import ErrorCode, ParseError
 from app.live.authority import Authorities, concerns
 from app.live.connection import Connection
 from app.live.keeping import Node
 from app.live.membership import Held, Member
+from app.live.past import Past
 from app.live.plan import MOST_RESULTS, Plan, Planner
-from app.live.position import Position, Run, parse_position
+from app.live.position import Run, parse_position
+from app.live.present import Present
 from app.live.protocol import Subscription, error_frame, reload_frame, snapshot_frame
 from app.live.resumption import Resumption
 from app.live.stream import Stream
 from app.live.upkeep import Upkeep
-from app.store.feed import CursorExpired, Feed
-from app.store.reading import FAILURES
+from app.store.feed import Feed
 from app.store.snapshot import Snapshot, to_cursor
 
 PATIENCE = 15.0
 """Seconds the stream may take to reach a snapshot before the client is asked to try again."""
 
-_ATTEMPTS = 5
-_RETRY_AFTER = 0.1
-
-_log = logging.getLogger("careboard.live")
+_ATTEMPTS = 100
+"""More than fit into the time."""
 
 
 @dataclass(slots=True)
@@ -60,6 +56,7 @@ class Opening:
         authorities: Authorities,
         upkeep: Upkeep,
         resumption: Resumption,
+        past: Past,
     ) -> None:
         self._stream = stream
         self._feed = feed
@@ -68,6 +65,8 @@ class Opening:
         self._authorities = authorities
         self._upkeep = upkeep
         self._resumption = resumption
+        self._past = past
+        self._present = Present(objects.database)
 
     async def open(self, connection: Connection[Member], subscription: Subscription) -> None:
         """Opens one subscription and answers it. Never raises ParseError: the client is told."""
@@ -121,16 +120,15 @@ class Opening:
             raise ParseError(ErrorCode.TIMEOUT, "Your access keeps changing; subscribe again.")
 
     async def _open_kept(self, connection: Connection[Member], subscription: Subscription, plan: Plan) -> bool:
-        """Opens a subscription whose result is kept; False when its authority moved meanwhile.
-
-        Where its client stood is not known, so one that comes back is given the whole again.
-        """
+        """Opens a subscription whose result is kept; False when its authority moved meanwhile."""
         node = self._upkeep.reserve(plan)
         member = Member(connection, subscription, node.query, plan)
         member.node = node
         node.joining[member] = None
         connection.members[subscription.request_id] = member
         self._authorities.add(member)
+        since = subscription.since or self._forgotten(member)
+        told = None if since is None or node.kept.count else await self._told(member, node, since)
         joined = await self._upkeep.join(node, member)
         if not member.is_open:
             return True
@@ -138,20 +136,49 @@ class Opening:
             self._authorities.drop(member)
             return False
         member.held = None
-        self._greet(member, node)
+        if told is None:
+            self._greet(member, node)
+        else:
+            assert since is not None
+            self._welcome_back(member, node, since, told)
         return True
+
+    async def _told(self, member: Member, node: Node, since: str) -> object | None:
+        """What its client has of a result that is kept; None when that cannot be said."""
+        position = parse_position(since, self._feed.feed_id)
+        if position is None:
+            return None
+        await self._catch_up()
+        return await self._past.told(node, position, member.plan, is_exact=member.subscription.since is not None)
+
+    def _forgotten(self, member: Member) -> str | None:
+        """Where a client goes on that knows no cursors; one that keeps an order begins anew, for it counts places."""
+        kept = member.plan.kept
+        return None if kept is None or kept.order or kept.count else self._resumption.since(member)
 
     def _greet(self, member: Member, node: Node) -> None:
         connection, subscription = member.connection, member.subscription
         request_id, cursor = subscription.request_id, self._stream.cursor
         connection.send(connection.protocol.subscribed(request_id, cursor if connection.protocol.cursors else None))
         if subscription.since is not None and not node.kept.count:
-            connection.send(reload_frame(request_id, "a result that is kept in order, with others or by others is not replayed"))
+            connection.send(reload_frame(request_id, "cursor expired"))
         results = node.greet(member, snapshot=subscription.snapshot)
         if results is not None:
             connection.send(snapshot_frame(request_id, results, cursor), asked_for=True)
+        connection.begin(request_id, cursor)
         if connection.has_outbox:
-            connection.flush(Run(cursor, cursor))
+            connection.flush(Run(cursor, cursor), in_stream=False)
+
+    def _welcome_back(self, member: Member, node: Node, since: str, told: object) -> None:
+        """Tells the difference between what its client has and what is."""
+        connection, request_id = member.connection, member.subscription.request_id
+        connection.send(connection.protocol.subscribed(request_id, since if connection.protocol.cursors else None))
+        connection.begin(request_id, since)
+        self._resumption.taken(member)
+        node.catch_up(member, told)
+        if connection.has_outbox:
+            counters = self._stream.counters
+            counters.replayed += connection.flush(Run(since, self._stream.cursor), in_stream=False)
 
     def _register(self, connection: Connection[Member], subscription: Subscription, plan: Plan) -> Member:
         query = self._stream.router.acquire(plan.schema, plan.where)
@@ -188,32 +215,21 @@ class Opening:
         position = parse_position(since, self._feed.feed_id)
         if position is None:
             return None
-        while True:
-            try:
-                return await self._replay_from(member, since, position, is_exact=is_exact)
-            except FAILURES as cause:  # `open` ends this when its time is over
-                _log.warning("a replay lost its connection (%s); it begins again", type(cause).__name__)
-                await asyncio.sleep(_RETRY_AFTER)
-
-    async def _replay_from(self, member: Member, since: str, position: Position, *, is_exact: bool) -> _Start | None:
-        start = _Start(position.base, since)
-        query = member.query
-        try:
-            async for batch in self._feed.replay(position.base):
-                for change in batch.changes:
-                    if position.has(change):
-                        continue
-                    if is_exact and concerns(change, member.plan):
-                        return None  # what an object's readers are told hangs on when access changed
-                    if change.class_name == query.class_name:
-                        before, after = change.before_object, change.after_object
-                        was = before is not None and query.matches(before)
-                        now = after is not None and query.matches(after)
-                        if was or now:
-                            start.backlog.append((change, was, now))
-                start.snapshot = batch.snapshot
-        except CursorExpired:
+        await self._catch_up()
+        missed = await self._past.missed(position)
+        if missed is None:
             return None
+        changes, snapshot = missed
+        start, query = _Start(snapshot, since), member.query
+        for change in changes:
+            if is_exact and concerns(change, member.plan):
+                return None  # what an object's readers are told hangs on when access changed
+            if change.class_name == query.class_name:
+                before, after = change.before_object, change.after_object
+                was = before is not None and query.matches(before)
+                now = after is not None and query.matches(after)
+                if was or now:
+                    start.backlog.append((change, was, now))
         return start
 
     async def _first_results(self, member: Member) -> _Start:
@@ -227,10 +243,12 @@ class Opening:
         return _Start(snapshot, to_cursor(self._feed.feed_id, snapshot), results=found.results)
 
     async def _now(self) -> _Start:
-        found = await self._objects.find(MASTER, Query("_Role", limit=0), cursor=True)
-        assert found.cursor is not None
-        snapshot = Snapshot.parse(found.cursor)
+        snapshot = await self._present.snapshot()
         return _Start(snapshot, to_cursor(self._feed.feed_id, snapshot))
+
+    async def _catch_up(self) -> None:
+        """Returns when the stream has come to this moment: what moved an authority before it was asked for is known then."""
+        await self._stream.reach(await self._present.snapshot())
 
     def _answer(self, member: Member, start: _Start) -> None:
         connection, request_id = member.connection, member.subscription.request_id

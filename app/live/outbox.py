@@ -45,13 +45,30 @@ class News(NamedTuple):
     seq: int
 
 
-class Verbatim:
-    """A source of one frame that is sent as it is."""
+class Kept(Protocol):
+    """A result that is kept for a subscription."""
 
-    __slots__ = ("_head",)
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is not yet what the changes that were delivered make of it."""
+        ...
 
-    def __init__(self, head: bytes) -> None:
+
+class Step:
+    """A source of one frame that is sent as it is: what has changed in a kept result."""
+
+    __slots__ = ("_head", "_is_whole", "_kept")
+
+    def __init__(self, head: bytes, kept: Kept, *, is_whole: bool) -> None:
+        """`is_whole` False: the next frame belongs to the same change."""
         self._head = head
+        self._kept = kept
+        self._is_whole = is_whole
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether who has this frame, and all before it, has something that the result never was."""
+        return not self._is_whole or self._kept.is_behind
 
     def head(self, op: str) -> bytes:
         """The head it was given."""
@@ -82,7 +99,7 @@ def merge(first: News, last: News) -> News | None:
 class Backlog:
     """The events that wait for a client, merged, oldest first."""
 
-    __slots__ = ("_news", "_numbers", "_open", "base", "bytes", "coalesced", "end")
+    __slots__ = ("_news", "_numbers", "_open", "base", "bytes", "coalesced", "end", "has_told_steps")
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -90,6 +107,8 @@ class Backlog:
         self.end = base
         """The cursor behind all of this."""
         self.bytes = 0
+        self.has_told_steps = False
+        """A kept result was told beyond `base` already."""
         self.coalesced = 0
         """Events that are not told because a later one says it all."""
         self._news: dict[int, News] = {}

@@ -13,16 +13,15 @@ from collections.abc import Iterable
 from app.live.connection import Connection
 from app.live.counters import Counters
 from app.live.frames import ChangeFrames
+from app.live.history import History
 from app.live.membership import Event, Held, Keeper, LiveQuery, Member, audience
+from app.live.plan import ANY
 from app.live.position import Run
 from app.live.router import Router
 from app.store.feed import Batch, Change, Feed
 from app.store.snapshot import Snapshot
 
 _log = logging.getLogger("careboard.live")
-
-ANY = ""
-"""In place of an objectId: every object of the class."""
 
 LOOK_SECONDS = 0.002
 MOST_HELD = 20_000
@@ -38,6 +37,7 @@ class Stream:
         """Up to where everything was delivered."""
         self.cursor = ""
         self.counters = Counters()
+        self.history = History()
         self.is_busy = False
         """A batch was handed out and is not delivered yet."""
         self._feed = feed
@@ -51,6 +51,7 @@ class Stream:
     def begin(self) -> None:
         """Starts where the feed stands; what was written before is told to nobody."""
         self.snapshot, self.cursor = self._feed.current, self._feed.cursor
+        self.history.begin(self.snapshot)
 
     def deliver(self, batch: Batch, now: float) -> None:
         """Tells everybody what one batch holds for them; `now` is the loop's time."""
@@ -76,6 +77,7 @@ class Stream:
         for connection in touched:
             connection.flush(run)
             connection.sent_at = now
+        self.history.add(batch)
         if told:
             arrived = time.time()
             for change in told:
@@ -96,7 +98,7 @@ class Stream:
                 self._tell_nodes(query, change, was, now, touched)
 
     def follow(self, target: tuple[str, str], node: Keeper) -> None:
-        """From now on a node is told the changes of an object of any class, or (`ANY`) of every object of a class."""
+        """From now on a node is told the changes of an object of any class, or (`ANY`) of every object of one, or of all."""
         self._followers.setdefault(target, {})[node] = None
 
     def unfollow(self, target: tuple[str, str], node: Keeper) -> None:
@@ -106,11 +108,16 @@ class Stream:
         if not followers:
             self._followers.pop(target, None)
 
+    def follows(self, class_name: str) -> bool:
+        """Whether a node follows objects of a class."""
+        return any(name in (class_name, ANY) for name, _ in self._followers)
+
     def _tell_followers(self, change: Change, touched: dict[Connection[Member], None]) -> None:
         followers = self._followers
         one = followers.get((change.class_name, change.object_id))
         every = followers.get((change.class_name, ANY))
-        for node in {**(one or {}), **(every or {})} if one or every else ():
+        whatever = followers.get((ANY, ANY))
+        for node in {**(one or {}), **(every or {}), **(whatever or {})} if one or every or whatever else ():
             try:
                 node.take_included(change, touched)
                 self._ticking[node] = None
@@ -141,6 +148,8 @@ class Stream:
         if member.watch and event.op in ("update", "create") and not member.watches(change):
             return False
         shown = member.shown(change, event)
+        if member.plan.witness is not None:
+            member.plan.witness.see(change.class_name, change.object_id)
         member.connection.tell(member, shown.op, frames.tail(shown, member), change.seq)
         self.counters.sent += 1
         return True

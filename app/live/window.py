@@ -85,6 +85,11 @@ class Window:
         """Everything that is kept, in order."""
         return list(self._entries)
 
+    @property
+    def frontier(self) -> SortKey | None:
+        """Up to where everything is kept; None: the whole result is."""
+        return self._frontier
+
     def load(self, entries: Iterable[Entry], *, is_whole: bool) -> None:
         """Takes the first objects of the result, `is_whole` when there are no more."""
         self._entries = sorted(entries, key=lambda entry: entry.key)

@@ -12,7 +12,7 @@ CHAINS = range(10, 74)
 AUDIT_DDL = """
 create or replace function careboard.refuse_audit_change() returns trigger language plpgsql as $refuse$
 begin
-  raise exception using errcode = 'PE119', message = 'AuditLog is append-only; its rows are never changed or deleted.';
+  raise exception using errcode = 'PE119', message = tg_table_name || ' is append-only; its rows are never changed or deleted.';
 end $refuse$;
 do $once$ begin
   if not exists (select from pg_trigger where tgrelid = '"AuditLog"'::regclass and tgname = 'careboard_append_only') then

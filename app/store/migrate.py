@@ -22,14 +22,16 @@ from piccolo.table import Table, create_table_class, sort_table_classes
 
 from app.core.wire import Object
 from app.errors import ErrorCode
+from app.store.accesslog import ACCESS_DDL, subject_ddl
 from app.store.alerts import ALERT_DDL
 from app.store.audit import AUDIT_DDL
 from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.database import Connection, Database
+from app.store.files import FILES_DDL
 from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
 from app.store.schemas import Schemas
-from app.store.tables import Alert, AuditLog
+from app.store.tables import AccessLog, Alert, AuditLog
 
 _LOCK = 7_164_021_002
 
@@ -64,6 +66,8 @@ class Declaring(Protocol):
     def sql(self) -> str: ...
     @property
     def sentences(self) -> Mapping[str, str]: ...
+    @property
+    def subjects(self) -> Mapping[str, str]: ...
 
 
 async def migrate(database: Database, domains: Iterable[Declaring] = ()) -> Schemas:
@@ -86,6 +90,7 @@ def declare(database: Database, domains: Iterable[Declaring] = ()) -> Schemas:
     schemas = Schemas(database)
     schemas.register(AuditLog, _AUDIT_PERMISSIONS)
     schemas.register(Alert, _ALERT_PERMISSIONS)
+    schemas.register(AccessLog, _ACCESS_PERMISSIONS)
     for domain in domains:
         for table in domain.tables:
             schemas.register(table, domain.permissions.get(table._meta.tablename, {}))
@@ -98,6 +103,12 @@ def declare(database: Database, domains: Iterable[Declaring] = ()) -> Schemas:
 _AUDIT_PERMISSIONS: Object = {
     **{operation: {"role:admin": True} for operation in ("find", "get", "count")},
     **{operation: {} for operation in ("create", "update", "delete", "addField")},
+}
+
+# Who looked may write it down, and nobody anything else; who may read a row is told by its ACL.
+_ACCESS_PERMISSIONS: Object = {
+    **{operation: {"requiresAuthentication": True} for operation in ("find", "get", "count", "create")},
+    **{operation: {} for operation in ("update", "delete", "addField")},
 }
 
 # Raised by the server alone; whom it is for says that it was seen.
@@ -113,11 +124,15 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
         await connection.execute(CHANGE_DDL)
         await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)
+        await connection.execute(FILES_DDL)
         await schemas.adopt(connection)
         await install_registry_capture(connection)
         await connection.execute(SYSTEM_DDL)
         await connection.execute(AUDIT_DDL)
         await connection.execute(ALERT_DDL)
+        subjects = {name: path for domain in domains for name, path in domain.subjects.items()}
+        await connection.execute(subject_ddl(subjects, schemas.get))
+        await connection.execute(ACCESS_DDL)
         for domain in domains:
             if domain.sql.strip():
                 await connection.execute(domain.sql)
@@ -143,7 +158,10 @@ async def _forward(database: Database, package: str) -> None:
     database.bind()
     await Migration.create_table(if_not_exists=True)
     ran = set(await Migration.get_migrations_which_ran(app_name=config.app_name))
-    modules = {module.ID: module for module in _migrations(package, config)}
+    found = [*_migrations(package, config)]
+    modules = {module.ID: module for module in found}
+    if len(modules) < len(found):
+        raise RuntimeError(f"Two migrations of {package} have the same ID; one of them would never run.")
     for migration_id in sorted(modules.keys() - ran):
         async with _patient(database):
             planned: MigrationManager | None = await modules[migration_id].forwards()

@@ -92,6 +92,10 @@ class Change:
             self._after = _object(self.after)
         return self._after
 
+    def forget(self) -> None:
+        """Lets go of the decoded images, which take several times the room of the texts."""
+        self._before = self._after = None
+
     @property
     def identity(self) -> tuple[object, ...]:
         """What tells two changes apart, also where a crash made Postgres give out numbers again."""

@@ -204,6 +204,17 @@ class Alert(ParseTable, tablename="Alert"):
     escalated_to = PointerTo("_User", default=None, null=True, db_column_name="escalatedTo")
 
 
+class AccessLog(ParseTable, tablename="AccessLog"):
+    """Who was shown whose record. Append-only, held by the database, which fills in whose record it was."""
+
+    user = PointerTo("_User", default=None, null=False, db_column_name="user")
+    access_time = Timestamptz(default=None, null=False, db_column_name="accessTime")
+    entity_type = Text(default=None, null=True, db_column_name="entityType")
+    entity_id = Text(default=None, null=True, db_column_name="entityId")
+    action = Text(default=None, null=True, db_column_name="action")
+    subject = PointerTo("_User", default=None, null=True, db_column_name="subject")
+
+
 class ClassDefinition(Table, tablename="_SCHEMA"):
     """The registry of classes, one row each, as Parse Server keeps it."""
 
@@ -212,8 +223,8 @@ class ClassDefinition(Table, tablename="_SCHEMA"):
     is_parse_class = Boolean(default=None, null=True, db_column_name="isParseClass")
 
 
-SYSTEM_TABLES: tuple[type[ParseTable], ...] = (User, Role, Session, Installation, AuditLog, Alert)
-"""The classes every Careboard has; AuditLog is a class like any other, but nobody changes its rows."""
+SYSTEM_TABLES: tuple[type[ParseTable], ...] = (User, Role, Session, Installation, AuditLog, Alert, AccessLog)
+"""The classes every Careboard has; AuditLog and AccessLog are classes like any other, but nobody changes their rows."""
 
 _TYPES: tuple[tuple[type[Column], FieldType], ...] = (
     (File, FieldType.FILE),

@@ -272,6 +272,7 @@ async def test_a_user_cannot_lock_itself_out(world: World) -> None:
         person.user_id: {"read": True, "write": True},
         "role:admin": {"read": True},
         "role:biomed": {"read": True},
+        "role:pharmacist": {"read": True},
         "role:dispatcher": {"read": True},
     }
 

@@ -187,7 +187,7 @@ async def test_another_drivers_tank_is_not_found(town: Town) -> None:
 async def test_a_driver_signs_as_nobody_else(town: Town, class_name: str) -> None:
     tank = await town.new_tank()
     body = town.refill_body(tank, "other_driver") if class_name == "RefillLog" else town.event_body(tank, "other_driver")
-    with pytest.raises(ParseError, match="give yourself; only a dispatcher records for somebody else"):
+    with pytest.raises(ParseError, match="give yourself; only dispatcher or admin records for somebody else"):
         await town.objects.create(town["driver"], class_name, body)
 
 

@@ -14,9 +14,9 @@ from app.actions.users import Users
 from app.config import Settings
 from app.core.wire import Object, pointer
 from app.domains.domain import SignIn
+from app.domains.limits import instant
 from app.domains.oxygen.demo import create_demo
 from app.domains.oxygen.domain import OXYGEN
-from app.domains.oxygen.rules import instant
 from app.store.database import Database
 from app.store.migrate import migrate
 

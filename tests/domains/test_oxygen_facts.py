@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, pointer
-from app.domains.oxygen.rules import AWAY, EVENT_TYPES, LITRES_PER_PSI, MAX_FLOW_LPM, MAX_PSI, empty_at, instant, urgency
+from app.domains.limits import instant
+from app.domains.oxygen.rules import AWAY, EVENT_TYPES, LITRES_PER_PSI, MAX_FLOW_LPM, MAX_PSI, empty_at, urgency
 from app.domains.oxygen.triggers import tick
 from app.errors import ParseError
 from tests.domains.town import Town

@@ -10,13 +10,16 @@ from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.world import World, make_world
 
+PLACE: Json = {"__type": "GeoPoint", "latitude": 1, "longitude": 2}
+
 
 async def family(database: Database, schemas: Schemas, settings: Settings) -> tuple[World, str, str]:
     """A class of orders with an owner, and one of parcels that those of the order and the courier see."""
     world = await make_world(database, schemas, settings)
     order = await world.thing(fields={"owner": {"type": "Pointer", "targetClass": "_User"}, "note": {"type": "String"}})
     to_order: Json = {"type": "Pointer", "targetClass": order}
-    parcel = await world.thing(fields={"order": to_order, "courier": {"type": "Pointer", "targetClass": "_User"}})
+    to_courier: Json = {"type": "Pointer", "targetClass": "_User"}
+    parcel = await world.thing(fields={"order": to_order, "courier": to_courier, "place": {"type": "GeoPoint"}})
     of_order = f"""(select o."_rperm" from "{order}" o where o."objectId" = new."order")"""
     writers = "array['role:admin']"
     sql = acl(
@@ -44,7 +47,7 @@ async def test_a_child_follows_its_parent(database: Database, schemas: Schemas, 
     world, order, parcel = await family(database, schemas, settings)
     one = await world.objects.create(MASTER, order, {"owner": pointer("_User", "ann")})
     child = await world.objects.create(
-        MASTER, parcel, {"order": pointer(order, one.object_id), "courier": pointer("_User", "bob")}
+        MASTER, parcel, {"order": pointer(order, one.object_id), "courier": pointer("_User", "bob"), "place": PLACE}
     )
     assert who(await world.stored(parcel, child.object_id)) == {"role:admin", "ann", "bob"}
     await world.objects.update(MASTER, order, one.object_id, {"owner": pointer("_User", "cleo")})

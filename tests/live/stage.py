@@ -40,6 +40,7 @@ class Following:
     strays: list[Object] = field(default_factory=list)
     """Events that take away what the client did not have; only told of where the state is whole."""
     error: Object | None = None
+    is_open: bool = False
     reloads: int = 0
 
     @property
@@ -55,6 +56,8 @@ class Following:
             return
         if op == "reload":
             self.reloads += 1
+        if op == "subscribed":
+            self.is_open = True
         if op == "snapshot":
             assert isinstance(frame["results"], list)
             self.state, self.order, self.strays = {}, [], []
@@ -123,6 +126,10 @@ class Client:
             assert isinstance(frame, dict)
             self.raw.append(text)
             self.frames.append(frame)
+            if frame["op"] == "progress":
+                for following in self.following.values():
+                    if following.is_open:
+                        following.cursor = str(frame["cursor"])
             request_id = frame.get("requestId")
             if isinstance(request_id, int) and request_id in self.following:
                 self.following[request_id].take(frame)
@@ -176,6 +183,8 @@ class Client:
     async def come_back(self) -> None:
         """Connects again and goes on from each subscription's cursor, as the boards do."""
         self.closed, self.reads, self._waiting = None, True, 0
+        for following in self.following.values():
+            following.is_open = False
         self.connection = self._attach()
         await self.connect()
         for request_id, following in list(self.following.items()):

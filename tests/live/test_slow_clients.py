@@ -10,7 +10,7 @@ from app.live.counters import Counters
 from app.live.limits import BURST_SECONDS, Limits, Meter
 from app.live.membership import Member
 from app.live.outbox import Backlog
-from app.live.position import Run, parse_position, shorten
+from app.live.position import Run, parse_position, partly, shorten
 from app.live.protocol import Keys, Protocol
 from app.store.snapshot import Snapshot, to_cursor
 from tests.live.stage import Client, Following, Stage
@@ -177,7 +177,8 @@ def test_a_cursor_too_long_for_a_close_goes_before_it_and_a_shorter_one_into_it(
 
 def test_a_cursor_in_the_middle_of_a_delivery_is_shortened_to_one_before_it() -> None:
     base, ahead = to_cursor("f", Snapshot(10, 10, frozenset())), to_cursor("f", LONG)
-    assert shorten(Run(base, ahead).up_to(5)) == base
+    assert shorten(Run(base, ahead).up_to(5)) == partly(base)
+    assert shorten(base) == base
     assert shorten("nonsense") == "nonsense"
 
 

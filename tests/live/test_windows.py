@@ -167,17 +167,6 @@ async def test_a_role_that_is_taken_moves_the_window(stage: Stage) -> None:
     assert following.ops == ["leave", "leave", "enter", "enter"] * 2
 
 
-async def test_a_window_resumes_by_reload(stage: Stage) -> None:
-    thing, _ = await things(stage, 1, 2, 3)
-    client = await stage.client()
-    following = await client.subscribe(thing, order="n", limit=2, snapshot=True)
-    client.cut()
-    await create(stage, thing, n=0)
-    await client.come_back()
-    assert following.reloads == 1
-    assert shown(following) == [0, 1]
-
-
 async def test_a_count_is_told_once_a_tick_where_it_changed(stage: Stage) -> None:
     thing, ids = await things(stage, 1, 2)
     client = await stage.client()

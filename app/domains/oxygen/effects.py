@@ -12,6 +12,7 @@ from app.actions.objects import Objects
 from app.core.wire import Object, date_to_wire
 from app.domains.domain import invalid
 from app.domains.guard import EFFECTS, Clock, as_master, audit_class, guard_class
+from app.domains.limits import instant, pointed
 from app.domains.oxygen.rules import (
     GRANTS,
     ONE_PRIMARY,
@@ -21,9 +22,7 @@ from app.domains.oxygen.rules import (
     check_fill_allowed,
     check_not_ahead,
     check_team,
-    instant,
     is_newest_reading,
-    pointed,
 )
 from app.errors import ErrorCode
 from app.store.refusals import register_sentence

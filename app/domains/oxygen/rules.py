@@ -3,15 +3,14 @@
 Owns: the cylinders and their litres, the formula of the time left, the urgency bands, the states of a tank, who may do what,
 and the values a field may hold. Holds: each number is written here once; the triggers of the database are generated from it
 (`triggers.py`), and a test holds that SQL and Python give the same answer. Nothing awaits, reads a clock or touches the
-database. May import `domains.domain` and core.
+database. May import `domains.domain`, `domains.limits` and core.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.wire import Json, Object, is_user_principal, parse_iso
+from app.core.wire import Json, Object, is_user_principal
 from app.domains.domain import (
     Grant,
     Grants,
@@ -21,8 +20,8 @@ from app.domains.domain import (
     Through,
     Transition,
     invalid,
-    listed,
 )
+from app.domains.limits import Limit, instant, one_of, pointed
 
 PARENTS_FIRST: Final = ("PatientSite", "TankAssignment", "RefillLog", "EmergencyContact", "DispatchEvent")
 
@@ -200,29 +199,11 @@ comes back through quarantine, and condemned is final."""
 # --- what a field may hold ---
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A rule the database holds by a check constraint, with the sentence told when it is broken. Absent fields pass, as in SQL.
-
-    The name is in lower case because Piccolo does not quote it.
-    """
-
-    class_name: str
-    name: str
-    condition: str
-    sentence: str
-
-
 def _psi(class_name: str, field: str) -> Limit:
     condition = f'"{field}" >= 0 and "{field}" <= {MAX_PSI}'
     return Limit(
         class_name, f"{class_name}_{field}_range".lower(), condition, f"{field}: give a pressure from 0 to {MAX_PSI} psi."
     )
-
-
-def _one_of(class_name: str, field: str, values: tuple[str, ...]) -> Limit:
-    condition = f'"{field}" in ({", ".join(f"{chr(39)}{value}{chr(39)}" for value in values)})'
-    return Limit(class_name, f"{class_name}_{field}_known".lower(), condition, f"{field}: give one of {listed(values, 'or')}.")
 
 
 LIMITS: Final = (
@@ -231,10 +212,10 @@ LIMITS: Final = (
     _psi("RefillLog", "psiBefore"),
     _psi("RefillLog", "psiAfter"),
     _psi("DispatchEvent", "psiLevel"),
-    _one_of("TankAssignment", "status", TANK_STATES.states),
-    _one_of("TankAssignment", "cylinderSize", tuple(LITRES_PER_PSI)),
-    _one_of("TankAssignment", "urgency", URGENCIES),
-    _one_of("DispatchEvent", "eventType", EVENT_TYPES),
+    one_of("TankAssignment", "status", TANK_STATES.states),
+    one_of("TankAssignment", "cylinderSize", tuple(LITRES_PER_PSI)),
+    one_of("TankAssignment", "urgency", URGENCIES),
+    one_of("DispatchEvent", "eventType", EVENT_TYPES),
     Limit(
         "TankAssignment",
         "tankassignment_flowlpm_range",
@@ -257,18 +238,6 @@ LIMITS: Final = (
 
 ONE_PRIMARY: Final = "EmergencyContact_one_primary"
 ONE_PRIMARY_SENTENCE: Final = "isPrimary: this site has a primary contact already; make that one secondary first."
-
-
-def instant(value: Json) -> datetime | None:
-    """The moment of a Date value, None for anything else."""
-    iso = value.get("iso") if isinstance(value, dict) else None
-    return parse_iso(iso) if isinstance(iso, str) else None
-
-
-def pointed(value: Json) -> str | None:
-    """The objectId a Pointer names, None for anything else."""
-    target = value.get("objectId") if isinstance(value, dict) else None
-    return target if isinstance(target, str) else None
 
 
 def check_not_ahead(name: str, value: Json, now: datetime) -> None:

@@ -4,7 +4,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from app.store.tables import User
 
-ID = "2026-11-21T13:00:00:000000"
+ID = "2026-11-21T13:05:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "_User.department"
 

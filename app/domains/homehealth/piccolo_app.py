@@ -1,0 +1,14 @@
+"""Home health, as Piccolo's migrations see it."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+from app.domains.homehealth.tables import TABLES
+
+APP_CONFIG = AppConfig(
+    app_name="homehealth",
+    migrations_folder_path=str(Path(__file__).parent / "migrations"),
+    table_classes=[*TABLES],
+    migration_dependencies=["app.store.piccolo_app"],
+)

@@ -1,0 +1,14 @@
+"""Oncology care, as Piccolo's migrations see it."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+from app.domains.oncology.tables import TABLES
+
+APP_CONFIG = AppConfig(
+    app_name="oncology",
+    migrations_folder_path=str(Path(__file__).parent / "migrations"),
+    table_classes=[*TABLES],
+    migration_dependencies=["app.store.piccolo_app"],
+)

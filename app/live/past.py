@@ -1,0 +1,308 @@
+"""What a kept result was at an earlier position, so that a client that comes back is told the difference.
+
+Owns: `Past`. Always holds: the answer is exact, or there is none (None: the client reads anew). It is found by taking the
+changes since that position back: an object that changed is taken as it was before the first of them, any other as it is
+now; what is not known of those is read, and changes that arrive meanwhile count too. The changes come from memory, or from
+the table when they are too old. May import core, store, actions and live.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from app.actions.caller import MASTER
+from app.actions.objects import Objects
+from app.core import nodes as ast
+from app.core.access import can_read
+from app.core.match import Predicate, compile_match
+from app.core.wire import Object, decode
+from app.live.authority import concerns
+from app.live.included import Target
+from app.live.keeping import Node, WindowNode
+from app.live.membership import LiveQuery
+from app.live.plan import Plan
+from app.live.position import Position
+from app.live.relation import RelationNode
+from app.live.relational import Inner, Leaf
+from app.live.stream import Stream
+from app.live.upkeep import Upkeep
+from app.live.window import Entry
+from app.store.feed import Change, CursorExpired, Feed
+from app.store.reading import FAILURES
+from app.store.snapshot import Snapshot
+
+MOST_CHANGES = 100_000
+"""Who missed more than that reads anew."""
+
+MOST_READERS = 4
+"""How many read the change table for those who come back, at once; the others wait for their turn."""
+
+_ATTEMPTS = 20
+_RETRY_AFTER = 0.1
+
+_log = logging.getLogger("careboard.live")
+
+
+class Past:
+    """Answers what was missed, and what was."""
+
+    def __init__(self, stream: Stream, feed: Feed, objects: Objects, upkeep: Upkeep) -> None:
+        self._stream = stream
+        self._feed = feed
+        self._objects = objects
+        self._upkeep = upkeep
+        self._readers = asyncio.Semaphore(MOST_READERS)
+
+    async def missed(self, position: Position) -> tuple[list[Change], Snapshot] | None:
+        """The changes after a position, in order, and how far they go, which may be further than the stream has come.
+
+        None when they are gone, or too many.
+        """
+        recent = self._stream.history.since(position)
+        if recent is not None:
+            return recent, self._stream.snapshot
+        async with self._readers:
+            while True:
+                try:
+                    return await self._read_missed(position)
+                except FAILURES as cause:  # `open` ends this when its time is over
+                    _log.warning("a replay lost its connection (%s); it begins again", type(cause).__name__)
+                    await asyncio.sleep(_RETRY_AFTER)
+
+    async def _read_missed(self, position: Position) -> tuple[list[Change], Snapshot] | None:
+        found: list[Change] = []
+        snapshot = position.base
+        try:
+            async for batch in self._feed.replay(position.base):
+                found += [change for change in batch.changes if not position.has(change)]
+                snapshot = batch.snapshot
+                if len(found) > MOST_CHANGES:
+                    return None
+        except CursorExpired:
+            return None
+        return found, snapshot
+
+    async def told(self, node: Node, position: Position, plan: Plan, *, is_exact: bool = True) -> object | None:
+        """What a client at this position has of a node, as its `state`; None when that cannot be said.
+
+        `is_exact` False: for one who cannot be told to begin anew; all is judged under its present authority.
+        """
+        assert isinstance(node, WindowNode)
+        if position.is_partial:
+            return None
+        library = _Library()
+        for _ in range(_ATTEMPTS):
+            await self._upkeep.filled(node)
+            changes = await self._changes(position, library)
+            if changes is None or (is_exact and any(concerns(change, plan) for change in changes)):
+                return None
+            if not self._upkeep.is_filled(node):
+                continue
+            try:
+                return _Moment(changes, library, self._upkeep).state(node)
+            except _RowsMissingError as lacking:
+                await self._read_rows(lacking, library)
+            except _ImagesMissingError as lacking:
+                await self._read_images(lacking, library)
+        return None
+
+    async def _changes(self, position: Position, library: "_Library") -> list[Change] | None:
+        """All since the position, up to where the stream is when this returns."""
+        while True:
+            older = library.older
+            recent = self._stream.history.since(position if older is None else Position(older[1]))
+            if recent is not None:
+                return recent if older is None else older[0] + recent
+            library.older = await self.missed(position)
+            if library.older is None:
+                return None
+            await self._stream.reach(library.older[1])
+
+    async def _read_rows(self, lacking: "_RowsMissingError", library: "_Library") -> None:
+        node = lacking.node
+        found = await self._objects.find(node.caller, lacking.query, cursor=True, is_shown=False)
+        if found.cursor is not None:
+            await self._stream.reach(Snapshot.parse(found.cursor))
+        entries = sorted((node.entry(_object(text), text) for text in found.results), key=lambda entry: entry.key)
+        wanted = lacking.query.limit
+        library.rows[node] = _Rows(entries, is_whole=wanted is None or len(entries) < wanted)
+
+    async def _read_images(self, lacking: "_ImagesMissingError", library: "_Library") -> None:
+        """As the caller of the node sees them; what is not there, or not for it, is None."""
+        included = lacking.node.included
+        assert included is not None
+        by_class: dict[str, list[str]] = {}
+        for class_name, object_id in lacking.targets:
+            by_class.setdefault(class_name, []).append(object_id)
+        for class_name, ids in by_class.items():
+            query = ast.Query(class_name, where=ast.In(("objectId",), tuple(ids)), limit=None)
+            found = await self._objects.find(MASTER, query, cursor=True)
+            if found.cursor is not None:
+                await self._stream.reach(Snapshot.parse(found.cursor))
+            images = {str(image["objectId"]): image for image in map(_object, found.results)}
+            for object_id in ids:
+                image = images.get(object_id)
+                seen = None if image is None else included.as_seen(class_name, image)
+                library.images[lacking.node, (class_name, object_id)] = seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The first objects of a result as it is now, judged by the sub-queries as they were."""
+
+    entries: list[Entry]
+    is_whole: bool
+
+
+@dataclass(slots=True)
+class _Library:
+    """What was read for one answer."""
+
+    older: tuple[list[Change], Snapshot] | None = None
+    """The changes that memory does not reach back to, and how far they go."""
+    rows: dict[WindowNode, _Rows] = field(default_factory=dict)
+    images: dict[tuple[WindowNode, Target], Object | None] = field(default_factory=dict)
+
+
+class _RowsMissingError(Exception):
+    """More of a result must be read."""
+
+    def __init__(self, node: WindowNode, query: ast.Query) -> None:
+        super().__init__()
+        self.node = node
+        self.query = query
+
+
+class _ImagesMissingError(Exception):
+    """Included objects must be read."""
+
+    def __init__(self, node: WindowNode, targets: Iterable[Target]) -> None:
+        super().__init__()
+        self.node = node
+        self.targets = list(targets)
+
+
+class _Moment:
+    """One moment of the past. Nothing waits here, so the present it is reckoned from stands still."""
+
+    def __init__(self, changes: list[Change], library: _Library, upkeep: Upkeep) -> None:
+        self._library = library
+        self._upkeep = upkeep
+        self._first: dict[Target, Change] = {}
+        """The first change of each object since."""
+        self._by_class: dict[str, list[Change]] = {}
+        self._changes = sorted(changes, key=lambda each: each.seq)
+        for change in self._changes:
+            target = (change.class_name, change.object_id)
+            if target not in self._first:
+                self._first[target] = change
+                self._by_class.setdefault(change.class_name, []).append(change)
+
+    def state(self, node: WindowNode) -> object:
+        """The node's `state` of that moment."""
+        entries = self._entries(node)
+        if node.included is not None:
+            entries = self._with_included(node, entries)
+        return [(entry.object_id, node.seen(entry)) for entry in entries]
+
+    def _entries(self, node: WindowNode) -> list[Entry]:
+        matches, asked = self._question(node.query)
+        class_name, window = node.query.class_name, node.window
+        rows = self._library.rows.get(node)
+        if rows is not None:
+            now, is_whole = rows.entries, rows.is_whole
+            frontier = None if is_whole or not now else now[-1].key
+        elif asked is not None:
+            raise _RowsMissingError(node, self._find(node, asked))
+        else:
+            now, frontier = window.all(), window.frontier
+            is_whole = frontier is None
+        found = [entry for entry in now if (class_name, entry.object_id) not in self._first]
+        for change in self._by_class.get(class_name, ()):
+            image = change.before_object
+            if image is not None and matches(image) and can_read(image, node.caller.authority):
+                found.append(node.entry(image))
+        found.sort(key=lambda entry: entry.key)
+        if window.limit is None:
+            return found
+        if not is_whole:
+            keys = [entry.key for entry in found]
+            found = found[: bisect_right(keys, frontier)] if frontier is not None else []
+            if len(found) < window.skip + window.limit:
+                raise _RowsMissingError(node, self._find(node, asked))
+        return found[window.skip : window.skip + window.limit]
+
+    def _find(self, node: WindowNode, asked: "Callable[[ast.Node], ast.Node] | None") -> ast.Query:
+        """Reads far enough: what has changed since may have been in front."""
+        wanted = node.window.wanted
+        if wanted is not None:
+            wanted += len(self._by_class.get(node.query.class_name, ()))
+        query = replace(node.kept.read(node.plan, wanted), include=(), keys=None)
+        return query if asked is None else replace(query, where=ast.rewritten(query.where, asked))
+
+    def _question(self, query: LiveQuery) -> "tuple[Predicate, Callable[[ast.Node], ast.Node] | None]":
+        """The predicate of that moment; and, where a sub-query found something else then, how to ask with what it found."""
+        inners = self._upkeep.inners_of(query)
+        then: dict[str, tuple[Inner, set[object]]] = {}
+        for node, inner in inners:
+            if isinstance(node, RelationNode):
+                then[ast.canonical_text(inner.leaf)] = inner, self._related(node)
+                continue
+            assert isinstance(node, WindowNode)
+            atoms: set[object] = set(map(_atom_of(inner), self._entries(node))) - {None}
+            then[ast.canonical_text(inner.leaf)] = inner, atoms
+        if all(atoms == inner.atoms.keys() for inner, atoms in then.values()):
+            return query.matches, None
+
+        def ask(leaf: ast.Node) -> ast.Node:
+            known = then.get(ast.canonical_text(leaf)) if isinstance(leaf, Leaf) else None
+            return leaf if known is None else known[0].literal(known[1])
+
+        schema = inners[0][1].outer
+        return compile_match(schema, query.where, lambda leaf: then[ast.canonical_text(leaf)][1]), ask
+
+    def _related(self, node: RelationNode) -> set[object]:
+        """Who was in a relation, as far as that was to be told."""
+        owner = self._first.get((node.relation.class_name, node.relation.object_id))
+        if not node.sees(node.owner if owner is None else owner.before_object):
+            return set()
+        ids: dict[str, bool] = dict.fromkeys(node.ids, True)
+        for change in reversed(self._changes):
+            if (change.class_name, change.object_id) == (node.query.class_name, node.relation.object_id):
+                row = change.before_object or change.after_object
+                assert row is not None
+                ids[str(row["relatedId"])] = change.before is not None
+        return {object_id for object_id, is_in in ids.items() if is_in}
+
+    def _with_included(self, node: WindowNode, entries: list[Entry]) -> list[Entry]:
+        included, lacking = node.included, dict[Target, None]()
+        assert included is not None
+
+        def look(target: Target) -> Object | None:
+            change = self._first.get(target)
+            if change is not None:
+                before = change.before_object
+                return None if before is None else included.as_seen(target[0], before)
+            try:
+                return included.known(target)
+            except KeyError:
+                if (node, target) not in self._library.images:
+                    lacking[target] = None
+                return self._library.images.get((node, target))
+
+        shown = [Entry(entry.key, entry.image, None, included.show(entry.image, look)) for entry in entries]
+        if lacking:
+            raise _ImagesMissingError(node, lacking)
+        return shown
+
+
+def _atom_of(inner: Inner) -> Callable[[Entry], object]:
+    return lambda entry: inner.read(entry.image)
+
+
+def _object(text: str) -> Object:
+    value = decode(text)
+    assert isinstance(value, dict)
+    return value
