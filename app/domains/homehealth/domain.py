@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.domains.domain import Domain, permissions_of
+from app.domains.homehealth.demo import create_demo
 from app.domains.homehealth.effects import install
 from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, PARENTS_FIRST
 from app.domains.homehealth.tables import TABLES
@@ -17,5 +18,6 @@ HOMEHEALTH: Final = Domain(
     grants=GRANTS,
     machines=(JOB_STATES,),
     tick=tick,
+    demo=create_demo,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )
