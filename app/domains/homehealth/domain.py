@@ -6,6 +6,7 @@ from app.domains.domain import Domain, permissions_of
 from app.domains.homehealth.demo import create_demo
 from app.domains.homehealth.effects import install
 from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, PARENTS_FIRST
+from app.domains.homehealth.simulate import simulate
 from app.domains.homehealth.tables import TABLES
 from app.domains.homehealth.triggers import SQL, tick
 
@@ -19,5 +20,6 @@ HOMEHEALTH: Final = Domain(
     machines=(JOB_STATES,),
     tick=tick,
     demo=create_demo,
+    simulate=simulate,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )
