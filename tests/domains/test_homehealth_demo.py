@@ -90,10 +90,10 @@ async def test_the_demo_keeps_the_rules(demo: Demo) -> None:
 
 async def test_what_is_verified_has_a_log_that_verifies_it(demo: Demo) -> None:
     logs = await demo.all("ServiceLog")
-    by_job = {pointed(log["job"]): log["verification"] for log in logs}
+    by_job = {str(pointed(log["job"])): log["verification"] for log in logs}
     verified = await demo.all("Job", {"status": "verified"})
     assert len(verified) > 20
-    assert {by_job[job["objectId"]] for job in verified} <= {"complete", "out_of_area"}
+    assert {by_job[str(job["objectId"])] for job in verified} <= {"complete", "out_of_area"}
     assert {log["verification"] for log in logs} == {"complete", "out_of_area", "incomplete"}
 
 
