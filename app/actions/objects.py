@@ -179,7 +179,7 @@ class Objects:
             check_class(schema, "count", caller.authority)
         async with self.reading(tx) as connection:
             guarded, allowed = await view.guard(connection, query, schema, "find")
-            found = await rows.select_related(
+            found = await rows.select_of_owners(
                 connection,
                 self.schemas,
                 rows.Owners(class_name, key, ids, view.owners(owner, key)),

@@ -81,7 +81,7 @@ async def select(
     return Found(texts, row["count"], row["snapshot"])
 
 
-async def select_related(
+async def select_of_owners(
     connection: Connection,
     schemas: Registry,
     owners: Owners,
