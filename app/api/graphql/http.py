@@ -22,7 +22,7 @@ from starlette.requests import Request as AriadneRequest
 
 from app.actions.caller import Caller
 from app.api.graphql.context import Context
-from app.api.graphql.documents import VALIDATION_FAILED, Documents
+from app.api.graphql.documents import INTROSPECTION_DISABLED, PARSE_FAILED, VALIDATION_FAILED, Documents
 from app.api.graphql.execution import Executor
 from app.api.graphql.limits import limits_of
 from app.api.graphql.schema import Schemata
@@ -38,6 +38,7 @@ _refusals.setLevel(logging.CRITICAL)  # a client's mistakes are told to the clie
 
 _HINT = re.compile(r" ?Did you mean .+\?$")
 _NAME = re.compile(r"'([^']*)'")
+_STATUS = {"BAD_USER_INPUT": 400, VALIDATION_FAILED: 400, PARSE_FAILED: 400, INTROSPECTION_DISABLED: 403}
 _NO_BODY = "POST body missing, invalid Content-Type, or JSON object has no keys."
 
 Explorer = Callable[[Request[Any, Any, Any]], Any]
@@ -162,14 +163,9 @@ def _answered(result: dict[str, Any], context: Context) -> Answer:
     """An outcome with its status: 400 for what never ran, else 200, also with errors, as Apollo's server answers."""
     status = 200
     for error in result.get("errors") or ():
-        extensions = error.setdefault("extensions", {})
-        status = max(status, extensions.pop("http", {}).get("status", 200))
-        if "code" not in extensions:
-            extensions["code"] = (
-                "BAD_USER_INPUT" if "path" not in error and result.get("data") is None else "INTERNAL_SERVER_ERROR"
-            )
-        if extensions["code"] in ("BAD_USER_INPUT", VALIDATION_FAILED, "GRAPHQL_PARSE_FAILED"):
-            status = max(status, 400)
+        never_ran = _STATUS.get(error["extensions"]["code"])
+        if never_ran is not None:
+            status = max(status, never_ran)
             result.pop("data", None)
             error["message"] = _NAME.sub(r'"\1"', error["message"])  # as graphql-js quotes names
         if not context.may_introspect:
@@ -188,9 +184,11 @@ def told(error: GraphQLError, _: bool = False) -> dict[str, Any]:
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
     formatted: dict[str, Any] = dict(error.formatted)
+    extensions = dict(error.extensions or {})
     is_ours = cause is not None and not isinstance(cause, ParseError) and not str(cause).startswith("Cannot return null")
-    if is_ours and "code" not in formatted.get("extensions", {}):
+    if is_ours and "code" not in extensions:
         _log.error("a GraphQL field failed: %s", error.path, exc_info=cause)
         formatted["message"] = "Internal server error."
-        formatted["extensions"] = {"code": int(ErrorCode.INTERNAL_SERVER_ERROR)}
-    return formatted
+        extensions["code"] = int(ErrorCode.INTERNAL_SERVER_ERROR)
+    extensions.setdefault("code", "BAD_USER_INPUT" if error.path is None else "INTERNAL_SERVER_ERROR")
+    return {**formatted, "extensions": extensions}

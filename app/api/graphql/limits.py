@@ -169,4 +169,4 @@ def _fields(sets: Iterable[SelectionSetNode]) -> Iterable[FieldNode]:
 
 
 def _refused(words: str) -> GraphQLError:
-    return GraphQLError(words, extensions={"code": "GRAPHQL_VALIDATION_FAILED", "http": {"status": 400}})
+    return GraphQLError(words, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})

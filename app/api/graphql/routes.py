@@ -3,11 +3,13 @@
 Owns: the route. Holds: one door for each application. May import live/hub, api/request, api/graphql, litestar.
 """
 
+from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
 from app.api.graphql.explorer import explorer_page
 from app.api.graphql.http import GraphQLDoor, HttpDoor
+from app.api.graphql.socket import SocketDoor
 from app.api.request import Services
 from app.live.hub import Hub
 
@@ -19,8 +21,10 @@ def graphql_handler(services: Services, hub: Hub) -> ASGIRouteHandler:
     door = GraphQLDoor(services, hub)
     http = HttpDoor(door, explorer_page)
 
+    sockets = SocketDoor(door, http)
+
     @asgi(PATH, copy_scope=False)
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await http.handle(scope, receive, send)
+        await (sockets if scope["type"] == ScopeType.WEBSOCKET else http).handle(scope, receive, send)
 
     return serve

@@ -125,6 +125,8 @@ class Selection:
     variables: dict[str, Any]
     classes: Mapping[str, ClassTypes]
     output: Output
+    file_urls: Callable[[str], str] = str
+    """The address of a file by its name."""
 
     def fields(self, of: GraphQLObjectType, nodes: list[FieldNode]) -> dict[str, list[FieldNode]]:
         """The selected fields of a type, by response key, fragments and directives applied."""
@@ -247,7 +249,10 @@ class Selection:
                 return projection.write_list(corners, corner.write, output, nullable=False) if corners is not None else None
 
             return read_polygon
-        writer = self._writer(statics.file_info if kind is FieldType.FILE else statics.geo_point, nodes)
+        if kind is FieldType.FILE:
+            info, address = self._writer(statics.file_info, nodes), self.file_urls
+            return lambda row: info.write({"url": address(row[name]["name"]), **row[name]}) if row.get(name) else None
+        writer = self._writer(statics.geo_point, nodes)
 
         def read(row: Row) -> Any:
             value = row.get(name)
