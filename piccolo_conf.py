@@ -15,7 +15,9 @@ APP_REGISTRY = AppRegistry(
     apps=[
         "app.store.piccolo_app",
         "app.domains.oxygen.piccolo_app",
+        "app.domains.pharmacy.piccolo_app",
         "app.domains.oncology.piccolo_app",
+        "app.domains.assets.piccolo_app",
         "app.domains.homehealth.piccolo_app",
     ]
 )

@@ -84,10 +84,10 @@ class Agency:
         body: Object = {"partName": "Gloves, box", "quantity": quantity, **fields}
         return await self.make("PartsInventory", body | ({"job": pointer("Job", job)} if job else {}))
 
-    def log_body(self, job: str, who: str = "technician", **fields: Json) -> Object:
+    def log_body(self, job: str, by: Object | None = None, **fields: Json) -> Object:
         """A log of a visit, at its door."""
         body: Object = {
-            "technician": self.aide(who),
+            "technician": by or self.aide(),
             "job": pointer("Job", job),
             "serviceTime": self.when(),
             "description": "Washed, dressed, breakfast",

@@ -208,7 +208,7 @@ async def test_availability_is_the_technicians_own(agency: Agency, who: str) -> 
 async def test_a_technician_logs_own_visits_under_the_own_name(agency: Agency, case: Case) -> None:
     foreign = await agency.new_job("assigned", technician=agency.aide("other_technician"))
     with pytest.raises(ParseError, match="technician: there is none with that objectId that is assigned to you"):
-        await agency.make("ServiceLog", agency.log_body(case.ids["Job"], "other_technician"), "technician")
+        await agency.make("ServiceLog", agency.log_body(case.ids["Job"], agency.aide("other_technician")), "technician")
     told = set()
     for job in (foreign, "nowhere123"):
         with pytest.raises(ParseError) as refusal:
@@ -261,7 +261,7 @@ async def test_a_visit_that_changes_hands_takes_its_parts_along_and_leaves_the_l
 async def test_a_technician_who_gets_another_account_takes_everything_along(agency: Agency) -> None:
     aide = await agency.make("Technician", {"name": "Third", "availability": "available", "user": agency.user("technician")})
     job = await agency.new_job("assigned", technician=pointer("Technician", aide))
-    body = agency.log_body(job, technician=pointer("Technician", aide))
+    body = agency.log_body(job, pointer("Technician", aide))
     chain = {"Job": job, "PartsInventory": await agency.new_part(job), "ServiceLog": await agency.make("ServiceLog", body)}
     for who in ("other_technician", "technician"):
         await agency.objects.update(agency["dispatcher"], "Technician", aide, {"user": agency.user(who)})
@@ -277,7 +277,7 @@ async def test_common_stock_is_the_offices(agency: Agency) -> None:
 
 async def test_an_include_and_a_subquery_do_not_leak(agency: Agency, case: Case) -> None:
     own = await agency.new_job("assigned", technician=agency.aide("other_technician"))
-    await agency.make("ServiceLog", agency.log_body(own, "other_technician"))
+    await agency.make("ServiceLog", agency.log_body(own, agency.aide("other_technician")))
     query = agency.objects.parse_query("ServiceLog", {"include": "job,job.technician,technician.user"})
     told = str(await agency.objects.find_objects(agency["other_technician"], query))
     assert own in told

@@ -190,7 +190,7 @@ create or replace function careboard.homehealth_log_facts() returns trigger lang
 declare door point;
 begin
   select j."location" into door from "Job" j where j."objectId" = new."job";
-  new."distanceMeters" := round({_METERS});
+  new."distanceMeters" := case when door is not null and new."location" is not null then round({_METERS}) end;
   new."verification" := case
     when new."startedAt" is null or new."endedAt" is null or new."location" is null then 'incomplete'
     when new."distanceMeters" > {NEARBY_METERS} then 'out_of_area'

@@ -1,0 +1,241 @@
+"""Facilities, places, assets, their plans, work, inspections, assignments and events."""
+
+from typing import Any
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+from piccolo.columns import Array, Boolean, DoublePrecision, ForeignKey, OnDelete, OnUpdate, Text, Timestamptz
+from piccolo.columns.base import Column
+from piccolo.columns.indexes import IndexMethod
+from piccolo.constraints import Check
+from piccolo.table import Table
+
+from app.store.tables import ArrayColumn, ObjectColumn
+
+ID = "2026-11-21T13:20:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "The classes of hospital assets"
+
+Columns = dict[str, tuple[str, type[Column], dict[str, Any]]]
+
+
+class User(Table, tablename="_User"):
+    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
+
+
+class Facility(Table, tablename="Facility"):
+    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
+
+
+class Location(Table, tablename="Location"):
+    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
+
+
+class Asset(Table, tablename="Asset"):
+    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
+
+
+class MaintenancePlan(Table, tablename="MaintenancePlan"):
+    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
+
+
+class AssetAssignment(Table, tablename="AssetAssignment"):
+    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
+
+
+def to(target: type[Table], *, null: bool = False, index: bool = True) -> dict[str, Any]:
+    return {
+        "references": target,
+        "on_delete": OnDelete.no_action,
+        "on_update": OnUpdate.cascade,
+        "target_column": None,
+        "null": null,
+        "index": index,
+    }
+
+
+COMMON: Columns = {
+    "object_id": ("objectId", Text, {"primary_key": True, "null": False}),
+    "created_at": ("createdAt", Timestamptz, {}),
+    "updated_at": ("updatedAt", Timestamptz, {}),
+    "readers": ("_rperm", Array, {"base_column": Text(default=None, null=True)}),
+    "writers": ("_wperm", Array, {"base_column": Text(default=None, null=True)}),
+}
+NEEDED: dict[str, Any] = {"null": False}
+SOUGHT: dict[str, Any] = {"null": False, "index": True}
+FOUND: dict[str, Any] = {"index": True}
+
+TABLES: dict[str, Columns] = {
+    "Facility": {
+        **COMMON,
+        "name": ("name", Text, NEEDED),
+        "code": ("code", Text, NEEDED),
+        "campus": ("campus", Text, {}),
+        "floor_count": ("floorCount", DoublePrecision, {}),
+        "is_operational": ("isOperational", Boolean, NEEDED),
+    },
+    "Location": {
+        **COMMON,
+        "facility": ("facility", ForeignKey, to(Facility, null=True)),
+        "name": ("name", Text, SOUGHT),
+        "type": ("type", Text, NEEDED),
+        "floor": ("floor", DoublePrecision, {}),
+        "department": ("department", Text, FOUND),
+        "wing": ("wing", Text, {}),
+        "room": ("room", Text, {}),
+    },
+    "Asset": {
+        **COMMON,
+        "facility": ("facility", ForeignKey, to(Facility)),
+        "asset_tag": ("assetTag", Text, NEEDED),
+        "name": ("name", Text, NEEDED),
+        "category": ("category", Text, SOUGHT),
+        "serial_number": ("serialNumber", Text, SOUGHT),
+        "status": ("status", Text, SOUGHT),
+        "criticality": ("criticality", Text, SOUGHT),
+        "current_location": ("currentLocation", Text, SOUGHT),
+        "manufacturer": ("manufacturer", Text, {}),
+        "model": ("model", Text, {}),
+        "model_name": ("modelName", Text, {}),
+        "purchase_date": ("purchaseDate", Timestamptz, {}),
+        "next_service_due": ("nextServiceDue", Timestamptz, {}),
+        "last_inspection_at": ("lastInspectionAt", Timestamptz, {}),
+        "location": ("location", ForeignKey, to(Location, null=True)),
+        "department": ("department", Text, FOUND),
+        "technician": ("technician", ForeignKey, to(User, null=True)),
+        "holder": ("holder", ForeignKey, to(User, null=True)),
+        "udi": ("udi", Text, FOUND),
+        "dirty": ("dirty", Boolean, {}),
+        "missing": ("missing", Boolean, {}),
+        "recalled": ("recalled", Boolean, {}),
+        "urgency": ("urgency", Text, {}),
+    },
+    "MaintenancePlan": {
+        **COMMON,
+        "asset": ("asset", ForeignKey, to(Asset)),
+        "frequency_days": ("frequencyDays", DoublePrecision, NEEDED),
+        "next_due_at": ("nextDueAt", Timestamptz, NEEDED),
+        "status": ("status", Text, NEEDED),
+        "checklist": ("checklist", ArrayColumn, {}),
+    },
+    "MaintenanceLog": {
+        **COMMON,
+        "asset": ("asset", ForeignKey, to(Asset, index=False)),
+        "performed_by": ("performedBy", ForeignKey, to(User)),
+        "maintenance_type": ("maintenanceType", Text, NEEDED),
+        "status": ("status", Text, SOUGHT),
+        "started_at": ("startedAt", Timestamptz, NEEDED),
+        "completed_at": ("completedAt", Timestamptz, {}),
+        "findings": ("findings", Text, {}),
+        "parts_used": ("partsUsed", ArrayColumn, {}),
+        "next_due_at": ("nextDueAt", Timestamptz, {}),
+        "downtime_minutes": ("downtimeMinutes", DoublePrecision, {}),
+        "plan": ("plan", ForeignKey, to(MaintenancePlan, null=True)),
+        "summary": ("summary", Text, {}),
+        "outcome": ("outcome", Text, {}),
+        "notes": ("notes", Text, {}),
+        "performed_at": ("performedAt", Timestamptz, {}),
+        "planned_for": ("plannedFor", Timestamptz, {}),
+    },
+    "Inspection": {
+        **COMMON,
+        "asset": ("asset", ForeignKey, to(Asset, index=False)),
+        "inspected_by": ("inspectedBy", ForeignKey, to(User)),
+        "inspected_at": ("inspectedAt", Timestamptz, NEEDED),
+        "status": ("status", Text, NEEDED),
+        "findings": ("findings", Text, {}),
+    },
+    "AssetAssignment": {
+        **COMMON,
+        "asset": ("asset", ForeignKey, to(Asset, index=False)),
+        "assigned_to": ("assignedTo", ForeignKey, to(User)),
+        "department_name": ("departmentName", Text, NEEDED),
+        "room_label": ("roomLabel", Text, {}),
+        "assigned_at": ("assignedAt", Timestamptz, NEEDED),
+        "returned_at": ("returnedAt", Timestamptz, {}),
+        "assignment_status": ("assignmentStatus", Text, NEEDED),
+        "usage_notes": ("usageNotes", Text, {}),
+        "returned_to": ("returnedTo", Text, {}),
+        "previous": ("previous", ForeignKey, to(AssetAssignment, null=True)),
+    },
+    "ComplianceEvent": {
+        **COMMON,
+        "asset": ("asset", ForeignKey, to(Asset, index=False)),
+        "actor": ("actor", ForeignKey, to(User)),
+        "event_type": ("eventType", Text, SOUGHT),
+        "severity": ("severity", Text, NEEDED),
+        "summary": ("summary", Text, NEEDED),
+        "occurred_at": ("occurredAt", Timestamptz, NEEDED),
+        "details": ("details", ObjectColumn, {}),
+    },
+}
+
+LIMITS: dict[str, dict[str, str]] = {
+    "Facility": {
+        "facility_floorcount_range": '"floorCount" >= 0',
+    },
+    "Asset": {
+        "asset_status_known": "\"status\" in ('available', 'in_use', 'maintenance', 'out_of_service', 'retired')",
+        "asset_criticality_known": "\"criticality\" in ('low', 'medium', 'high', 'critical')",
+        "asset_urgency_known": "\"urgency\" in ('critical', 'overdue', 'down', 'unknown', 'due_soon', 'ok')",
+    },
+    "MaintenancePlan": {
+        "maintenanceplan_status_known": "\"status\" in ('active', 'paused', 'completed')",
+        "maintenanceplan_frequencydays_range": '"frequencyDays" > 0 and "frequencyDays" <= 3650',
+    },
+    "MaintenanceLog": {
+        "maintenancelog_status_known": "\"status\" in ('scheduled', 'in_progress', 'completed', "
+        "'deferred_in_use', 'could_not_locate', 'cancelled', 'on_hold', "
+        "'verified')",
+        "maintenancelog_maintenancetype_known": "\"maintenanceType\" in ('preventive', 'corrective', 'calibration', "
+        "'safety_test', 'recall', 'cleaning', 'installation', 'other')",
+        "maintenancelog_outcome_known": "\"outcome\" in ('passed', 'repaired', 'escalated', 'failed')",
+        "maintenancelog_downtimeminutes_range": '"downtimeMinutes" >= 0',
+        "maintenancelog_completedat_order": '"completedAt" >= "startedAt"',
+    },
+    "Inspection": {
+        "inspection_status_known": "\"status\" in ('passed', 'attention_needed', 'failed')",
+    },
+    "AssetAssignment": {
+        "assetassignment_assignmentstatus_known": "\"assignmentStatus\" in ('active', 'completed', 'transferred')",
+        "assetassignment_returnedat_order": '"returnedAt" >= "assignedAt"',
+        "assetassignment_returnedat_place": '"returnedAt" is null or "assignmentStatus" <> \'active\'',
+    },
+    "ComplianceEvent": {
+        "complianceevent_severity_known": "\"severity\" in ('info', 'low', 'medium', 'high', 'critical')",
+    },
+}
+
+
+async def forwards() -> MigrationManager:
+    manager = MigrationManager(migration_id=ID, app_name="assets", description=DESCRIPTION)
+    for class_name, columns in TABLES.items():
+        manager.add_table(class_name=class_name, tablename=class_name)
+        for attribute, (name, kind, extra) in columns.items():
+            manager.add_column(
+                table_class_name=class_name,
+                tablename=class_name,
+                column_name=attribute,
+                db_column_name=name,
+                column_class=kind,
+                params={
+                    "default": None,
+                    "null": True,
+                    "primary_key": False,
+                    "unique": False,
+                    "index": False,
+                    "index_method": IndexMethod.btree,
+                    "choices": None,
+                    "db_column_name": name,
+                    "secret": False,
+                    **extra,
+                },
+            )
+        for limit, condition in LIMITS.get(class_name, {}).items():
+            manager.add_constraint(
+                table_class_name=class_name,
+                tablename=class_name,
+                constraint_name=limit,
+                constraint_class=Check,
+                params={"condition": condition},
+            )
+    return manager
