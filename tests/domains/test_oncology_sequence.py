@@ -74,7 +74,7 @@ async def test_the_templates_diagram_runs_as_drawn(clinic: Clinic) -> None:
     (cycle,) = told["results"]
     assert (cycle["cycleNumber"], cycle["patient"], cycle["status"]) == (1, clinic.me, "planned")
     # Log side effect
-    effect = {
+    effect: Object = {
         "description": "Tingling fingers",
         "severity": "moderate",
         "chemoCycle": pointer("ChemoCycle", cycle["objectId"]),

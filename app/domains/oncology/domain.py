@@ -6,6 +6,7 @@ from app.domains.domain import Domain, permissions_of
 from app.domains.oncology.demo import create_demo
 from app.domains.oncology.effects import install
 from app.domains.oncology.rules import CYCLE_STATES, GRANTS, LIMITS, PARENTS_FIRST
+from app.domains.oncology.simulate import simulate
 from app.domains.oncology.tables import TABLES
 from app.domains.oncology.triggers import SQL, tick
 
@@ -19,6 +20,7 @@ ONCOLOGY: Final = Domain(
     machines=(CYCLE_STATES,),
     tick=tick,
     demo=create_demo,
+    simulate=simulate,
     read_logged=frozenset(PARENTS_FIRST),
     subjects={
         "Patient": "user",
