@@ -46,7 +46,9 @@ _PLAIN: dict[str, Any] = {
 def to(class_name: str, *, null: bool = False, index: bool = True) -> dict[str, Any]:
     """What a foreign key to a class is made of: what is pointed to stays."""
     key = Text(primary_key=True, default=None, db_column_name="objectId")
-    target: type[Table] = create_table_class(class_name.lstrip("_"), {"tablename": class_name}, {"object_id": key})
+    target: type[Table] = create_table_class(
+        class_name.lstrip("_"), class_kwargs={"tablename": class_name}, class_members={"object_id": key}
+    )
     return {
         "references": target,
         "on_delete": OnDelete.no_action,
