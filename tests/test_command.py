@@ -244,9 +244,7 @@ def test_the_audit_trail_is_verified_and_what_was_done_behind_its_back_is_found(
     assert (whole.returncode, whole.stderr) == (0, "")
     assert "chains hold. Noted in .careboard/audit.anchor." in whole.stdout
     silently = 'alter table "AuditLog" disable trigger careboard_append_only'
-    edit = (
-        """update "AuditLog" set "summary" = 'nothing' || "summary" where "objectId" = (select min("objectId") from "AuditLog")"""
-    )
+    first = """where "objectId" = (select min("objectId") from "AuditLog")"""
     sql(folder, silently, f"""update "AuditLog" set "summary" = 'nothing' || "summary" {first}""")
     edited = careboard("audit", "verify", folder=folder)
     assert edited.returncode == 1

@@ -164,6 +164,36 @@ class Objects:
         await self.reads.show(caller, query, found.results, "get")
         return found.results[0]
 
+    async def find_related(
+        self, caller: Caller, class_name: str, key: str, ids: Sequence[str], query: Query, *, tx: Connection | None = None
+    ) -> dict[str, Found]:
+        """`find` among the objects that the relation `key` of each of these objects holds, in one statement.
+
+        An owner that the caller may not see has no entry.
+        """
+        view = View(self.schemas, self.settings, caller)
+        schema, owner = view.schema(query.class_name), view.schema(class_name)
+        if schema is None or owner is None:
+            return {}
+        if query.with_count:
+            check_class(schema, "count", caller.authority)
+        async with self.reading(tx) as connection:
+            guarded, allowed = await view.guard(connection, query, schema, "find")
+            found = await rows.select_of_owners(
+                connection,
+                self.schemas,
+                rows.Owners(class_name, key, ids, view.owners(owner, key)),
+                guarded,
+                allowed,
+                hidden=view.hidden,
+                allowed_for=view.allowed_included,
+            )
+        shown = {owner_id: replace(each, results=view.strip(each.results, query)) for owner_id, each in found.items()}
+        await self.reads.show(caller, query, [text for each in shown.values() for text in each.results], "find")
+        if query.with_count:
+            await self.reads.show_one(caller, query.class_name, None, "count")
+        return shown
+
     async def count(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> int:
         """How many objects of a query a caller may see."""
         view = View(self.schemas, self.settings, caller)

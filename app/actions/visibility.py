@@ -110,6 +110,11 @@ class View:
         except ParseError:
             return Nothing()
 
+    def owners(self, schema: ClassSchema, key: str) -> Node:
+        """What the caller may see of a class whose relation is followed. Raises 119 for a relation that is hidden."""
+        self._check_queryable(schema, key)
+        return self.allowed_included(schema)
+
     def hidden(self, schema: ClassSchema) -> frozenset[str]:
         """The fields the database must not render; those that hang on the single object are left to `strip`."""
         if self._caller.is_master:
