@@ -25,7 +25,7 @@ from app.actions.ticker import Ticker
 from app.actions.users import Users
 from app.api.events import event_handler
 from app.api.files import file_handlers
-from app.api.graphql.routes import graphql_handler
+from app.api.graphql.routes import graphql_handlers
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
 from app.api.pages import pages
@@ -131,7 +131,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             *file_handlers(settings.mount),
             event_handler(settings.mount),
             MetricsController,
-            graphql_handler(floors.services, floors.hub),
+            *graphql_handlers(floors.services, floors.hub),
             pages(places),
         ],
         lifespan=[lifespan],

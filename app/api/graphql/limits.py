@@ -28,7 +28,10 @@ _GUESSED_ITEMS = 10
 """How many objects a connection is taken to hold that says no number; what it really holds is counted as it is read."""
 
 _TOKEN = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|\#[^\n]*|(?P<open>[{(\[])|(?P<close>[})\]])|(?P<colon>:)|[A-Za-z_0-9.$@!|=&+-]+'
+    # A string without an end is one too: nothing is looked at twice.
+    r'"""(?:[^"\\]|\\.|"(?!""))*(?:""")?|"(?:[^"\\\n]|\\.)*"?|\#[^\n]*'
+    r"|(?P<open>[{(\[])|(?P<close>[})\]])|(?P<colon>:)|[A-Za-z_0-9.$@!|=&+-]+",
+    re.DOTALL,
 )
 
 

@@ -12,11 +12,13 @@ from typing import Any
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    InlineFragmentNode,
 )
 from graphql.execution.collect_fields import collect_sub_fields
 from graphql.execution.values import get_argument_values
@@ -77,8 +79,10 @@ class Items:
             return None
         class_name = item.get("className")
         types = self._selection.classes.get(class_name) if isinstance(class_name, str) else None
-        if types is None:
-            return None
+        return None if types is None else self.plan(types)
+
+    def plan(self, types: ClassTypes) -> ObjectPlan:
+        """The plan for objects of one class."""
         if types.class_name not in self._plans:
             self._plans[types.class_name] = self._selection.of_object(types, self._nodes)
         return self._plans[types.class_name]
@@ -215,6 +219,8 @@ class Selection:
         element = self._writer(statics.element, nodes, lambda item, _: item["value"])
         items = Items(self, nodes)
         plan.within.append((name, items))
+        for types in self._named(nodes):
+            plan.include |= {f"{name}.{path}" for path in items.plan(types).include}
         output = self.output
 
         def write(item: Any) -> Any:
@@ -228,6 +234,19 @@ class Selection:
             return projection.write_list(found, write, output) if isinstance(found, list) else None
 
         return read
+
+    def _named(self, nodes: list[FieldNode]) -> list[ClassTypes]:
+        """The classes that fragments in these selections name."""
+        names: set[str] = set()
+        waiting = [node.selection_set for node in nodes]
+        while waiting:
+            for each in selections.selections if (selections := waiting.pop()) else ():
+                fragment = self.fragments.get(each.name.value) if isinstance(each, FragmentSpreadNode) else each
+                if isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode):
+                    waiting.append(fragment.selection_set)
+                    if (condition := fragment.type_condition) is not None:
+                        names.add(condition.name.value)
+        return [types for types in self.classes.values() if types.name in names]
 
     # ---- compound values
 
