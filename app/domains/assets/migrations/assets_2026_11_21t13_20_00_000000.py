@@ -9,7 +9,7 @@ from piccolo.columns.indexes import IndexMethod
 from piccolo.constraints import Check
 from piccolo.table import Table
 
-from app.store.tables import ArrayColumn, ObjectColumn
+from app.store.tables import ArrayColumn, ObjectColumn, PointerTo
 
 ID = "2026-11-21T13:20:00:000000"
 VERSION = "1.38.0"
@@ -103,6 +103,7 @@ TABLES: dict[str, Columns] = {
         "department": ("department", Text, FOUND),
         "technician": ("technician", ForeignKey, to(User, null=True)),
         "holder": ("holder", ForeignKey, to(User, null=True)),
+        "assignment": ("assignment", PointerTo, {"target": "AssetAssignment"}),
         "udi": ("udi", Text, FOUND),
         "dirty": ("dirty", Boolean, {}),
         "missing": ("missing", Boolean, {}),
