@@ -11,9 +11,10 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from dataclasses import asdict
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,9 +22,11 @@ from typing import Any, TypeVar
 import click
 import uvicorn
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from app.actions.audit import Verified, verify
 from app.api.http import HttpProtocol
 from app.api.tail import Heard, Lost, follow
 from app.api.websocket import SocketProtocol
@@ -31,7 +34,7 @@ from app.config import Settings, SettingsError, load_settings, with_master_key, 
 from app.domains.domain import Passwords, SignIn
 from app.domains.simulation import Options, drive
 from app.errors import ParseError
-from app.main import DOMAINS, Floors, assemble, create_app, prepare
+from app.main import DOMAINS, SERVED_URL, Floors, assemble, create_app, prepare
 
 T = TypeVar("T")
 
@@ -117,6 +120,7 @@ def hand_down(settings: Settings) -> None:
     """Worker processes read the same settings from the environment: the embedded database and the generated key included."""
     os.environ["CAREBOARD_DATA"] = str(settings.data_dir)
     os.environ["CAREBOARD_MASTER_KEY"] = settings.master_key
+    os.environ[SERVED_URL] = settings.served_url or ""
 
 
 @click.group(invoke_without_command=True)
@@ -141,6 +145,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
     with console.status("Starting the database and bringing it up to date"):
         signs = run(prepare(settings, None if no_demo else demo_passwords()))
     announce(settings.public_url or url, settings, signs)
+    settings = replace(settings, served_url=url)
     hand_down(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped; that is no error
@@ -233,6 +238,91 @@ def user_disable(username: str, data: Path | None) -> None:
 
     run(with_floors(read_settings(data), disable))
     console.print(f"{username} is disabled and signed out everywhere.")
+
+
+@main.group("audit")
+def audit_group() -> None:
+    """The audit trail."""
+
+
+@audit_group.command("verify")
+@click.option("--anchor", type=click.Path(path_type=Path, dir_okay=False), help="Where chains ended at the last verification.")
+@data_option
+def audit_verify(anchor: Path | None, data: Path | None) -> None:
+    """Compute every link of the audit trail anew: finds an edit, a gap, a reorder, and rows cut off at the end.
+
+    What holds is noted in the anchor file (default audit.anchor in the data folder), and the next time the trail must still hold
+    that; keep the file where whoever can change the database cannot. Exit status 1 when something does not hold.
+    """
+    settings = read_settings(data)
+    path = anchor or settings.data_dir / "audit.anchor"
+    found: list[Verified] = []
+
+    async def check(floors: Floors) -> None:
+        known = read_anchor(path)
+        connection = await floors.services.database.connect(statement_timeout="0")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            with counting("Rows") as told:
+                found.append(await verify(connection, anchor=known, told=told))
+        await connection.close()
+
+    run(with_database_alone(settings, check))
+    [verified] = found
+    for each in verified.breaks:
+        console.print(f"[red]broken[/red]  {each.object_id} {each.what}", soft_wrap=True)
+    if verified.breaks:
+        console.print(
+            f"{len(verified.breaks)} of {len(verified.heads)} chains do not hold, from there on. The anchor stays as it was."
+        )
+        sys.exit(1)
+    write_private(path, json.dumps(verified.heads, indent=1) + "\n")
+    console.print(f"{verified.rows} rows in {len(verified.heads)} chains hold. Noted in {path}.", soft_wrap=True)
+
+
+def read_anchor(path: Path) -> dict[str, tuple[int, str]] | None:
+    """The ends that the last verification noted; None where there was none. Raises OneSentence for another file."""
+    if not path.exists():
+        return None
+    try:
+        heads = json.loads(path.read_text(encoding="utf-8"))
+        return {str(chain): (int(number), str(link)) for chain, (number, link) in heads.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise OneSentence(f"{path} is no anchor; give the file that `careboard audit verify` wrote.") from error
+
+
+async def with_database_alone(settings: Settings, work: Callable[[Floors], Awaitable[None]]) -> None:
+    """Runs `work` on the database as it is, which a migration would change."""
+    async with assemble(settings).writing() as floors:
+        await work(floors)
+
+
+@main.group()
+def files() -> None:
+    """Files: the keys that seal them."""
+
+
+@files.command("rotate")
+@data_option
+def files_rotate(data: Path | None) -> None:
+    """Seal the key of every file with the newest key; in the data folder that is a new one."""
+
+    async def rotate(floors: Floors) -> None:
+        with counting("Files") as told:
+            newest = await floors.services.files.rotate_as_master(told)
+        console.print(
+            f"Every file is under key {newest}. Older keys of the ring open nothing any more; keep them as long as backups."
+        )
+
+    run(with_floors(read_settings(data), rotate))
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; what it gives is told how many are done and how many there are."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @main.command()

@@ -87,7 +87,7 @@ _COLUMNS = (
         detail="{cylinderSize} · {status}",
         detail_missing="size not set",
     ),
-    Column(key="site", label="Site", kind="text", field="site.siteName", detail="{site.city}"),
+    Column(key="site", label="Site", kind="text", field="site.siteName", detail="{site.city}", personal=True),
     Column(key="pressure", label="Pressure", kind="gauge", field="psiLevel", unit="psi", full=_FULL_PSI),
     Column(
         key="left",
@@ -112,6 +112,7 @@ _COLUMNS = (
         until="site.deliveryWindowEnd",
         against="emptyAt",
         detail_missing="not set",
+        yields=1,
     ),
     Column(key="read", label="Read", kind="age", field="lastCheckedAt", limit_minutes=_READING_LIMIT_MINUTES, flash=False),
 )
@@ -199,6 +200,7 @@ _ACTIONS = (
                 default="assignedDriver",
                 source="people",
                 where={"role": "driver", "active": True},
+                empty="No driver is active. An administrator can make one with careboard user role.",
             ),
         ),
     ),
@@ -275,6 +277,7 @@ _PANEL = Panel(
             unit="psi",
             floor="residualPsi",
             floor_default=200,
+            empty="No reading is on file. Record a PSI check to begin.",
             points=(
                 ("refills", "refillTime", ("psiBefore", "psiAfter")),
                 ("events", "eventTime", ("psiLevel",)),
@@ -366,10 +369,11 @@ BOARD = Board(
         "driver.displayName",
         "driver.username",
     ),
+    search_hint="tank, site, driver",
     panel=_PANEL,
     actions=_ACTIONS,
     trail=(
-        Trail(related="events", at="eventTime", values=("psiLevel",)),
+        Trail(related="events", at="eventTime", values=("psiLevel",), words="eventType"),
         Trail(related="refills", at="refillTime", values=("psiBefore", "psiAfter")),
     ),
     happened="events",
