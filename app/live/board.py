@@ -176,8 +176,8 @@ class Action:
     (`updates` with `of`) change what it is joined to.
 
     `fixed`: fields of what is sent that nobody types: "row", "me", "+me" (added to an Array), "now", "=text" or a path of the row
-    ("asset"). `offered`:
-    facts a row must have (a list: one of them). `shows`: row field -> input, shown at once while it is saved.
+    ("asset"). `offered`: facts a row must have (a list: one of them). `shows`: row field -> input, shown at once while it is
+    saved.
     """
 
     key: str
