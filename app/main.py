@@ -31,7 +31,9 @@ from app.api.metrics import MetricsController, registered
 from app.api.pages import pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
+from app.api.states import states_handler
 from app.config import Settings, load_settings, with_master_key
+from app.core.wire import Object
 from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.homehealth.domain import HOMEHEALTH
@@ -108,9 +110,17 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         classes=Classes(objects),
         feed=feed,
         files=Files(objects, settings),
+        states=_states(domains),
     )
     ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
     return Floors(services, schemas, Hub(feed, objects), ticker)
+
+
+def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
+    found: dict[str, tuple[Object, ...]] = {}
+    for machine in (machine for domain in domains for machine in domain.machines):
+        found[machine.class_name] = (*found.get(machine.class_name, ()), machine.to_wire())
+    return found
 
 
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:
@@ -129,6 +139,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             Router(path=settings.mount, route_handlers=[ParseController]),
             *live_handlers(settings.mount),
             *file_handlers(settings.mount),
+            states_handler(),
             event_handler(settings.mount),
             MetricsController,
             graphql_handler(floors.services, floors.hub),

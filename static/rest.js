@@ -32,7 +32,10 @@ export class Rest {
     try {
       response = await send();
     } catch (error) {
-      throw new Refusal(error.name === "TimeoutError" ? LATE : OFFLINE, 100);
+      const refusal = new Refusal(error.name === "TimeoutError" ? LATE : OFFLINE, 100);
+      // Nothing was sent, as far as the browser knows: what cannot wait may be kept and sent later.
+      refusal.isOffline = error.name !== "TimeoutError";
+      throw refusal;
     }
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;

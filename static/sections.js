@@ -145,6 +145,7 @@ function factOf(board, fact, row) {
     const text = words(board, row, fact.field) || placeWords(point) || fact.missing;
     return [point && text ? h("a", { href: geoLink(point) }, text) : text].filter(Boolean);
   }
+  if (fact.kind === "phone") return [value ? h("a", { href: tel(value) }, String(value)) : fact.missing].filter(Boolean);
   if (fact.kind === "file") {
     const links = fileLinks(value).map(([href, name]) => fileLink(href, name));
     return links.length ? links : [fact.missing].filter(Boolean);

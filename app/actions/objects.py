@@ -287,6 +287,8 @@ class Objects:
         operation: Operation = "create" if object_id is None else "update"
         check_collection(operation, class_name, caller)
         known = self._known_schema(caller, class_name)
+        if class_name == "AuditLog" and object_id is None:
+            return await self._add_note(caller, known, body, tx)
         draft = Draft(caller, known, object_id, dict(body))
         check_class(known, operation, caller.authority)
         await self.hooks.run_prepare(draft)
@@ -299,6 +301,16 @@ class Objects:
             await self._run(event, applied)
             self._announce(event)
         return self._saved(event, draft.body)
+
+    async def _add_note(self, caller: Caller, schema: ClassSchema, body: Mapping[str, Json], tx: Connection | None) -> Saved:
+        """The audit trail takes a note through its chain, not as a row of its own."""
+        check_class(schema, "create", caller.authority)
+        async with self.transaction(tx) as own:
+            noted = await audit.add_note(own, caller, body, schema)
+            found = await rows.select_for_update(own, self.schemas, schema, noted, Everything())
+        assert found is not None
+        created, updated = str(found["createdAt"]), str(found["updatedAt"])
+        return Saved(noted, created, updated, {"objectId": noted, "createdAt": created}, found)
 
     def _is_blind(self, draft: Draft) -> bool:
         """Whether a save asks nothing of the row it changes, nobody looks at it and every column is there."""

@@ -6,7 +6,7 @@ import actions, live and below, litestar.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -23,11 +23,12 @@ from app.api.export import rows_as_csv
 from app.api.forms import is_own_form, is_secure
 from app.api.request import COOKIE, caller_of, services_of
 from app.api.site import Site, headed
-from app.api.view import View, read_panel, read_sources, zone_of
+from app.api.view import View, read, read_panel, read_sources, source_query, zone_of
 from app.config import Settings
 from app.errors import ParseError
 from app.live import cells, rows
-from app.live.board import Board
+from app.live.board import Board, Figures, Mine
+from app.live.mine import part_query
 from app.live.places import Place, Way
 
 AnyRequest = Request[Any, Any, Any]
@@ -103,17 +104,27 @@ def _find(site: Site, steps: Sequence[str]) -> tuple[Way, Place, list[str]]:
 
 
 async def _page(site: Site, request: AnyRequest, way: Way, place: Place, caller: Caller, rest: list[str]) -> Response[Any]:
+    moment = cells.Moment(datetime.now(UTC), zone_of(request))
+    services = services_of(request)
+    if isinstance(way.page, Mine):
+        own = {part.key: await read(services, caller, part_query(part, caller.user_id or "")) for part in way.page.parts}
+        return site.mine(request, way, caller, moment, own)
+    if isinstance(way.page, Figures):
+        found = {source.name: await read(services, caller, source_query(source)) for source in way.page.sources}
+        made = way.page.compute(found, moment.now)
+        if "application/json" in request.headers.get("accept", ""):
+            return headed(Response([asdict(figure) for figure in made], media_type="application/json"), request)
+        return site.figures(request, way, caller, moment, made)
     row_id = rest[1] if len(rest) == 2 else ""
-    view = await _view(request, way, place, caller, row_id)
+    view = await _view(request, way, way.page, place, caller, row_id)
     if row_id and view.panel is None:
         raise NotFoundException(detail="There is no such row.")
     return headed(rows_as_csv(view), request) if rest == ["rows.csv"] else site.board(request, view)
 
 
-async def _view(request: AnyRequest, way: Way, place: Place, caller: Caller, row_id: str) -> View:
+async def _view(request: AnyRequest, way: Way, board: Board, place: Place, caller: Caller, row_id: str) -> View:
     """What a board's request reads."""
-    services, board = services_of(request), way.page
-    assert isinstance(board, Board)
+    services = services_of(request)
     found = await read_sources(services, caller, board, row_id)
     joined = rows.join_rows(board, found, sees_people=caller.role in board.people_roles)
     moment = cells.Moment(datetime.now(UTC), zone_of(request))

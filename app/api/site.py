@@ -21,10 +21,11 @@ from app.api.forms import form_cookie, form_seed, is_secure, make_token
 from app.api.request import services_of
 from app.api.view import ZONE_COOKIE, View, zone_of
 from app.config import Settings
-from app.core.wire import Object, iso, parse_iso
+from app.core.wire import Json, Object, iso, parse_iso
 from app.errors import ParseError
 from app.live import cells, rows, sections
-from app.live.board import Board, Figures, Mine, to_wire, tone_of
+from app.live import mine as own
+from app.live.board import Board, Figure, Figures, Mine, to_wire, tone_of
 from app.live.cells import Moment
 from app.live.places import Place, Way, home_of
 from app.live.widths import card_places, sheet
@@ -118,6 +119,28 @@ class Site:
             "row": view.row_id,
             "seesPeople": view.caller.role in view.board.people_roles,
         }
+
+    def mine(
+        self, request: AnyRequest, way: Way, caller: Caller, moment: Moment, found: Mapping[str, list[Object]]
+    ) -> Response[Any]:
+        """A person's own page: their cards, in order."""
+        page = way.page
+        assert isinstance(page, Mine)
+        made = {part.key: own.cards(page, part, found[part.key], moment) for part in page.parts}
+        context = {"page": page, "made": made, "script": "mine.js"}
+        classes = {part.class_name for part in page.parts} | {action.class_name for action in page.add}
+        machines: Object = {name: machine for name, machine in self.ways[way.path][1].machines.items() if name in classes}
+        start: Object = {"mine": to_wire(page), "machines": machines, "path": way.path}
+        return self.framed(request, way, caller, moment.now, "boards/mine.html", context, start)
+
+    def figures(self, request: AnyRequest, way: Way, caller: Caller, moment: Moment, made: Sequence[Figure]) -> Response[Any]:
+        """A page of numbers, each with its formula."""
+        page = way.page
+        assert isinstance(page, Figures)
+        sources: list[Json] = [{"className": source.class_name, "where": source.where} for source in page.sources]
+        start: Object = {"sources": sources}
+        context = {"page": page, "figures": made, "script": "figures.js"}
+        return self.framed(request, way, caller, moment.now, "boards/figures.html", context, start)
 
     def framed(
         self,

@@ -216,7 +216,8 @@ class Related:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place or file."""
+    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place, phone
+    or file."""
 
     label: str
     field: str

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from app.core.wire import Object, parse_iso
@@ -16,6 +17,14 @@ from app.live.rows import date_of, level_of, read
 
 _FIELD = re.compile(r"\{([^}]+)\}")
 _DASH = "—"
+
+
+class Labelled(Protocol):
+    """What has words for values: a board, or a person's own page."""
+
+    @property
+    def labels(self) -> dict[str, dict[str, str]]:
+        """field -> value -> words."""
 
 
 class Moment:
@@ -87,7 +96,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
-def words(board: Board, record: Object, path: str) -> str:
+def words(board: Labelled, record: Object, path: str) -> str:
     """The value at a path as a person reads it: the board's label for it, a grouped number, or the text itself."""
     value = read(record, path)
     if isinstance(value, bool) or value is None:
@@ -100,13 +109,13 @@ def words(board: Board, record: Object, path: str) -> str:
     return labels.get(value, value.replace("_", " "))
 
 
-def fill(board: Board, pattern: str, record: Object) -> str:
+def fill(board: Labelled, pattern: str, record: Object) -> str:
     """A pattern such as '{psiBefore} → {psiAfter} psi' with its fields; '' when one of them is missing."""
     parts = {name: words(board, record, name) for name in _FIELD.findall(pattern)}
     return "" if not all(parts.values()) else _FIELD.sub(lambda match: parts[match.group(1)], pattern)
 
 
-def fill_all(board: Board, patterns: tuple[str, ...], record: Object) -> str:
+def fill_all(board: Labelled, patterns: tuple[str, ...], record: Object) -> str:
     """The patterns that can be filled, joined with a middle dot."""
     return " · ".join(filter(None, (fill(board, pattern, record) for pattern in patterns)))
 

@@ -47,6 +47,8 @@ def _fact(board: Board, fact: Fact, row: Object, moment: Moment) -> dict[str, st
         point = read(row, fact.point)
         made["text"] = words(board, row, fact.field) or place_words(point) or fact.missing
         made["href"] = geo_link(point)
+    elif fact.kind == "phone" and isinstance(value, str):
+        made["text"], made["href"] = value, f"tel:{value.replace(' ', '')}"
     elif fact.kind == "file" and (files := file_links(value)):
         made["href"], made["text"] = files[0]
     return made

@@ -1,9 +1,10 @@
 """The PSI board: what a dispatcher watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list. The words of an urgency and its limits are those
-of the oxygen rules (critical under 2 h, low under 8 h). May import live.board.
+of the oxygen rules (critical under 2 h, low under 8 h). May import live.board and what stands beside.
 """
 
+from app.domains.oxygen.beside import BESIDE
 from app.live.board import (
     Action,
     Board,
@@ -380,5 +381,6 @@ BOARD = Board(
     alarm=("empty", "critical"),
     labels=_LABELS,
     people_roles=_DISPATCH,
+    beside=BESIDE,
     empty="A tank appears here as soon as one is assigned that you may see.",
 )
