@@ -16,11 +16,12 @@ from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, URGENCIES
 from app.domains.homehealth.tables import TABLES
 from app.live.board import Action, Board
 from app.live.cells import _FIELD
-from app.store.tables import User, schema_of
+from app.store.tables import ParseTable, User, schema_of
 from tests.conftest import RunningServer
 
 BOARDS = [BOARD, *(page for page in BOARD.beside if isinstance(page, Board))]
-SCHEMAS = {str(table._meta.tablename): set(schema_of(table).fields) for table in (*TABLES, User)}
+CLASSES: list[type[ParseTable]] = [*TABLES, User]
+SCHEMAS = {str(table._meta.tablename): set(schema_of(table).fields) for table in CLASSES}
 BUILT_IN = {"objectId", "createdAt", "updatedAt", "role", "active", "username", "displayName", "phoneNumber", "department"}
 
 
