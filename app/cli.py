@@ -11,9 +11,9 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import click
 import uvicorn
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -31,7 +32,7 @@ from app.config import Settings, SettingsError, load_settings, with_master_key, 
 from app.domains.domain import Passwords, SignIn
 from app.domains.simulation import Options, drive
 from app.errors import ParseError
-from app.main import DOMAINS, Floors, assemble, create_app, prepare
+from app.main import DOMAINS, SERVED_URL, Floors, assemble, create_app, prepare
 
 T = TypeVar("T")
 
@@ -117,6 +118,7 @@ def hand_down(settings: Settings) -> None:
     """Worker processes read the same settings from the environment: the embedded database and the generated key included."""
     os.environ["CAREBOARD_DATA"] = str(settings.data_dir)
     os.environ["CAREBOARD_MASTER_KEY"] = settings.master_key
+    os.environ[SERVED_URL] = settings.served_url or ""
 
 
 @click.group(invoke_without_command=True)
@@ -141,6 +143,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, no_demo: bool) 
     with console.status("Starting the database and bringing it up to date"):
         signs = run(prepare(settings, None if no_demo else demo_passwords()))
     announce(settings.public_url or url, settings, signs)
+    settings = replace(settings, served_url=url)
     hand_down(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again once it has stopped; that is no error
@@ -233,6 +236,35 @@ def user_disable(username: str, data: Path | None) -> None:
 
     run(with_floors(read_settings(data), disable))
     console.print(f"{username} is disabled and signed out everywhere.")
+
+
+@main.group()
+def files() -> None:
+    """Files: the keys that seal them."""
+
+
+@files.command("rotate")
+@data_option
+def files_rotate(data: Path | None) -> None:
+    """Seal the key of every file with the newest key; in the data folder that is a new one."""
+
+    async def rotate(floors: Floors) -> None:
+        with counting("Files") as told:
+            newest = await floors.services.files.rotate_as_master(told)
+        console.print(
+            f"Every file is under key {newest}. Older keys of the ring open nothing any more; keep them as long as backups."
+        )
+
+    run(with_floors(read_settings(data), rotate))
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; what it gives is told how many are done and how many there are."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @main.command()

@@ -5,11 +5,13 @@ the default. Holds: a `Settings` that exists is valid; a wrong value is a `Setti
 the value and what is accepted (never the value of a secret). Nothing is read at import. Imports the standard library only.
 """
 
+import base64
+import binascii
 import ipaddress
 import os
 import secrets
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,11 +43,23 @@ class Settings:
     session_days: int = 365
     change_retention_hours: int = 24
     max_body_bytes: int = 8 * 1024 * 1024
+    files_url: str | None = None
+    file_keys: tuple[tuple[str, bytes], ...] = ()
+    file_uploaders: str = "authenticated"
+    file_extensions: tuple[str, ...] = ("-htm", "-html", "-xht", "-xhtml", "-shtml", "-svg", "-xml", "-js", "-mjs")
+    max_file_bytes: int = 20 * 1024 * 1024
     live_queries: int = 1_000
     live_messages_per_second: int = 100
     live_bytes_per_second: int = 256 * 1024
     live_message_bytes: int = 256 * 1024
     metrics: str = "master"
+    served_url: str | None = None
+    """Where the command listens; no setting, and used only where `public_url` does not say how people reach it."""
+
+    @property
+    def file_urls(self) -> str:
+        """What the address of each file begins with."""
+        return f"{self.public_url or self.served_url or 'http://127.0.0.1:8000'}{self.mount}/files/{self.app_id}/"
 
     @property
     def postgres_dir(self) -> Path:
@@ -70,7 +84,7 @@ def load_settings(
         try:
             values[name] = read(given)
         except ValueError as cause:
-            shown = " cannot be used:" if name.endswith(("_key", "_url")) else f" is {given!r};"
+            shown = " cannot be used:" if name.endswith(("_key", "_keys", "_url")) else f" is {given!r};"
             raise SettingsError(f"{variable}{shown} {cause}") from cause
     if table:
         known = ", ".join(sorted(_table_key(variable) for variable in _VARIABLES))
@@ -97,6 +111,21 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def read_file_keys(given: Sequence[str]) -> tuple[tuple[str, bytes], ...]:
+    """Keys of files as `id:base64`, the newest first. Raises ValueError for what is none."""
+    keys: dict[str, bytes] = {}
+    for each in given:
+        name, _, encoded = each.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            key = b""
+        if not name.isalnum() or len(key) != 32 or name in keys:
+            raise ValueError("give keys as id:base64 of 32 bytes, the newest first, each with an id of its own.")
+        keys[name] = key
+    return tuple(keys.items())
 
 
 def _read_table(path: Path) -> dict[str, Any]:
@@ -178,6 +207,18 @@ def _networks(value: object) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def _file_keys(value: object) -> tuple[tuple[str, bytes], ...]:
+    return read_file_keys(value if isinstance(value, list) else _text(value).split(","))
+
+
+def _extensions(value: object) -> tuple[str, ...]:
+    given = value if isinstance(value, list) else _text(value).split(",")
+    parts = tuple(_text(part).strip().lower().lstrip(".") for part in given if _text(part).strip())
+    if not all(part.removeprefix("-").isalnum() for part in parts):
+        raise ValueError("give extensions such as jpg,png,pdf to allow only these, or -html,-svg to allow all but these.")
+    return parts
+
+
 _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_DATA": ("data_dir", lambda value: Path(_text(value))),
     "DATABASE_URL": ("database_url", _url("postgres", "postgresql")),
@@ -196,6 +237,11 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_SESSION_DAYS": ("session_days", _whole(1, 3650)),
     "CAREBOARD_CHANGE_RETENTION_HOURS": ("change_retention_hours", _whole(1, 24 * 90)),
     "CAREBOARD_MAX_BODY_BYTES": ("max_body_bytes", _whole(1024, 1024**3)),
+    "FILES_URL": ("files_url", _url("file", "s3", "gs", "az", "abfs", "abfss", "memory")),
+    "CAREBOARD_FILE_KEYS": ("file_keys", _file_keys),
+    "CAREBOARD_FILE_UPLOADERS": ("file_uploaders", _one_of("master", "authenticated", "anonymous", "public")),
+    "CAREBOARD_FILE_EXTENSIONS": ("file_extensions", _extensions),
+    "CAREBOARD_MAX_FILE_BYTES": ("max_file_bytes", _whole(1, 64 * 1024**3)),
     "CAREBOARD_LIVE_QUERIES": ("live_queries", _whole(1, 1_000_000)),
     "CAREBOARD_LIVE_MESSAGES_PER_SECOND": ("live_messages_per_second", _whole(1, 1_000_000)),
     "CAREBOARD_LIVE_BYTES_PER_SECOND": ("live_bytes_per_second", _whole(1024, 1024**3)),

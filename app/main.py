@@ -5,16 +5,18 @@ nothing is decided here, everything is passed down; what was started is stopped,
 May import everything below.
 """
 
+import os
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from app.actions.classes import Classes
+from app.actions.files import Files
 from app.actions.hooks import Hooks
 from app.actions.objects import Objects
 from app.actions.reads import Reads
@@ -22,6 +24,7 @@ from app.actions.roles import ensure_roles_as_master
 from app.actions.ticker import Ticker
 from app.actions.users import Users
 from app.api.events import event_handler
+from app.api.files import file_handlers
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
 from app.api.pages import pages
@@ -40,6 +43,9 @@ from app.store.database import Database
 from app.store.feed import Feed
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
+
+SERVED_URL = "CAREBOARD_SERVED_URL"
+"""How the command tells its workers where it listens."""
 
 DOMAINS: tuple[Domain, ...] = (
     OXYGEN,
@@ -64,7 +70,8 @@ class Floors:
     async def running(self) -> AsyncIterator["Floors"]:
         """Everything started, and stopped in the opposite order."""
         async with self.writing(), AsyncExitStack() as started:
-            for part in (self.services.objects.reads, self.services.feed, self.hub, self.ticker):
+            services = self.services
+            for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker):
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -92,7 +99,15 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     for domain in domains:
         domain.install(hooks, objects)
     feed = Feed(database, settings.broadcast_url)
-    services = Services(settings=settings, database=database, objects=objects, users=users, classes=Classes(objects), feed=feed)
+    services = Services(
+        settings=settings,
+        database=database,
+        objects=objects,
+        users=users,
+        classes=Classes(objects),
+        feed=feed,
+        files=Files(objects, settings),
+    )
     ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
     return Floors(services, schemas, Hub(feed, objects), ticker)
 
@@ -112,6 +127,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
         route_handlers=[
             Router(path=settings.mount, route_handlers=[ParseController]),
             *live_handlers(settings.mount),
+            *file_handlers(settings.mount),
             event_handler(settings.mount),
             MetricsController,
             pages(boards),
@@ -127,7 +143,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
 
 def app_from_environment() -> Litestar:
     """The application of a worker process: the command handed its settings down in the environment."""
-    return create_app(with_master_key(load_settings()))
+    return create_app(replace(with_master_key(load_settings()), served_url=os.environ.get(SERVED_URL)))
 
 
 async def prepare(settings: Settings, passwords: Passwords | None = None) -> list[SignIn]:

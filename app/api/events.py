@@ -43,10 +43,8 @@ _KEYS = {
 """A key of a request's headers -> what the protocol calls it."""
 
 _LISTS = ("keys", "watch")
-_EXTRAS = frozenset({"order", "limit", "skip", "include", "count"})
-"""What a socket can keep; an event of a stream has no place for an index or a count yet, so it is refused, not half told."""
-
-_KNOWN = frozenset({"where", "since", "snapshot", "applicationId", *_LISTS})
+_EXTRAS = ("order", "limit", "skip", "include")
+_KNOWN = frozenset({"where", "since", "snapshot", "count", "applicationId", *_LISTS, *_EXTRAS})
 _SECRETS = frozenset({"sessiontoken", "masterkey", "_sessiontoken", "_masterkey", "restapikey", "javascriptkey", "clientkey"})
 
 _WRONG_KEY = 4
@@ -59,6 +57,8 @@ class _Frame(msgspec.Struct):
     cursor: str = ""
     shown: msgspec.Raw = msgspec.field(name="object", default_factory=msgspec.Raw)
     results: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+    index: int | None = None
+    count: int = 0
     error: str = ""
     code: int = 0
     reason: str = ""
@@ -160,6 +160,10 @@ def _to_event(frame: _Frame, *, with_snapshot: bool) -> bytes:
             return _event(op, b"", encode({"reason": frame.reason}))
         case "error":
             return _event(op, b"", encode({"code": frame.code, "error": frame.error}))
+        case "count":
+            return _event(op, cursor, encode({"count": frame.count}))
+    if frame.index is not None:
+        return _event(op, cursor, b'{"index":%d,"object":%s}' % (frame.index, bytes(frame.shown)))
     return _event(op, cursor, bytes(frame.shown))
 
 
@@ -249,21 +253,25 @@ def _subscribe_message(request: Request[Any, Any, Any]) -> Object:
                 f"{name} does not belong into a URL, which is logged on its way; send it as a header, or use the board's cookie."
             )
             raise ParseError(ErrorCode.INVALID_QUERY, words)
-        if name in _EXTRAS:
-            words = f"{name} is kept on the LiveQuery websocket only; leave it out, or subscribe there."
-            raise ParseError(ErrorCode.INVALID_QUERY, words)
         if name not in _KNOWN:
             raise ParseError(ErrorCode.INVALID_QUERY, f"Invalid parameter for query: {name}")
     class_name: str = request.path_params["class_name"]
     query: Object = {"className": class_name, "where": _read_where(params.get("where", "{}"))}
     query |= {name: _names(params[name]) for name in _LISTS if _names(params.get(name, ""))}
+    query |= {name: params[name] for name in _EXTRAS if params.get(name)}
+    if _is_set(params, "count"):
+        query["count"] = True
     message: Object = {"op": "subscribe", "requestId": REQUEST_ID, "query": query}
     since = request.headers.get("last-event-id") or params.get("since")
     if since:
         message["since"] = since
-    if params.get("snapshot", "0") not in ("0", "false", ""):
+    if _is_set(params, "snapshot"):
         message["snapshot"] = True
     return message
+
+
+def _is_set(params: dict[str, str], name: str) -> bool:
+    return params.get(name, "0") not in ("0", "false", "")
 
 
 def _read_where(text: str) -> Object:

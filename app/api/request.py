@@ -22,6 +22,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
+from app.actions.files import Files
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.config import Settings
@@ -64,17 +65,21 @@ CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET,PUT,POST,DELETE,OPTIONS",
     "Access-Control-Allow-Headers": ", ".join(
-        ("Content-Type", "X-Parse-Request-Id", "X-Parse-Client-Version", "X-Requested-With", *_HEADERS)
+        (
+            *("Content-Type", "X-Parse-Request-Id", "X-Parse-Client-Version", "X-Requested-With", "Range"),
+            *("X-Parse-Upload-Mode", "X-Parse-File-Metadata", "X-Parse-File-Tags"),
+            *_HEADERS,
+        )
     ),
-    "Access-Control-Expose-Headers": "Location",
+    "Access-Control-Expose-Headers": "Location, Content-Range, Content-Disposition",
 }
 """Any site may call, as with Parse Server: what opens a door is a key in a header, never a cookie."""
 
-_FIXED = {**CORS, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+FIXED_HEADERS = {**CORS, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 """Answers hold health data: nobody on the way keeps a copy, no browser takes one for a page."""
 
 _SENT_WITH_ALL = [
-    (name.lower().encode(), value.encode()) for name, value in {**_FIXED, "Content-Type": "application/json"}.items()
+    (name.lower().encode(), value.encode()) for name, value in {**FIXED_HEADERS, "Content-Type": "application/json"}.items()
 ]
 
 
@@ -97,6 +102,7 @@ class Services:
     users: Users
     classes: Classes
     feed: Feed
+    files: Files
 
 
 @dataclass(slots=True)
@@ -139,7 +145,7 @@ class Answer:
 
     def to_response(self) -> Response[bytes]:
         """The answer as Litestar wants it from a handler of exceptions."""
-        headers = {**_FIXED, **self.headers}
+        headers = {**FIXED_HEADERS, **self.headers}
         return Response(self.to_bytes(), status_code=self.status, headers=headers, media_type="application/json")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,10 +169,10 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
     headers = dict(request.scope["headers"])
     keys = keys_in_headers(headers)
     raw = await request.body() if method != "GET" else b""
-    body = _read_body(raw) if raw else {}
+    body = read_body(raw) if raw else {}
     if method == "POST" and "_method" in body:
         method = str(body.pop("_method")).upper()
-    _take_keys(body, keys)
+    take_keys(body, keys)
     caller = await caller_with(services, keys, request, path)
     params = _read_params(request)
     if method == "GET":
@@ -293,7 +299,7 @@ def _basic_keys(encoded: str) -> dict[str, str]:
     return {"application": application, "master": key} if key else {"application": application}
 
 
-def _read_body(raw: bytes) -> Object:
+def read_body(raw: bytes) -> Object:
     """The body as JSON whatever its content type says, as Parse Server reads it: SDKs say text/plain, curl says a form."""
     body = decode(raw)
     if not isinstance(body, dict):
@@ -301,7 +307,7 @@ def _read_body(raw: bytes) -> Object:
     return body
 
 
-def _take_keys(body: Object, keys: dict[str, str]) -> None:
+def take_keys(body: Object, keys: dict[str, str]) -> None:
     """Moves the keys that an SDK put into the body to their place; a header wins, as in Parse Server."""
     for name in _IGNORED_BODY_KEYS:
         body.pop(name, None)

@@ -61,7 +61,7 @@ async def find_objects(call: Call, class_name: str) -> Answer:
     params = dict(call.params)
     with_cursor = bool(params.pop("cursor", False))
     query = call.services.objects.parse_query(class_name, params)
-    found = await call.services.objects.find(call.caller, query, cursor=with_cursor)
+    found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     parts = ['{"results":[', ",".join(found.results), "]"]
     if found.count is not None:
         parts.append(f',"count":{found.count}')
@@ -76,7 +76,7 @@ async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
         if name not in _GET_PARAMETERS:
             raise ParseError(ErrorCode.INVALID_QUERY, "Improper encode of parameter")
     query = call.services.objects.parse_query(class_name, call.params)
-    text = await call.services.objects.get(call.caller, query, object_id)
+    text = await call.services.objects.get(call.caller, query, object_id, files_url=call.services.settings.file_urls)
     if class_name == "_User" and call.caller.user_id == object_id and call.caller.session_token:
         text = f'{text[:-1]},"sessionToken":"{call.caller.session_token}"}}'
     return Answer(text.encode())

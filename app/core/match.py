@@ -50,7 +50,7 @@ Reader: TypeAlias = Callable[[Object], Json]
 Test: TypeAlias = Callable[[Json], bool]
 
 
-Related: TypeAlias = Callable[[InQuery | Select], Container[object]]
+Related: TypeAlias = Callable[[InQuery | Select | RelatedTo], Container[object]]
 """For a sub-query the atoms it finds at present: ids, or the values under its key. Whoever gives it keeps it right."""
 
 
@@ -68,7 +68,10 @@ def compile_match(schema: ClassSchema, node: Node, related: Related | None = Non
     if isinstance(node, Allowed):
         return _allowed(node)
     if isinstance(node, RelatedTo):
-        raise _database_only("$relatedTo")
+        if related is None:
+            raise _database_only("$relatedTo")
+        ids = related(node)
+        return lambda obj: obj["objectId"] in ids
     cell = cell_at(schema, node.path)
     if related is not None and isinstance(node, InQuery | Select):
         return _related(node, cell, related)
@@ -81,6 +84,9 @@ def compile_match(schema: ClassSchema, node: Node, related: Related | None = Non
 def _related(node: InQuery | Select, cell: Cell, related: Related) -> Predicate:
     """The atom here is one of those that the sub-query finds; absence never is."""
     if isinstance(node, InQuery):
+        if cell.kind in (Kind.ARRAY, Kind.JSON):
+            found = _leads(node, reader_at(cell.path), related(node), or_itself=cell.kind is Kind.JSON)
+            return _not(found) if node.negated else found
         if cell.kind is not Kind.ABSENT and cell.kind is not Kind.POINTER:
             raise _database_only(f"a sub-query on {'.'.join(node.path)}, which is no pointer,")
         leads = cell.kind is Kind.POINTER and cell.target_class == node.query.class_name
@@ -90,8 +96,26 @@ def _related(node: InQuery | Select, cell: Cell, related: Related) -> Predicate:
         leads = cell.kind is not Kind.ABSENT
     atoms = related(node)
     read = atom_reader_at(cell)
-    found: Predicate = (lambda obj: (atom := read(obj)) is not None and atom in atoms) if leads else _never
+    found = (lambda obj: (atom := read(obj)) is not None and atom in atoms) if leads else _never
     return _not(found) if node.negated else found
+
+
+def _leads(node: InQuery, read: Reader, ids: Container[object], *, or_itself: bool) -> Predicate:
+    """One of the pointers in an array (or what stands there itself) leads to one of the objects."""
+    class_name = node.query.class_name
+
+    def leads(obj: Object) -> bool:
+        value = read(obj)
+        items = value if isinstance(value, list) else [value] if or_itself else []
+        return any(
+            isinstance(item, dict)
+            and item.get("__type") == "Pointer"
+            and item.get("className") == class_name
+            and item.get("objectId") in ids
+            for item in items
+        )
+
+    return leads
 
 
 def _database_only(what: str) -> ParseError:

@@ -20,7 +20,7 @@ from app.errors import ErrorCode, ParseError
 from app.live.frames import appeared, vanished
 from app.live.keeping import Node
 from app.live.membership import Held, Member
-from app.live.plan import MOST_RESULTS, Plan, Planner
+from app.live.plan import ANY, MOST_RESULTS, Plan, Planner
 from app.live.position import Run
 from app.live.stream import Stream
 from app.live.upkeep import FINAL, Upkeep
@@ -42,7 +42,7 @@ def concerns(change: Change, plan: Plan) -> bool:
     if name not in AUTHORITY_CLASSES or plan.caller.is_master:
         return False
     if name == "_SCHEMA":
-        return change.object_id == plan.schema.class_name or change.object_id in plan.others
+        return change.object_id == plan.schema.class_name or change.object_id in plan.others or ANY in plan.others
     caller = plan.caller
     before, after = change.before_object or {}, change.after_object
     match name:

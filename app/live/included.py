@@ -82,16 +82,22 @@ class Included:
         image = dict(shown)
         for name, below in tree.items():
             value = shown.get(name)
-            target = _target(value)
-            if target is None or not isinstance(value, dict):
-                continue
-            if value["__type"] == "Pointer":
-                self._images.setdefault(target, None)
-                continue
-            inside = {key: item for key, item in value.items() if key not in ("__type", "className")}
-            self._images[target] = self._apart(inside, below)
-            image[name] = pointer(*target)
+            image[name] = [self._taken(item, below) for item in value] if isinstance(value, list) else self._taken(value, below)
+            if value is None:
+                del image[name]
         return image
+
+    def _taken(self, value: Json, below: Tree) -> Json:
+        """A pointer in the place of an included object, which is kept."""
+        target = _target(value)
+        if target is None or not isinstance(value, dict):
+            return value
+        if value["__type"] == "Pointer":
+            self._images.setdefault(target, None)
+            return value
+        inside = {key: item for key, item in value.items() if key not in ("__type", "className")}
+        self._images[target] = self._apart(inside, below)
+        return pointer(*target)
 
     # ---- in the stream
 
@@ -120,16 +126,25 @@ class Included:
         shown = dict(image)
         fields = self._schemas.get(class_name).fields if self._schemas.has(class_name) else {}
         for name, below in tree.items():
-            target = _target(image.get(name))
-            if target is None or name not in fields or fields[name].type is not FieldType.POINTER:
+            value, field = image.get(name), fields.get(name)
+            if field is None or value is None:
                 continue
-            targets.add(target)
-            inside = look(target)
-            if inside is None:
-                continue
-            resolved = self._resolved(inside, target[0], below, targets, look)
-            shown[name] = {"__type": "Object", "className": target[0], **resolved}
+            if field.type is FieldType.POINTER:
+                shown[name] = self._placed(value, below, targets, look)
+            elif field.type is FieldType.ARRAY and isinstance(value, list):
+                shown[name] = [self._placed(item, below, targets, look) for item in value]
         return shown
+
+    def _placed(self, value: Json, below: Tree, targets: set[Target], look: Look) -> Json:
+        """The object a pointer leads to; the pointer itself where there is nothing to be seen."""
+        target = _target(value)
+        if target is None or not isinstance(value, dict) or value["__type"] != "Pointer":
+            return value
+        targets.add(target)
+        inside = look(target)
+        if inside is None:
+            return value
+        return {"__type": "Object", "className": target[0], **self._resolved(inside, target[0], below, targets, look)}
 
     def seen(self, root: str) -> Iterator[Target]:
         """The objects that are shown inside one that is kept."""

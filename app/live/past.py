@@ -24,7 +24,8 @@ from app.live.keeping import Node, WindowNode
 from app.live.membership import LiveQuery
 from app.live.plan import Plan
 from app.live.position import Position
-from app.live.relational import Inner
+from app.live.relation import RelationNode
+from app.live.relational import Inner, Leaf
 from app.live.stream import Stream
 from app.live.upkeep import Upkeep
 from app.live.window import Entry
@@ -192,7 +193,8 @@ class _Moment:
         self._first: dict[Target, Change] = {}
         """The first change of each object since."""
         self._by_class: dict[str, list[Change]] = {}
-        for change in sorted(changes, key=lambda each: each.seq):
+        self._changes = sorted(changes, key=lambda each: each.seq)
+        for change in self._changes:
             target = (change.class_name, change.object_id)
             if target not in self._first:
                 self._first[target] = change
@@ -245,6 +247,9 @@ class _Moment:
         inners = self._upkeep.inners_of(query)
         then: dict[str, tuple[Inner, set[object]]] = {}
         for node, inner in inners:
+            if isinstance(node, RelationNode):
+                then[ast.canonical_text(inner.leaf)] = inner, self._related(node)
+                continue
             assert isinstance(node, WindowNode)
             atoms: set[object] = set(map(_atom_of(inner), self._entries(node))) - {None}
             then[ast.canonical_text(inner.leaf)] = inner, atoms
@@ -252,11 +257,24 @@ class _Moment:
             return query.matches, None
 
         def ask(leaf: ast.Node) -> ast.Node:
-            known = then.get(ast.canonical_text(leaf)) if isinstance(leaf, ast.InQuery | ast.Select) else None
+            known = then.get(ast.canonical_text(leaf)) if isinstance(leaf, Leaf) else None
             return leaf if known is None else known[0].literal(known[1])
 
         schema = inners[0][1].outer
         return compile_match(schema, query.where, lambda leaf: then[ast.canonical_text(leaf)][1]), ask
+
+    def _related(self, node: RelationNode) -> set[object]:
+        """Who was in a relation, as far as that was to be told."""
+        owner = self._first.get((node.relation.class_name, node.relation.object_id))
+        if not node.sees(node.owner if owner is None else owner.before_object):
+            return set()
+        ids: dict[str, bool] = dict.fromkeys(node.ids, True)
+        for change in reversed(self._changes):
+            if (change.class_name, change.object_id) == (node.query.class_name, node.relation.object_id):
+                row = change.before_object or change.after_object
+                assert row is not None
+                ids[str(row["relatedId"])] = change.before is not None
+        return {object_id for object_id, is_in in ids.items() if is_in}
 
     def _with_included(self, node: WindowNode, entries: list[Entry]) -> list[Entry]:
         included, lacking = node.included, dict[Target, None]()

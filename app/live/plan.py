@@ -17,17 +17,20 @@ from app.config import Settings
 from app.core import nodes as ast
 from app.core.match import compile_match
 from app.core.query import parse_query, parse_where, typed
-from app.core.schema import ClassSchema, FieldType, class_schema
+from app.core.schema import ClassSchema, Field, FieldType, class_schema
 from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
 from app.live.protocol import Protocol, Subscription
 from app.live.redaction import Redaction
-from app.live.relational import sub_queries
+from app.live.relational import Leaf, sub_queries
 from app.store.schemas import Schemas
 
 MOST_RESULTS = 10_000
 """Objects a snapshot may hold."""
 
+
+ANY = ""
+"""In place of a class, or of an objectId: every one."""
 
 MOST_SHOWN = 1000
 """How far a window may reach, its skip included."""
@@ -42,6 +45,8 @@ class Kept:
     limit: int | None = None
     count: bool = False
     include: tuple[ast.Path, ...] = ()
+    relation: ast.RelatedTo | None = None
+    """Who is in a relation; it is the answer to a sub-query only."""
 
     def read(self, plan: "Plan", wanted: int | None) -> ast.Query:
         """The find that reads it: whole objects, and `wanted` of them from the first on, the skipped ones too."""
@@ -69,8 +74,8 @@ class Plan:
     find: ast.Query
     kept: Kept | None = None
     inside: frozenset[str] = frozenset()
-    """The classes whose objects are included."""
-    inners: "tuple[tuple[ast.InQuery | ast.Select, Plan], ...]" = ()
+    """The classes whose objects are included; `ANY` where an array is, which may point to any."""
+    inners: "tuple[tuple[Leaf, Plan], ...]" = ()
     """The sub-queries of the where, each with what it comes to for the same caller."""
 
     @property
@@ -100,7 +105,8 @@ class Planner:
         """Raises as `make_plan`, and 209 where the session has ended."""
         caller = await self._caller(protocol, subscription)
         plan = make_plan(subscription, caller, self._objects.schemas, self._objects.settings)
-        witness = self._objects.reads.witness(caller, {plan.schema.class_name, *plan.inside})
+        reads = self._objects.reads
+        witness = reads.witness(caller, reads.classes if ANY in plan.inside else {plan.schema.class_name, *plan.inside})
         return replace(plan, witness=witness) if witness is not None else plan
 
     async def _caller(self, protocol: Protocol, subscription: Subscription) -> Caller:
@@ -128,7 +134,7 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
         kept = _kept(find, subscription)
     allowed = view.allowed(schema, "count" if find.with_count else _operation(subscription))
     redaction = Redaction(schema, caller.authority)
-    inners = _inner_plans(asked, view, caller)
+    inners = _inner_plans(asked, schema, view, caller)
     _check_askable(asked, subscription, caller, redaction)
     permitted = _without_acl(allowed)
     return Plan(
@@ -144,9 +150,37 @@ def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, sett
     )
 
 
-def _inner_plans(where: ast.Node, view: View, caller: Caller) -> tuple[tuple[ast.InQuery | ast.Select, Plan], ...]:
+def _inner_plans(where: ast.Node, schema: ClassSchema, view: View, caller: Caller) -> tuple[tuple[Leaf, Plan], ...]:
     """What the sub-queries of a where come to. Raises 102 for what is not kept, 119 for a class that is closed."""
-    return tuple((leaf, _inner_plan(leaf.query, view, caller)) for leaf in sub_queries(where))
+    return tuple((leaf, _leaf_plan(leaf, schema, view, caller)) for leaf in sub_queries(where))
+
+
+def _leaf_plan(leaf: Leaf, schema: ClassSchema, view: View, caller: Caller) -> Plan:
+    if isinstance(leaf, ast.RelatedTo):
+        return _relation_plan(leaf, schema, view, caller)
+    return _inner_plan(leaf.query, view, caller)
+
+
+def _relation_plan(leaf: ast.RelatedTo, schema: ClassSchema, view: View, caller: Caller) -> Plan:
+    """The rows of the relation, and the class of the object that owns it: who may not read that is told of nobody in it."""
+    owner = view.schema(leaf.class_name)
+    field = owner.fields.get(leaf.key) if owner is not None else None
+    if owner is not None and not caller.is_master and leaf.key in Redaction(owner, caller.authority).hidden:
+        words = f"This user is not allowed to query {leaf.key} on class {leaf.class_name}"
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+    leads = field is not None and field.type is FieldType.RELATION and field.target_class == schema.class_name
+    text = Field(FieldType.STRING)
+    rows = class_schema(f"_Join:{leaf.key}:{leaf.class_name}", {"owningId": text, "relatedId": text})
+    where: ast.Node = ast.Compare(("owningId",), "eq", leaf.object_id) if leads else ast.Nothing()
+    return Plan(
+        caller=caller,
+        schema=rows,
+        where=where,
+        redaction=Redaction(rows, caller.authority),
+        find=ast.Query(rows.class_name, where=where),
+        kept=Kept(relation=leaf),
+        inside=frozenset({leaf.class_name}),
+    )
 
 
 def _inner_plan(query: ast.Query, view: View, caller: Caller) -> Plan:
@@ -165,7 +199,7 @@ def _inner_plan(query: ast.Query, view: View, caller: Caller) -> Plan:
         redaction=Redaction(schema, caller.authority),
         find=replace(query, where=where, order=kept.order, include=(), include_all=False, with_count=False),
         kept=kept,
-        inners=_inner_plans(where, view, caller),
+        inners=_inner_plans(where, schema, view, caller),
     )
 
 
@@ -177,9 +211,7 @@ def _extended(find: ast.Query, schema: ClassSchema, subscription: Subscription) 
         if extras.keys() != {"count"}:
             raise _unkept("A live count has no order, limit, skip or include; ask for one or the other.")
         return replace(find, limit=0, with_count=True)
-    if read.include_all:
-        raise _unkept("A live query includes what it names; name the pointers instead of *.")
-    find = replace(find, include=read.include)
+    find = replace(find, include=_named(schema, read))
     if find.include and any("." in key for key in subscription.keys or ()):
         raise _unkept("A live query that includes shows whole fields; name them in keys without dots.")
     if read.order:
@@ -200,15 +232,26 @@ def _kept(find: ast.Query, subscription: Subscription) -> Kept | None:
     return Kept(find.order, find.skip, find.limit, include=find.include)
 
 
+def _named(schema: ClassSchema, read: ast.Query) -> tuple[ast.Path, ...]:
+    """What is included, with every pointer and array of the class for `*`."""
+    if not read.include_all:
+        return read.include
+    every = ((name,) for name, field in schema.fields.items() if field.type in (FieldType.POINTER, FieldType.ARRAY))
+    return tuple(dict.fromkeys((*read.include, *every)))
+
+
 def _included_classes(include: tuple[ast.Path, ...], schema: ClassSchema, schemas: Schemas) -> frozenset[str]:
-    """The classes that are shown inside. Raises 102 for what is no pointer: of an array, who shows what is not kept."""
+    """The classes that are shown inside; `ANY` from an array on. Raises 102 for what is neither pointer nor array."""
     found: set[str] = set()
     for path in include:
         inner: ClassSchema | None = schema
         for name in path:
             field = inner.fields.get(name) if inner is not None else None
+            if field is not None and field.type is FieldType.ARRAY:
+                found.add(ANY)
+                break
             if field is None or field.type is not FieldType.POINTER or field.target_class is None:
-                raise _unkept(f"A live query includes pointers only; {'.'.join(path)} is none.")
+                raise _unkept(f"A live query includes pointers and arrays of them; {'.'.join(path)} is neither.")
             found.add(field.target_class)
             inner = schemas.get(field.target_class) if schemas.has(field.target_class) else None
     return frozenset(found)

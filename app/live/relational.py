@@ -16,23 +16,19 @@ from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
 from app.live.window import Entry
 
+Leaf = InQuery | Select | RelatedTo
+"""A condition that other objects decide."""
 
-def sub_queries(where: Node) -> list[InQuery | Select]:
-    """The nodes of a where that ask about other objects. Raises 102 for those that are not kept."""
-    found: list[InQuery | Select] = []
-    for node in walk(where):
-        if isinstance(node, RelatedTo):
-            words = "$relatedTo can't be followed live, as who is in a relation is not in the objects; ask for it with a find."
-            raise ParseError(ErrorCode.INVALID_QUERY, words)
-        if isinstance(node, InQuery | Select):
-            found.append(node)
-    return found
+
+def sub_queries(where: Node) -> list[Leaf]:
+    """The nodes of a where that ask about other objects."""
+    return [node for node in walk(where) if isinstance(node, Leaf)]
 
 
 class Inner:
     """The atoms of one sub-query."""
 
-    def __init__(self, node: InQuery | Select, schema: ClassSchema, outer: ClassSchema) -> None:
+    def __init__(self, node: Leaf, schema: ClassSchema, outer: ClassSchema) -> None:
         self.atoms: dict[object, int] = {}
         self.changed: Callable[[], None] = lambda: None
         """Called when there are other atoms than before."""
@@ -69,9 +65,13 @@ class Inner:
 
     def literal(self, atoms: Iterable[object]) -> Node:
         """The sub-query's condition with what it finds written out."""
-        cell = cell_at(self.outer, self.leaf.path)
-        values = tuple(sorted((_value(cell, atom) for atom in atoms), key=repr))
-        return In(self.leaf.path, values, self.leaf.negated)
+        leaf = self.leaf
+        if isinstance(leaf, RelatedTo):
+            return In(("objectId",), tuple(sorted(map(str, atoms))))
+        cell = cell_at(self.outer, leaf.path)
+        target = leaf.query.class_name if isinstance(leaf, InQuery) else cell.target_class
+        values = tuple(sorted((_value(cell, target, atom) for atom in atoms), key=repr))
+        return In(leaf.path, values, leaf.negated)
 
     def _add(self, entry: Entry) -> None:
         atom = self.read(entry.image)
@@ -79,12 +79,12 @@ class Inner:
             self.atoms[atom] = self.atoms.get(atom, 0) + 1
 
 
-def _value(cell: Cell, atom: object) -> Frozen:
+def _value(cell: Cell, target_class: str | None, atom: object) -> Frozen:
     """The value that an atom stands for."""
     assert isinstance(atom, str | int | float | bool)
     match cell.kind:
-        case Kind.POINTER:
-            return frozen_pointer(cell.target_class or "", str(atom))
+        case Kind.POINTER | Kind.ARRAY | Kind.JSON:
+            return frozen_pointer(target_class or "", str(atom))
         case Kind.DATE:
             return FrozenObject((("__type", "Date"), ("iso", str(atom))))
         case Kind.FILE:
@@ -92,8 +92,8 @@ def _value(cell: Cell, atom: object) -> Frozen:
     return atom
 
 
-def _reader(node: InQuery | Select, schema: ClassSchema, outer: ClassSchema) -> Callable[[Object], Json]:
-    if isinstance(node, InQuery):
+def _reader(node: Leaf, schema: ClassSchema, outer: ClassSchema) -> Callable[[Object], Json]:
+    if not isinstance(node, Select):
         return lambda image: image["objectId"]
     inside, outside = cell_at(schema, node.key), cell_at(outer, node.path)
     if inside.kind not in ATOMIC or inside.kind is not outside.kind or inside.target_class != outside.target_class:

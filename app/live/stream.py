@@ -15,15 +15,13 @@ from app.live.counters import Counters
 from app.live.frames import ChangeFrames
 from app.live.history import History
 from app.live.membership import Event, Held, Keeper, LiveQuery, Member, audience
+from app.live.plan import ANY
 from app.live.position import Run
 from app.live.router import Router
 from app.store.feed import Batch, Change, Feed
 from app.store.snapshot import Snapshot
 
 _log = logging.getLogger("careboard.live")
-
-ANY = ""
-"""In place of an objectId: every object of the class."""
 
 LOOK_SECONDS = 0.002
 MOST_HELD = 20_000
@@ -100,7 +98,7 @@ class Stream:
                 self._tell_nodes(query, change, was, now, touched)
 
     def follow(self, target: tuple[str, str], node: Keeper) -> None:
-        """From now on a node is told the changes of an object of any class, or (`ANY`) of every object of a class."""
+        """From now on a node is told the changes of an object of any class, or (`ANY`) of every object of one, or of all."""
         self._followers.setdefault(target, {})[node] = None
 
     def unfollow(self, target: tuple[str, str], node: Keeper) -> None:
@@ -110,11 +108,16 @@ class Stream:
         if not followers:
             self._followers.pop(target, None)
 
+    def follows(self, class_name: str) -> bool:
+        """Whether a node follows objects of a class."""
+        return any(name in (class_name, ANY) for name, _ in self._followers)
+
     def _tell_followers(self, change: Change, touched: dict[Connection[Member], None]) -> None:
         followers = self._followers
         one = followers.get((change.class_name, change.object_id))
         every = followers.get((change.class_name, ANY))
-        for node in {**(one or {}), **(every or {})} if one or every else ():
+        whatever = followers.get((ANY, ANY))
+        for node in {**(one or {}), **(every or {}), **(whatever or {})} if one or every or whatever else ():
             try:
                 node.take_included(change, touched)
                 self._ticking[node] = None

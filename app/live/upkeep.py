@@ -12,19 +12,23 @@ from collections.abc import Callable
 
 from app.actions.caller import MASTER
 from app.actions.objects import Objects
+from app.actions.visibility import View
 from app.core import nodes as ast
 from app.core.match import Predicate, compile_match
 from app.core.query import Query
 from app.core.schema import ClassSchema
+from app.core.wire import decode
 from app.errors import ErrorCode, ParseError
 from app.live.included import Included
 from app.live.keeping import CountNode, Node, Touched, WindowNode
 from app.live.membership import LiveQuery, Member
-from app.live.plan import Kept, Plan
+from app.live.plan import ANY, Kept, Plan
 from app.live.position import Run
+from app.live.relation import RelationNode
 from app.live.relational import Inner
-from app.live.stream import ANY, Stream
-from app.store.reading import FAILURES
+from app.live.stream import Stream
+from app.store.objects import select_related
+from app.store.reading import FAILURES, read_now
 from app.store.snapshot import Snapshot
 
 _log = logging.getLogger("careboard.live")
@@ -77,12 +81,25 @@ class Upkeep:
     def _make(self, query: LiveQuery, plan: Plan, kept: Kept) -> Node:
         if kept.count:
             return CountNode(query, plan, kept)
+        if kept.relation is not None:
+            return self._make_relation(query, plan, kept)
         if not kept.include:
             return WindowNode(query, plan, kept)
         included = Included(kept.include, plan.schema, plan.caller, self._objects.schemas, self._objects.settings)
         node = WindowNode(query, plan, kept, included)
         included.follow = lambda target: self._stream.follow(target, node)
         included.unfollow = lambda target: self._stream.unfollow(target, node)
+        return node
+
+    def _make_relation(self, query: LiveQuery, plan: Plan, kept: Kept) -> RelationNode:
+        schemas, settings = self._objects.schemas, self._objects.settings
+
+        def schema_of(name: str) -> ClassSchema | None:
+            return schemas.get(name) if schemas.has(name) else None
+
+        node = RelationNode(query, plan, kept, schema_of, View(schemas, settings, plan.caller))
+        for target in node.targets:
+            self._stream.follow(target, node)
         return node
 
     def _acquire(self, plan: Plan) -> LiveQuery:
@@ -187,6 +204,9 @@ class Upkeep:
         self._unfollow_classes(node)
         if isinstance(node, WindowNode) and node.included is not None:
             node.included.forget()
+        if isinstance(node, RelationNode):
+            for target in node.targets:
+                self._stream.unfollow(target, node)
         self._stream.router.release(node.query)
         if not node.query.is_asked:
             self._drop_inners(self._inners.pop(node.query, []))
@@ -266,6 +286,25 @@ class Upkeep:
         return True
 
     async def _read(self, node: Node) -> tuple[list[str], int, Snapshot]:
+        if isinstance(node, RelationNode):
+            return await self._read_relation(node)
+        return await self._find(node)
+
+    async def _read_relation(self, node: RelationNode) -> tuple[list[str], int, Snapshot]:
+        relation = node.relation
+        owned = Query(relation.class_name, where=ast.Compare(("objectId",), "eq", relation.object_id))
+        found = await self._objects.find(MASTER, owned, cursor=True)
+        owner = decode(found.results[0]) if found.results else None
+        async with self._objects.database.connection() as connection:
+            if isinstance(node.plan.where, ast.Nothing):
+                ids, snapshot = list[str](), await read_now(connection)
+            else:
+                ids, snapshot = await select_related(connection, relation.class_name, relation.object_id, relation.key)
+        at = None if found.cursor is None else Snapshot.parse(found.cursor)
+        node.load(ids, owner if isinstance(owner, dict) else None, at)
+        return [], 0, snapshot
+
+    async def _find(self, node: Node) -> tuple[list[str], int, Snapshot]:
         wanted = node.window.wanted if isinstance(node, WindowNode) else None
         found = await self._objects.find(node.caller, node.kept.read(node.plan, wanted), cursor=True, is_shown=False)
         if found.cursor is not None:

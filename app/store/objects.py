@@ -4,7 +4,7 @@ Owns: the statements that select, insert, update and delete objects and the rows
 statement per call (a second one only when an included array shows a class for the first time); what the caller may not
 see is left out inside the query; order and limit are applied before a row is rendered; the same shape of query is the
 same SQL text, so that prepared statements are used again; values travel as arguments only. Errors of Postgres pass
-through (`Database.translate_errors`). May import core, store/render, store/includes and store/database.
+through (`Database.translate_errors`). May import core, store/render, store/includes, store/snapshot and store/database.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +21,7 @@ from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
 from app.store.includes import Registry, Rendering, include_tree
 from app.store.render import render_object
+from app.store.snapshot import Snapshot
 
 Hidden = Callable[[ClassSchema], frozenset[str]]
 AllowedFor = Callable[[ClassSchema], Node]
@@ -177,6 +178,15 @@ async def change_relations(connection: Connection, class_name: str, object_id: s
                 "on conflict do nothing"
             )
             await connection.execute(text, object_id, list(change.add))
+
+
+async def select_related(connection: Connection, class_name: str, object_id: str, key: str) -> tuple[list[str], Snapshot]:
+    """The ids in one relation of one object, and the snapshot they were seen at."""
+    join = join_table(key, class_name)
+    text = f"""select coalesce(array_agg("relatedId"), '{{}}') as ids, pg_current_snapshot()::text as snapshot
+      from {join} where "owningId" = $1"""
+    row = await connection.fetchrow(text, object_id)
+    return list(row["ids"]), Snapshot.parse(row["snapshot"])
 
 
 def _select_text(writing: Rendering, allowed: Node, count: bool, cursor: bool) -> str:

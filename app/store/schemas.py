@@ -25,6 +25,7 @@ from app.core.wire import Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.capture import install_capture, remove_capture
 from app.store.database import Connection, Database
+from app.store.files import install_holding, remove_holding
 from app.store.layout import change_indexes, check_name_is_free, drop_field, ensure_table, join_tables
 from app.store.tables import SYSTEM_TABLES, schema_of
 
@@ -107,6 +108,7 @@ class Schemas:
         await ensure_table(connection, schema)
         await change_indexes(connection, schema.class_name, {}, schema.indexes)
         await install_capture(connection, schema)
+        await install_holding(connection, schema)
         self._announce(schema.class_name, schema)
         return schema
 
@@ -146,6 +148,7 @@ class Schemas:
         for table in (class_name, *join_tables(current)):
             await connection.execute(f"drop table if exists {quote(table)}")
             await remove_capture(connection, table)
+        await remove_holding(connection, class_name)
         await connection.execute('delete from "_SCHEMA" where "className" = $1', class_name)
         self._announce(class_name, None)
 
@@ -160,6 +163,7 @@ class Schemas:
             if schema.class_name in OWN or self.is_declared(schema.class_name):
                 await connection.execute(_UPSERT, schema.class_name, to_row(schema))
             await install_capture(connection, schema)
+            await install_holding(connection, schema)
         self._known = dict(schemas)
 
     async def _locked(self, connection: Connection, class_name: str) -> ClassSchema:
@@ -179,6 +183,7 @@ class Schemas:
         )
         if schema.fields != current.fields:
             await install_capture(connection, schema)
+            await install_holding(connection, schema)
         self._announce(schema.class_name, schema)
         return schema
 

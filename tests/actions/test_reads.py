@@ -175,7 +175,7 @@ async def test_the_task_writes_what_live_pushes_showed_and_a_stop_writes_the_res
     await reads.start()
     reads.note(str(nurse.user_id), ward.chart, "first", "live")
     async with asyncio.timeout(20):
-        while not await ward.logged(nurse):  # noqa: ASYNC110 - the table tells nobody
+        while not await ward.logged(nurse):  # noqa: ASYNC110 - it looks at the database
             await asyncio.sleep(0.01)
     monkeypatch.setattr(reading, "FLUSH_SECONDS", 1000)
     await asyncio.sleep(0.05)

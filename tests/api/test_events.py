@@ -117,6 +117,45 @@ async def test_last_event_id_resumes_behind_the_last_event_and_wins_over_since(r
         assert [(await stream.next()).data["n"] for _ in range(3)] == [2, 3, 4]
 
 
+async def test_a_window_is_streamed_with_its_indexes_and_goes_on_where_it_was(running_server: RunningServer, rest: Rest) -> None:
+    ids = [await rest.create("Gauge", n=n) for n in (3, 1, 2)]
+    asked = {"order": "n", "limit": "2", "snapshot": "1"}
+    async with open_stream(running_server, "Gauge", **asked) as stream:
+        assert [each["n"] for each in (await stream.next()).data] == [1, 2]
+        await rest.create("Gauge", n=0)
+        gone, come = await stream.next(), await stream.next()
+        assert (gone.name, gone.data["index"], gone.data["object"]["n"]) == ("leave", 1, 2)
+        assert (come.name, come.data["index"], come.data["object"]["n"]) == ("create", 0, 0)
+        cursor = stream.last_id
+    assert cursor is not None
+    await change(running_server, "PUT", f"/classes/Gauge/{ids[1]}", n=9)
+    async with open_stream(running_server, "Gauge", APP | {"Last-Event-ID": cursor}, **asked) as stream:
+        events = [await stream.next() for _ in range(2)]
+    assert [(event.name, event.data["index"], event.data["object"].get("n")) for event in events] == [
+        ("leave", 1, None),
+        ("enter", 1, 2),
+    ]
+
+
+async def test_a_count_is_streamed(running_server: RunningServer, rest: Rest) -> None:
+    await rest.create("Clamp", n=1)
+    async with open_stream(running_server, "Clamp", count="1", where='{"n":{"$gt":0}}') as stream:
+        assert [(event.name, event.data) for event in [await stream.next()]] == [("count", {"count": 1})]
+        await rest.create("Clamp", n=2)
+        again = await stream.next()
+        assert (again.name, again.data, again.id is None) == ("count", {"count": 2}, False)
+
+
+async def test_included_objects_are_streamed_in_place(running_server: RunningServer, rest: Rest) -> None:
+    city = await rest.create("Town", name="Bonn")
+    await rest.create("Mill", at={"__type": "Pointer", "className": "Town", "objectId": city})
+    async with open_stream(running_server, "Mill", include="at", snapshot="1") as stream:
+        assert [each["at"]["name"] for each in (await stream.next()).data] == ["Bonn"]
+        await change(running_server, "PUT", f"/classes/Town/{city}", name="Rome")
+        event = await stream.next()
+        assert (event.name, event.data["at"]["name"]) == ("update", "Rome")
+
+
 async def test_a_snapshot_comes_first_and_carries_the_id(running_server: RunningServer, rest: Rest) -> None:
     await rest.create("Mask", n=1)
     async with open_stream(running_server, "Mask", snapshot="1", keys="n") as stream:

@@ -131,8 +131,51 @@ async def test_a_class_that_is_closed_hides_its_objects_at_once(stage: Stage) ->
     assert not any(b"Gades" in raw for raw in client.raw)
 
 
-@pytest.mark.parametrize("include", ["*", "tags", "name", "nothing", "at.name"])
-async def test_what_is_no_pointer_is_not_included(stage: Stage, include: str) -> None:
+async def test_pointers_in_an_array_are_followed_each(stage: Stage) -> None:
+    country, city, house = await places(stage)
+    spain = await create(stage, country, name="Spain")
+    cadiz, roma = await create(stage, city, name="Cadiz", at=pointer(country, spain)), await create(stage, city, name="Roma")
+    first = await create(stage, house, name="1", tags=["x", pointer(city, cadiz), pointer(country, "none"), pointer(city, roma)])
+    client = await stage.client()
+    following = await client.subscribe(house, include="tags.at", snapshot=True)
+
+    def tags() -> list[Json]:
+        tags = following.state[first]["tags"]
+        assert isinstance(tags, list)
+        return [names(tag) or tag for tag in tags]
+
+    assert tags() == ["x", ["Cadiz", "Spain"], ["Pointer"], ["Roma"]]
+    await update(stage, country, spain, name="Hispania")
+    await update(stage, city, roma, name="Rome")
+    await stage.quiet()
+    assert tags() == ["x", ["Cadiz", "Hispania"], ["Pointer"], ["Rome"]]
+    await update(stage, house, first, tags=[pointer(city, roma), pointer(country, spain)])
+    await stage.quiet()
+    assert tags() == [["Rome"], ["Hispania"]]
+    paris = await create(stage, city, name="Paris")
+    await update(stage, house, first, tags=[pointer(city, paris), pointer(country, spain)])
+    await stage.world.objects.delete(MASTER, country, spain)
+    await stage.quiet()
+    assert tags() == [["Paris"], ["Pointer"]]
+    assert following.reloads == 0
+
+
+async def test_a_star_includes_every_pointer_and_array_of_the_class(stage: Stage) -> None:
+    country, city, house = await places(stage)
+    spain = await create(stage, country, name="Spain")
+    cadiz = await create(stage, city, name="Cadiz", at=pointer(country, spain))
+    first = await create(stage, house, name="1", at=pointer(city, cadiz), tags=[pointer(country, spain)])
+    client = await stage.client()
+    following = await client.subscribe(house, include="*", order="n", limit=1, snapshot=True)
+    assert names(following.state[first]) == ["1", "Cadiz", "Pointer"]
+    await update(stage, country, spain, name="Hispania")
+    await stage.quiet()
+    assert following.state[first]["tags"][0]["name"] == "Hispania"  # type: ignore[index, call-overload]
+    assert names(following.state[first]) == ["1", "Cadiz", "Pointer"]
+
+
+@pytest.mark.parametrize("include", ["name", "nothing", "at.name"])
+async def test_what_is_neither_pointer_nor_array_is_not_included(stage: Stage, include: str) -> None:
     _, _, house = await places(stage)
     client = await stage.client()
     following = await client.subscribe(house, include=include)

@@ -36,6 +36,7 @@ FIELDS: Object = {
     "v": {"type": "Number"},
     "color": {"type": "String"},
     "tags": {"type": "Array"},
+    "nears": {"type": "Array"},
     "owner": {"type": "Pointer", "targetClass": "_User"},
     "at": {"type": "Date"},
     "meta": {"type": "Object"},
@@ -84,6 +85,10 @@ class Town:
         self.class_name = await world.thing(fields=FIELDS, classLevelPermissions=permissions)
         first = await world.objects.create(MASTER, self.class_name, {"v": 1, "near": pointer(self.class_name, "nothing")})
         self.known.append(first.object_id)
+        friends: Object = {"__op": "AddRelation", "objects": [pointer(self.class_name, first.object_id)]}
+        await world.objects.update(
+            MASTER, self.class_name, first.object_id, {"friends": friends, "v": {"__op": "Increment", "amount": 1}}
+        )
         for _ in range(6):
             await self.write_once(MASTER)
         self.clients = [await self.stage.client() for _ in range(CLIENTS)]
@@ -118,6 +123,8 @@ class Town:
             {"n": {"$gt": 1}, "near": {"$inQuery": {**self.inner(), "order": "-n", "limit": 4}}},
             {"near": {"$inQuery": {"className": self.class_name, "where": {"near": {"$notInQuery": self.inner()}}}}},
             {"$or": [{"n": {pick.choice(["$select", "$dontSelect"]): {"query": self.inner(), "key": "v"}}}, {"color": "red"}]},
+            {"nears": {pick.choice(["$inQuery", "$notInQuery"]): self.inner()}},
+            {"$relatedTo": {"object": pointer(self.class_name, pick.choice(self.known[:4])), "key": "friends"}},
             {"at": {"$gt": {"__type": "Date", "iso": "2026-11-15T00:00:00.000Z"}}},
         ]
         return pick.choice(choices)
@@ -136,7 +143,9 @@ class Town:
             return {"count": True}
         include: Object = {}
         if pick.random() < 0.5:
-            include = {"include": pick.choice(["owner", "near", "near.near", "near.owner,owner", "near.near.near"])}
+            include = {
+                "include": pick.choice(["owner", "near", "near.near", "near.owner,owner", "near.near.near", "nears.near", "*"])
+            }
             if pick.random() < 0.3:
                 return include
         order = ",".join(pick.sample(("n", "-n", "color", "-color", "owner", "-at", "meta.depth", "-meta.depth", "updatedAt"), 2))
@@ -153,6 +162,11 @@ class Town:
             "owner": pick.choice(owners),
             "at": {"__type": "Date", "iso": f"2026-11-{pick.randrange(1, 29):02}T00:00:00.000Z"},
             "near": pointer(self.class_name, pick.choice(self.known[-8:])),
+            "nears": [pointer(self.class_name, each) for each in pick.choices(self.known[-8:], k=2)],
+            "friends": {
+                "__op": pick.choice(["AddRelation", "AddRelation", "RemoveRelation"]),
+                "objects": [pointer(self.class_name, pick.choice(self.known[-8:]))],
+            },
             "meta": {"depth": pick.randrange(4)},
             "secret": f"s{pick.randrange(100)}",
             "ACL": self.acl(),
