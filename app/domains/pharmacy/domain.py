@@ -3,6 +3,8 @@
 from typing import Final
 
 from app.domains.domain import Domain, permissions_of
+from app.domains.pharmacy.board import BOARD
+from app.domains.pharmacy.demo import create_demo
 from app.domains.pharmacy.effects import install
 from app.domains.pharmacy.rules import (
     DELIVERY_STATES,
@@ -23,7 +25,14 @@ PHARMACY: Final = Domain(
     install=install,
     grants=GRANTS,
     machines=(DELIVERY_STATES, PRESCRIPTION_STATES, MESSAGE_STATES),
+    board=BOARD,
     tick=tick,
+    demo=create_demo,
     read_logged=frozenset({"Prescription", "Delivery", "Signature", "Message"}),
+    subjects={
+        "Prescription": "patient.user",
+        "Delivery": "prescription.patient.user",
+        "Signature": "delivery.prescription.patient.user",
+    },
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )
