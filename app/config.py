@@ -53,6 +53,11 @@ class Settings:
     live_bytes_per_second: int = 256 * 1024
     live_message_bytes: int = 256 * 1024
     metrics: str = "master"
+    graphql_introspection: str = "session"
+    graphql_characters: int = 65_536
+    graphql_depth: int = 24
+    graphql_aliases: int = 100
+    graphql_cost: int = 250_000
     served_url: str | None = None
     """Where the command listens; no setting, and used only where `public_url` does not say how people reach it."""
 
@@ -247,4 +252,9 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_LIVE_BYTES_PER_SECOND": ("live_bytes_per_second", _whole(1024, 1024**3)),
     "CAREBOARD_LIVE_MESSAGE_BYTES": ("live_message_bytes", _whole(1024, 1024**3)),
     "CAREBOARD_METRICS": ("metrics", _one_of("master", "loopback", "off")),
+    "CAREBOARD_GRAPHQL_INTROSPECTION": ("graphql_introspection", _one_of("public", "session", "master")),
+    "CAREBOARD_GRAPHQL_CHARACTERS": ("graphql_characters", _whole(100, 10_000_000)),
+    "CAREBOARD_GRAPHQL_DEPTH": ("graphql_depth", _whole(1, 200)),
+    "CAREBOARD_GRAPHQL_ALIASES": ("graphql_aliases", _whole(0, 100_000)),
+    "CAREBOARD_GRAPHQL_COST": ("graphql_cost", _whole(1, 1_000_000_000)),
 }

@@ -25,6 +25,7 @@ from app.actions.ticker import Ticker
 from app.actions.users import Users
 from app.api.events import event_handler
 from app.api.files import file_handlers
+from app.api.graphql.routes import graphql_handler
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
 from app.api.pages import pages
@@ -37,8 +38,8 @@ from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
 from app.domains.pharmacy.domain import PHARMACY
-from app.live.board import Board
 from app.live.hub import Hub
+from app.live.places import Place
 from app.store.database import Database
 from app.store.feed import Feed
 from app.store.migrate import declare, migrate
@@ -115,7 +116,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:
     """The application for these settings; its database must be migrated by the time it starts."""
     floors = assemble(settings, domains)
-    boards = [domain.board for domain in domains if isinstance(domain.board, Board)]
+    places = [place for domain in domains if (place := place_of(domain))]
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -130,7 +131,8 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             *file_handlers(settings.mount),
             event_handler(settings.mount),
             MetricsController,
-            pages(boards),
+            graphql_handler(floors.services, floors.hub),
+            pages(places),
         ],
         lifespan=[lifespan],
         state=State({"services": floors.services, "hub": floors.hub}),
@@ -139,6 +141,14 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
         openapi_config=None,
         logging_config=None,
     )
+
+
+def place_of(domain: Domain) -> Place | None:
+    """A domain's board with what its rules say about who reads and what may follow; None for one without a board."""
+    if domain.board is None:
+        return None
+    readers = {name: frozenset(domain.grants.roles(name, "read")) for name in domain.permissions}
+    return Place(domain.board, readers, {machine.class_name: machine.to_wire() for machine in domain.machines})
 
 
 def app_from_environment() -> Litestar:

@@ -1,13 +1,15 @@
 /** The page of a board: puts the parts together. The board itself is the description in the page's data; this file names no class. */
 
+import { doneWords, isOffered, subject } from "./actions.js";
+import { Bell } from "./bell.js";
 import { Voice } from "./announce.js";
-import { number } from "./cells.js";
+import { fill, number } from "./cells.js";
 import { byId, h } from "./dom.js";
-import { doneWords, Form } from "./form.js";
+import { Form } from "./form.js";
 import { bindKeys, showKeys } from "./keys.js";
 import { List } from "./list.js";
-import { LiveQuery } from "./live.js";
-import { Model, read } from "./model.js";
+import { helloOf, LiveQuery, socketOf } from "./live.js";
+import { Model } from "./model.js";
 import { openPalette } from "./palette.js";
 import { Panel } from "./panel.js";
 import { Pill } from "./pill.js";
@@ -17,11 +19,15 @@ import { Rest } from "./rest.js";
 import { clock, now, onTick, setClock, stamp, startTicker } from "./time.js";
 import { toast } from "./toast.js";
 import { Trail } from "./trail.js";
+import { isWall, wall } from "./wall.js";
 
 const start = JSON.parse(byId("start").textContent);
 const { board, me } = start;
 const [one, many] = board.noun;
+const param = one.replaceAll(" ", "-");
 const here = location.pathname;
+const actions = board.actions ?? [];
+const searchForm = byId("search");
 // Faster than the eye, slower than a burst: many events become one drawing.
 const BREATH = 80;
 const ECHO = 4000;
@@ -31,20 +37,52 @@ const state = readAddress();
 const rest = new Rest(start.mount, start.keys);
 const model = new Model(start, schedule);
 const voice = new Voice();
-const live = new LiveQuery(socketAddress(), hello(), () => pill.draw());
+const live = new LiveQuery(socketOf(start), helloOf(start), () => pill.draw());
 const pill = new Pill(live);
+const bell = new Bell({ live, rest, me, doors: start.doors });
 const trail = new Trail({ board, rest, live, model });
 const gauge = board.columns.find((column) => column.kind === "gauge");
-const list = new List({
-  board, model, voice, state, address, explain,
-  href: (row) => address({ [one]: row.objectId }),
-  spark: (row) => spark(trail.readings(row), gauge.full),
+const list = start.row ? theRow(start.row) : new List({
+  board, model, voice, state, address, explain, cards: start.cards,
+  href: (row) => address({ chosen: row.objectId }),
+  spark: (row) => spark(trail.readings(row), gauge?.full),
   happened: (row) => trail.happened(row),
 });
-const panel = new Panel({ board, model, live, me, address, act });
+const desk = {
+  board, me, rest, machines: start.machines, rowClass: model.rowSource.className,
+  options: (name) => [...(model.source(name)?.values() ?? [])],
+  classOf: (name) => board.sources.find((source) => source.name === name)?.className,
+  load: loadBy,
+  about: (row) => [row.$label, fill(board, board.panel.title, row)].filter((text, index, all) => text && all.indexOf(text) === index).join(" · "),
+};
+const panel = new Panel({ board, model, live, me, machines: start.machines, address, act, page: start.row ? here.replace(/\/rows\/[^/]+$/, `?${param}=${start.row}`) : "" });
 
 let drawing = 0;
 let isReset = false;
+
+/** The wall shows no panel, and masks names. */
+function turn(on) {
+  if (start.row) return;
+  wall(on);
+  if (on && state.chosen) go(address({ chosen: "" }));
+  model.touch(model.rows.keys());
+}
+
+/** What stands for the list on a row's own page. */
+function theRow(id) {
+  return { ids: [id], current: id, draw() {}, mark() {}, focus() {}, link: () => null };
+}
+
+/** How many rows (and urgent ones) point to each object by that field. */
+function loadBy(name) {
+  const counts = new Map();
+  for (const row of model.rows.values()) {
+    const id = row[name]?.objectId;
+    const [all, urgent] = counts.get(id) ?? [0, 0];
+    counts.set(id, [all + 1, urgent + (model.alarm.includes(model.levelOf(row).value) ? 1 : 0)]);
+  }
+  return counts;
+}
 
 function schedule() {
   drawing ||= setTimeout(draw, BREATH);
@@ -64,13 +102,13 @@ function draw() {
 /** Filters and the chosen row, as the address says. */
 function readAddress() {
   const params = new URLSearchParams(location.search);
-  return { show: params.get("show") ?? "", text: (params.get("q") ?? "").trim(), chosen: params.get(one) ?? "" };
+  return { show: params.get("show") ?? "", text: (params.get("q") ?? "").trim(), chosen: start.row || (params.get(param) ?? "") };
 }
 
 /** This page's address with some parts changed; empty ones are left out. */
 function address(changes = {}) {
-  const parts = { show: state.show, q: state.text, [one]: state.chosen, ...changes };
-  const query = new URLSearchParams(Object.entries(parts).filter(([, value]) => value));
+  const { chosen, ...parts } = { show: state.show, q: state.text, chosen: state.chosen, ...changes };
+  const query = new URLSearchParams(Object.entries({ ...parts, [param]: chosen }).filter(([, value]) => value));
   return query.size ? `${here}?${query}` : here;
 }
 
@@ -83,8 +121,8 @@ function go(url, { replace = false } = {}) {
 function follow() {
   const before = { ...state };
   Object.assign(state, readAddress());
-  const input = byId("search").elements.q;
-  if (document.activeElement !== input) input.value = state.text;
+  const input = searchForm?.elements.q;
+  if (input && document.activeElement !== input) input.value = state.text;
   isReset = before.show !== state.show || before.text !== state.text;
   if (isReset) byId("list").scrollTop = 0;
   panel.show(state.chosen);
@@ -103,19 +141,9 @@ function leaveOrEnter(before) {
 
 /** Rows' and tiles' links carry the filters of the moment. */
 function links() {
-  for (const el of byId("rows").children) el.querySelector(".row-link").href = address({ [one]: el.dataset.id });
-  byId("export").href = `${here}/rows.csv${new URL(address({ [one]: "" }), location.href).search}`;
-}
-
-function socketAddress() {
-  const url = new URL(start.mount, location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  return url.href;
-}
-
-function hello() {
-  const javascriptKey = start.keys["X-Parse-Javascript-Key"];
-  return { applicationId: start.keys["X-Parse-Application-Id"], ...(javascriptKey && { javascriptKey }) };
+  if (start.row) return;
+  for (const el of byId("rows").children) el.querySelector(".row-link").href = address({ chosen: el.dataset.id });
+  byId("export").href = `${here}/rows.csv${new URL(address({ chosen: "" }), location.href).search}`;
 }
 
 function foot() {
@@ -126,7 +154,7 @@ function foot() {
 
 /** The tab tells what waits: how many rows alarm, in its title and its icon. */
 function heading() {
-  const counts = [...model.rows.values()].filter((row) => board.alarm.includes(model.levelOf(row).value)).length;
+  const counts = [...model.rows.values()].filter((row) => model.alarm.includes(model.levelOf(row).value)).length;
   const title = counts ? `(${counts}) ${board.title}` : board.title;
   if (document.title !== title) document.title = title;
   const icon = byId("favicon");
@@ -138,12 +166,12 @@ function heading() {
 function explain() {
   if (model.rows.size === 0) return [h("h2", {}, `No ${many} yet`), h("p", {}, board.empty)];
   const all = h("p", {}, h("a", { class: "button clear", href: here }, `Show all ${many}`));
-  const tile = board.tiles.find((each) => each.key === state.show);
+  const tile = model.tiles.find((each) => each.key === state.show);
   if (state.text || !tile) {
     const elsewhere = tile ? model.choose("", state.text).length : 0;
     const wider = h("p", {}, h("a", { class: "button", href: address({ show: "" }) }, `Look in all ${many}: ${number(elsewhere)}`));
     const where = tile ? ` among ${tile.one}` : "";
-    return [h("h2", {}, `Nothing matches “${state.text}”${where}`), h("p", {}, "Try fewer letters: a serial, a site, a city or a driver."), elsewhere ? wider : all];
+    return [h("h2", {}, `Nothing matches “${state.text}”${where}`), h("p", {}, `Try fewer letters${board.searchHint ? `: ${board.searchHint}` : ""}.`), elsewhere ? wider : all];
   }
   const horizon = (tile.horizonMinutes ?? 0) * 60_000;
   const next = tile.horizonMinutes === undefined ? null : model.sorted().filter((row) => row.$at < Number.MAX_VALUE && row.$at > now()).sort((a, b) => a.$at - b.$at)[0];
@@ -153,22 +181,27 @@ function explain() {
 
 /** Opens the dialog of an action for a row. */
 function act(key, id = list.current) {
-  const action = board.actions.find((each) => each.key === key && each.roles.includes(me.role));
+  const action = actions.find((each) => each.key === key && each.roles.includes(me.role));
   const row = model.rows.get(id);
   if (!action || !row) {
     if (action) toast(`Choose a ${one} first: j and k move, Enter opens.`);
     return;
   }
-  if (state.chosen !== id) go(address({ [one]: id }));
-  new Form({ board, model, me }, action, row, (body, shown) => perform(action, row, body, shown)).open();
+  if (!isOffered(desk, action, row)) {
+    toast(`${action.label} is not possible for ${row.$label} as it is now.`);
+    return;
+  }
+  if (state.chosen !== id) go(address({ chosen: id }));
+  new Form(desk, action, row, (body, shown) => perform(action, row, body, shown)).open();
 }
 
 async function perform(action, row, body, shown) {
-  const before = Object.fromEntries(Object.keys(body).map((name) => [name, row[name]]));
+  const target = subject(action, row);
+  const before = Object.fromEntries(Object.keys(body).map((name) => [name, target[name]]));
   const forget = Object.keys(shown).length ? model.overlay(row.objectId, shown) : () => {};
-  const withdraw = !action.updates ? panel.expect(action.className, { ...body, tankId: row.objectId }) : () => {};
+  const withdraw = !action.updates ? panel.expect(action.className, { ...body, $row: row.objectId }) : () => {};
   try {
-    await (action.updates ? rest.update(action.className, row.objectId, body) : rest.create(action.className, body));
+    await (action.updates ? rest.update(action.className, target.objectId, body) : rest.create(action.className, body));
   } catch (refusal) {
     forget();
     withdraw();
@@ -180,16 +213,19 @@ async function perform(action, row, body, shown) {
     withdraw();
   });
   const words = doneWords(board, action, model.rows.get(row.objectId) ?? row);
-  toast(words, action.updates && { label: "Undo", run: () => undo(action, row, before) });
+  const hasState = action.inputs.some((input) => input.kind === "state" || input.kind === "amount");
+  toast(words, action.updates && !action.of && !hasState && !action.fixed && { label: "Undo", run: () => undo(action, row, before) });
 }
 
-async function undo(action, row, before) {
+async function undo(action, row, values) {
+  // What was not there before is taken away again.
+  const before = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value === undefined ? { __op: "Delete" } : value]));
   list.focus(row.objectId);
-  const forget = model.overlay(row.objectId, before);
+  const forget = model.overlay(row.objectId, values);
   try {
     await rest.update(action.className, row.objectId, before);
     toast(`${row.$label} is as it was.`);
-    await echo(row, before);
+    await echo(row, values);
   } catch (refusal) {
     toast(`Not undone. ${refusal.message}`);
   }
@@ -209,12 +245,12 @@ async function echo(row, shown) {
 function call() {
   const id = list.current;
   if (!id) return toast(`Choose a ${one} first: j and k move, Enter opens.`);
-  if (state.chosen !== id) go(address({ [one]: id }));
+  if (state.chosen !== id) go(address({ chosen: id }));
   const until = Date.now() + 3000;
   const dial = () => {
     if (panel.firstNumber) location.href = panel.firstNumber;
     else if (Date.now() < until) setTimeout(dial, 60);
-    else toast("No contact is on file for this site.");
+    else toast("No contact is on file here.");
   };
   dial();
 }
@@ -227,40 +263,47 @@ function step(by) {
 }
 
 function search() {
-  const form = byId("search");
+  const form = searchForm;
+  if (!form) return;
   form.classList.add("open");
   form.elements.q.focus();
   form.elements.q.select();
 }
 
 function escape() {
-  const input = byId("search").elements.q;
+  const input = searchForm?.elements.q;
   if (byId("menu").open) byId("menu").open = false;
-  else if (document.activeElement === input && input.value) type("");
-  else if (document.activeElement === input) input.blur();
+  else if (byId("bell").open) byId("bell").open = false;
+  else if (isWall()) turn(false);
+  else if (input && document.activeElement === input && input.value) type("");
+  else if (input && document.activeElement === input) input.blur();
+  else if (start.row) location.href = panel.page;
   else if (state.chosen) {
     const last = state.chosen;
-    go(address({ [one]: "" }));
+    go(address({ chosen: "" }));
     list.focus(last);
   } else if (state.text || state.show) go(here);
 }
 
 function type(text) {
-  const input = byId("search").elements.q;
+  const input = searchForm.elements.q;
   if (input.value !== text) input.value = text;
   go(address({ q: text.trim() }), { replace: true });
 }
 
 const commands = {
-  search, help: () => showKeys(keys), print: () => print(),
+  search, help: () => showKeys(keys), print: () => print(), wall: () => turn(true),
   menu: () => { byId("menu").open = true; byId("menu").querySelector(".menu-sheet :is(input:checked, a, button)")?.focus(); },
 };
 
 const keys = {
   j: { words: "Next row", run: () => step(1) },
   k: { words: "Row before; Enter opens", run: () => step(-1) },
-  ...Object.fromEntries(board.actions.filter((action) => action.shortcut && action.roles.includes(me.role)).map((action) => [action.shortcut, { words: action.label, run: () => act(action.key) }])),
+  ...Object.fromEntries(actions.filter((action) => action.shortcut && action.roles.includes(me.role)).map((action) => [action.shortcut, { words: action.label, run: () => act(action.key) }])),
   c: { words: "Call the first contact", run: call },
+  o: { words: "Open the row on a page of its own", run: () => list.current && !start.row && (location.href = `${here}/rows/${list.current}`) },
+  b: { words: "Alerts", run: () => bell.toggle() },
+  w: { words: "Wall display", run: () => turn(!isWall()) },
   "/": { words: "Search", run: search },
   "Ctrl-K": { words: "Go to anything", run: () => openPalette(find) },
   Escape: { words: "Close, or clear the filter", run: escape },
@@ -270,17 +313,18 @@ const keys = {
 /** What Ctrl-K finds. */
 function find(text) {
   const hit = (label) => label.toLowerCase().includes(text);
-  const filters = board.tiles.filter((tile) => byId("tiles").querySelector(`[data-key="${tile.key}"]`)).map((tile) => ({ label: `Show: ${tile.label}`, icon: "sort", run: () => go(address({ show: tile.key, q: "" })) }));
+  const filters = model.tiles.filter((tile) => byId("tiles").querySelector(`[data-key="${tile.key}"]`)).map((tile) => ({ label: `Show: ${tile.label}`, icon: "sort", run: () => go(address({ show: tile.key, q: "" })) }));
   const row = model.rows.get(list.current);
-  const acts = row ? board.actions.filter((action) => action.roles.includes(me.role)).map((action) => ({ label: action.label, note: row.$label, icon: action.icon, run: () => act(action.key, row.objectId) })) : [];
+  const acts = row ? actions.filter((action) => isOffered(desk, action, row)).map((action) => ({ label: action.label, note: row.$label, icon: action.icon, run: () => act(action.key, row.objectId) })) : [];
   const views = [
     { label: `Show all ${many}`, icon: "sort", run: () => go(here) },
     { label: preference("theme") === "dark" ? "Light colours" : "Dark colours", run: () => prefer("theme", preference("theme") === "dark" ? "light" : "dark") },
     { label: "Export this list (CSV)", run: () => byId("export").click() },
+    { label: "Wall display", note: "w", run: () => turn(true) },
     { label: "Print this list", run: () => print() },
     { label: "Keyboard", note: "?", run: () => showKeys(keys) },
   ];
-  const rows = text ? model.choose("", text).slice(0, 6).map((each) => ({ label: each.$label, note: [read(each, "site.siteName"), model.levelOf(each).label].filter(Boolean).join(" · "), icon: board.icon, run: () => { go(address({ [one]: each.objectId })); list.focus(each.objectId); } })) : [];
+  const rows = text ? model.choose("", text).slice(0, 6).map((each) => ({ label: each.$label, note: [fill(board, board.panel.title, each), model.levelOf(each).label].filter((text) => text && text !== each.$label).join(" · "), icon: board.icon, run: () => { go(address({ chosen: each.objectId })); list.focus(each.objectId); } })) : [];
   return [...rows, ...[...acts, ...filters, ...views].filter((command) => hit(command.label))];
 }
 
@@ -292,20 +336,21 @@ function listen() {
       commands[asked.dataset.do]();
       return;
     }
-    if (byId("menu").open && !event.target.closest("#menu")) byId("menu").open = false;
+    for (const id of ["menu", "bell"]) if (byId(id).open && !event.target.closest(`#${id}`)) byId(id).open = false;
     const link = event.target.closest("a[href]");
-    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.hasAttribute("download")) return;
+    if (!link || link.target || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.hasAttribute("download")) return;
     const url = new URL(link.href);
     if (url.origin !== location.origin || url.pathname !== here || !model.loaded) return;
     event.preventDefault();
     go(url.pathname + url.search);
   });
   addEventListener("popstate", follow);
-  const form = byId("search");
+  const form = searchForm;
+  if (!form) return;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     form.elements.q.blur();
-    if (list.ids.length === 1) go(address({ [one]: list.ids[0] }));
+    if (list.ids.length === 1) go(address({ chosen: list.ids[0] }));
   });
   form.addEventListener("input", () => type(form.elements.q.value));
   form.addEventListener("focusout", () => setTimeout(() => form.contains(document.activeElement) || form.classList.remove("open")));
@@ -313,7 +358,9 @@ function listen() {
 
 function subscribe() {
   for (const source of board.sources) {
-    live.subscribe({ className: source.className, where: source.where ?? {}, keys: source.keys }, {
+    const isRow = start.row && source === board.sources[0];
+    const where = isRow ? { ...source.where, objectId: start.row } : (source.where ?? {});
+    live.subscribe({ className: source.className, where, keys: source.keys, order: source.order, limit: isRow ? undefined : source.limit, include: source.include }, {
       snapshot: (objects) => {
         model.replace(source.name, objects);
         schedule();
@@ -344,8 +391,10 @@ function begin() {
   startTicker();
   onTick(() => model.loaded && foot());
   subscribe();
+  bell.follow();
   live.start();
   if (state.chosen) panel.show(state.chosen, { adopt: Boolean(byId("panel-title")) });
+  if (start.row) return;
   const wait = () => (live.state === "live" && model.loaded ? trail.begin().catch(() => {}) : setTimeout(wait, 300));
   wait();
 }

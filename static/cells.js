@@ -5,7 +5,7 @@
 
 import { h, icon } from "./dom.js";
 import { isoOf, read, timeOf } from "./model.js";
-import { ago, day, full, now, say } from "./time.js";
+import { ago, day, dayOf, full, now, say, short } from "./time.js";
 
 /** 2150 -> '2,150'. */
 export const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 1 });
@@ -41,7 +41,7 @@ const DASH = "—";
 
 /** Whether the reading is older than the limit of the board's age column, or there is none. */
 export function isStale(board, row) {
-  const column = board.columns.find((each) => each.kind === "age");
+  const column = board.columns.find((each) => each.kind === "age" && each.limitMinutes);
   if (!column) return false;
   const at = timeOf(read(row, column.field));
   return Number.isNaN(at) || now() - at > column.limitMinutes * 60_000;
@@ -65,8 +65,55 @@ export function windowRisk(start, end, against) {
   return against < end ? ["empty during", "warn"] : ["in time", ""];
 }
 
-/** Why an assigned account does not count. */
-export const personFault = (person) => (person.objectId && person.active !== true ? "not active" : "not a driver");
+/** Why somebody who is assigned does not count. */
+export function personFault(board, person, join) {
+  if (person.objectId && "active" in (join?.requires ?? {}) && person.active !== true) return "not active";
+  const role = join?.requires?.role;
+  return role ? `not a ${board.labels?.role?.[role] ?? role}` : "not valid";
+}
+
+/** The join whose target a path begins with. */
+export const joinOf = (board, path) => (board.joins ?? []).find((join) => join.name === path.split(".")[0]);
+
+/** Whether the pointer behind a person's cell is not set at all. */
+export const isUnassigned = (board, column, row) => {
+  const join = joinOf(board, column.field);
+  return Boolean(join && !join.back && read(row, join.field || "objectId") === undefined);
+};
+
+/** "3.4" beside its reference: [tone, icon]. */
+export function rangeTone(value, low, high) {
+  if (typeof low === "number" && value < low) return ["bad", "down"];
+  return typeof high === "number" && value > high ? ["bad", "up"] : ["", ""];
+}
+
+/** The (address, name) of a File, or of each in an Array; on this host, whatever name the server knows itself by. */
+export function fileLinks(value) {
+  const items = Array.isArray(value) ? value : [value];
+  return items.filter((item) => item?.__type === "File" && item.url).map((item) => {
+    const url = new URL(item.url, location.href);
+    return [url.pathname + url.search, item.name.replace(/^[^_]*_/, "") || "file"];
+  });
+}
+
+/** A geo: link, which a phone opens in its map. */
+export const geoLink = (point) => (point?.latitude === undefined ? "" : `geo:${point.latitude},${point.longitude}`);
+
+/** '37.771, -122.270' for a place without an address. */
+export const placeWords = (point) => (point?.latitude === undefined ? "" : `${point.latitude.toFixed(3)}, ${point.longitude.toFixed(3)}`);
+
+const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
+
+const bar = (share) => h("svg", { class: "bar", viewBox: "0 0 52 6", "aria-hidden": "true" }, h("rect", { class: "track", width: 52, height: 6, rx: 3 }), h("rect", { class: "fill", width: share, height: 6, rx: 3 }));
+
+function stepBar(steps, value) {
+  const at = steps?.indexOf(value) ?? -1;
+  if (at < 0) return null;
+  const width = steps.length * 9 - 2;
+  return h("svg", { class: "steps", viewBox: `0 0 ${width} 3`, width, "aria-hidden": "true" }, ...steps.map((_, index) => h("rect", { class: index <= at ? "on" : null, x: index * 9, width: 7, height: 3, rx: 1.5 })));
+}
+
+const figure = (value, unit, tone, symbol) => h("span", { class: tone || null }, symbol && icon(symbol), h("b", { class: "num" }, number(value)), unit && h("span", { class: "unit" }, unit));
 
 /** "Maria Okafor" -> "M. Okafor", so that a name fits its column; a single word stays. */
 export function shortName(name) {
@@ -83,7 +130,7 @@ const KINDS = {
     const share = typeof value === "number" && column.full ? Math.round(Math.max(0, Math.min(1, value / column.full)) * 520) / 10 : null;
     return [
       h("span", { class: "value" }, h("b", { class: "num" }, typeof value === "number" ? number(value) : DASH), h("span", { class: "unit" }, column.unit)),
-      share !== null && h("svg", { class: "bar", viewBox: "0 0 52 6", "aria-hidden": "true" }, h("rect", { class: "track", width: 52, height: 6, rx: 3 }), h("rect", { class: "fill", width: share, height: 6, rx: 3 })),
+      share !== null && bar(share),
       spark?.(row),
     ];
   },
@@ -94,11 +141,12 @@ const KINDS = {
   },
   person: ({ board, column, row, happened }) => {
     const name = words(board, row, column.field);
+    if (isUnassigned(board, column, row)) return [h("span", {}, DASH), small(column.detailMissing || "unassigned")];
     const person = read(row, column.field.split(".")[0]) ?? {};
-    if (person.ok === false) return [h("span", { title: name || null }, shortName(name) || DASH), small(personFault(person), "warn")];
-    if (!name) return [h("span", {}, DASH), small("not shown")];
+    if (person.ok === false) return [h("span", { title: name || null }, shortName(name) || DASH), small(personFault(board, person, joinOf(board, column.field)), "warn")];
+    if (!name) return [h("span", {}, DASH), small(column.detailMissing || "not shown")];
     const event = happened?.(row);
-    return [h("span", { title: name }, shortName(name)), event ? h("small", {}, when(event.iso, "clock"), ` ${event.text.toLowerCase().replace("psi", "PSI")}`) : null];
+    return [h("span", { title: name }, shortName(name)), event ? h("small", {}, when(event.iso, "clock"), ` ${event.text.toLowerCase().replace("psi", "PSI")}`) : small(detail(board, column, row))];
   },
   window: ({ column, row }) => {
     const start = isoOf(read(row, column.field));
@@ -109,9 +157,67 @@ const KINDS = {
   },
   age: ({ board, column, row }) => {
     const iso = isoOf(read(row, column.field));
-    return iso ? [h("span", {}, when(iso, "ago")), small(isStale(board, row) ? "as read" : "ago")] : [h("span", {}, DASH), small("never read")];
+    if (!iso) return [h("span", {}, DASH), small(column.detailMissing || "never read")];
+    return [h("span", {}, when(iso, "ago")), small(column.limitMinutes && isStale(board, row) ? "as read" : "ago")];
+  },
+  due: ({ board, column, row }) => {
+    const iso = isoOf(read(row, column.field));
+    if (!iso) return [h("b", {}, DASH), small(column.detailMissing || "not set")];
+    const main = h("b", {}, when(iso, "clock"));
+    if (column.status && column.settled?.includes(read(row, column.status))) return [main, small(detail(board, column, row))];
+    if (Date.parse(iso) > now()) return [main, h("small", {}, "in ", when(iso, "left"))];
+    return [main, h("small", { class: "bad" }, icon("clock"), "late ", when(iso, "late"))];
+  },
+  status: ({ board, column, row }) => {
+    const value = read(row, column.field) ?? "";
+    return [h("span", { class: ["state", column.tones?.[value]].filter(Boolean).join(" ") }, upper(words(board, row, column.field)) || DASH), stepBar(column.steps, value), small(detail(board, column, row))];
+  },
+  count: ({ board, column, row }) => {
+    const found = read(row, column.field);
+    const value = Array.isArray(found) ? found.length : found;
+    if (typeof value !== "number") return [h("span", {}, h("b", { class: "num" }, DASH)), small(column.detailMissing)];
+    const low = column.against && typeof read(row, column.against) === "number" && value <= read(row, column.against);
+    return [figure(value, column.unit, low && "warn", low && "down"), small(detail(board, column, row))];
+  },
+  value: ({ board, column, row }) => {
+    const value = read(row, column.field);
+    if (typeof value !== "number") return [h("span", {}, h("b", { class: "num" }, DASH)), small(column.detailMissing || "not read")];
+    let [tone, symbol] = rangeTone(value, read(row, column.low ?? ""), read(row, column.high ?? ""));
+    if (column.status) {
+      tone = column.tones?.[read(row, column.status)] ?? "";
+      symbol = tone ? symbol || "alert" : "";
+    }
+    const unit = column.unit?.includes("{") ? fill(board, column.unit, row) : column.unit;
+    return [figure(value, unit, tone, symbol), small(detail(board, column, row))];
+  },
+  flags: ({ column, row }) => {
+    const set = column.flags.filter((flag) => read(row, flag.field) === (flag.equals ?? true));
+    if (!set.length) return [h("span", {}, DASH), small(column.detailMissing)];
+    return [h("span", { class: "badges" }, ...set.map((flag) => h("span", { class: `flag ${flag.tone ?? "warn"}` }, icon(flag.icon ?? "alert"), flag.words)))];
+  },
+  place: ({ board, column, row }) => [h("b", {}, words(board, row, column.field) || placeWords(read(row, column.point ?? "")) || DASH), small(detail(board, column, row))],
+  date: ({ board, column, row }) => {
+    const iso = isoOf(read(row, column.field));
+    return iso ? [h("span", {}, when(iso, "day")), small(detail(board, column, row))] : [h("span", {}, DASH), small(column.detailMissing || "not set")];
+  },
+  span: ({ column, row }) => {
+    const start = isoOf(read(row, column.field));
+    const end = isoOf(read(row, column.until));
+    if (!start || !end) return [h("b", {}, DASH), small(column.detailMissing || "not set")];
+    const [at, days] = dayOf(Date.parse(start), Date.parse(end));
+    return [h("b", {}, dayWords(at, days)), bar(Math.round(Math.max(0, Math.min(1, at / days)) * 520) / 10), small(`${short(Date.parse(start))} – ${short(Date.parse(end))}`)];
+  },
+  file: ({ column, row }) => {
+    const found = fileLinks(read(row, column.field));
+    if (!found.length) return [h("span", {}, DASH), small(column.detailMissing)];
+    return [h("a", { class: "file", href: found[0][0], target: "_blank", rel: "noopener" }, found.length > 1 ? `View ${found.length}` : "View")];
   },
 };
+
+function dayWords(at, days) {
+  if (at < 1) return at === 0 ? "tomorrow" : `in ${1 - at} days`;
+  return at <= days ? `day ${at} of ${days}` : "ended";
+}
 
 function detail(board, column, row) {
   return (column.detail ?? "").split(" · ").filter(Boolean).map((part) => fill(board, part, row) || column.detailMissing || "").filter(Boolean).join(" · ");
@@ -122,12 +228,26 @@ function detail(board, column, row) {
  * @param {{board: object, model: object, column: object, row: object, href: Function, spark?: Function, happened?: Function}} what
  */
 export function cell(what) {
+  const { column } = what;
+  const made = plain(what);
+  if (column.personal) made.classList.add("personal");
+  if (!column.personal || !what.masked) return made;
+  for (const text of made.querySelectorAll("b, small, span, a")) if (!text.childElementCount) text.textContent = masked(text.textContent);
+  made.setAttribute("data-masked", "");
+  return made;
+}
+
+/** "Rosa Delgado" -> "R. D." */
+const masked = (text) => text.split(/\s+/).filter(Boolean).map((word) => `${word[0]}.`).slice(0, 3).join(" ");
+
+function plain(what) {
   const { column, row } = what;
   const tagName = column.kind === "name" ? "th" : "td";
   const role = column.kind === "name" ? { role: "rowheader", scope: "row" } : { role: "cell" };
-  const root = column.field.split(".")[0];
-  const pending = row.$pending.has(what.board.joins.find((join) => join.name === root)?.field ?? root);
-  const attributes = { ...role, class: `c c-${column.kind} k-${column.key}`, "data-pending": pending, title: pending ? "Being saved" : null };
+  const root = (column.field ?? "").split(".")[0];
+  const pending = row.$pending.has(joinOf(what.board, root)?.field ?? root);
+  const card = what.cards?.[column.key];
+  const attributes = { ...role, class: `c c-${column.kind} k-${column.key}${card ? ` p-${card}` : ""}`, "data-pending": pending, title: pending ? "Being saved" : null };
   return h(tagName, attributes, ...KINDS[column.kind](what));
 }
 
@@ -135,8 +255,8 @@ export function cell(what) {
 export function sign(what) {
   const { board, column, row, model } = what;
   if (column.kind === "level") return model.levelOf(row).value;
-  const paths = [column.field, column.until, column.against].filter(Boolean);
+  const paths = [column.field, column.kind === "window" || column.kind === "span" ? column.until : "", column.kind === "value" ? column.status : "", ...(column.flags ?? []).map((flag) => flag.field)].filter(Boolean);
   const facts = paths.map((path) => isoOf(read(row, path)) ?? read(row, path) ?? null);
   const person = column.kind === "person" ? read(row, column.field.split(".")[0])?.ok : null;
-  return JSON.stringify([facts.slice(0, column.kind === "window" ? 2 : 1), detail(board, column, row), person]);
+  return JSON.stringify([facts, detail(board, column, row), person]);
 }

@@ -3,25 +3,49 @@
  * the server's sentence, with everything that was typed still there.
  */
 
-import { fill, number, words } from "./cells.js";
+import { number, words } from "./cells.js";
+import { fixedOf, nextStates, shownOf } from "./actions.js";
 import { h, icon } from "./dom.js";
+import { CONTROLS, GROUPS, textOf, valueOf } from "./inputs.js";
 import { read } from "./model.js";
 import { now, toInput } from "./time.js";
 
 let serial = 0;
 
+/**
+ * @typedef {object} Desk what a form needs of its page
+ * @property {object} board labels and nouns @property {object} me @property {object} machines @property {object} rest
+ * @property {(source: string) => object[]} options what a person or pick is chosen from
+ * @property {(source: string) => string} classOf @property {(name: string) => Map<string, [number, number]>} load rows (and urgent ones) by that field
+ * @property {string} rowClass the class of the rows @property {(row: object) => string} [about] what the dialog is about
+ */
+
 export class Form {
   #touched = new Set();
 
   /**
-   * @param {object} parts board, model, me
+   * @param {Desk} desk
    * @param {object} action @param {object} row
    * @param {(body: object, shown: object) => Promise<void>} save throws when the server refuses
+   * @param {string} [preset] the state that was asked for already
    */
-  constructor(parts, action, row, save) {
-    Object.assign(this, parts, { action, row, save });
+  constructor(desk, action, row, save, preset) {
+    Object.assign(this, { desk, action, row, save, preset });
     this.id = `form-${++serial}`;
     this.opener = document.activeElement;
+    this.next = preset ? [preset] : nextStates(desk, action, row);
+    this.inputs = preset ? action.inputs.filter((input) => input.kind !== "state") : action.inputs;
+  }
+
+  /** Whether nothing has to be asked: then `send` may go at once. */
+  get isEmpty() {
+    return !this.inputs.some((input) => this.#isShown(input));
+  }
+
+  /** Sends what needs no asking. */
+  async send() {
+    const body = { ...this.#preset(), ...this.#fixed() };
+    await this.save(body, shownOf(this.action, body));
   }
 
   /** Opens it; the focus goes to the first field, and back when it closes. */
@@ -38,15 +62,40 @@ export class Form {
     (this.dialog.querySelector("input:checked") ?? this.dialog.querySelector("[data-first]"))?.focus();
   }
 
+  /** Whether an input is the first of the dialog. */
+  isFirst(input) {
+    return input === this.inputs[0];
+  }
+
+  /** Whether somebody has changed an input. */
+  isTouched(name) {
+    return this.#touched.has(name);
+  }
+
+  /** The values ticked in a checklist. */
+  checked(name) {
+    return [...this.dialog.querySelectorAll("input:checked")].filter((each) => each.name === name).map((each) => each.value);
+  }
+
+  /** The control of that name, or one that holds nothing. */
+  control(name) {
+    return this.dialog?.querySelector("form").elements[name] ?? { value: name === this.#stateName ? (this.preset ?? "") : "" };
+  }
+
+  get #stateName() {
+    return this.action.inputs.find((input) => input.kind === "state")?.name;
+  }
+
   #form() {
-    const { action, row, board } = this;
-    const about = [row.$label, words(board, row, "site.siteName")].filter(Boolean).join(" · ");
-    const pairs = action.inputs.filter((input) => input.kind === "number" && !input.when);
-    const fields = action.inputs.map((input) => [input, this.#field(input, input === action.inputs[0])]);
+    const { action, row, desk } = this;
+    const about = desk.about?.(row) ?? "";
+    const title = this.preset ? `${action.label}: ${words(desk.board, { [this.#stateName]: this.preset }, this.#stateName)}` : action.label;
+    const pairs = this.inputs.filter((input) => input.kind === "number" && !input.when);
+    const fields = this.inputs.map((input) => [input, this.#field(input)]);
     const paired = pairs.length === 2 ? h("div", { class: "pair" }, ...fields.filter(([input]) => pairs.includes(input)).map(([, field]) => field)) : null;
     const rest = fields.filter(([input]) => !paired || !pairs.includes(input)).map(([, field]) => field);
     return h("form", { class: "form", novalidate: true, method: "dialog", onsubmit: (event) => this.#submit(event), oninput: (event) => this.#changed(event) },
-      h("div", {}, h("h2", { id: `${this.id}-title` }, action.label), h("p", { class: "quiet" }, about)),
+      h("div", {}, h("h2", { id: `${this.id}-title` }, title), about && h("p", { class: "quiet" }, about)),
       paired, ...rest,
       h("p", { class: "refusal", role: "alert", hidden: true }),
       h("div", { class: "form-foot" },
@@ -54,42 +103,23 @@ export class Form {
         h("button", { class: "button primary", "data-submit": true }, action.submit)));
   }
 
-  #field(input, isFirst) {
+  #field(input) {
     const id = `${this.id}-${input.name}`;
     const wrong = h("p", { class: "wrong", id: `${id}-wrong`, hidden: true });
-    const hint = input.hint ? h("p", { class: "hint", id: `${id}-hint` }, input.hint) : null;
+    const hint = input.hint && input.kind !== "check" ? h("p", { class: "hint", id: `${id}-hint` }, input.hint) : null;
     const frame = { class: "field", "data-name": input.name };
-    if (input.kind === "person") return h("fieldset", frame, h("legend", {}, input.label), this.#people(input), wrong);
-    const common = { id, name: input.name, "aria-describedby": [hint && `${id}-hint`, `${id}-wrong`].filter(Boolean).join(" "), "aria-required": input.required ? "true" : null, "data-first": isFirst };
-    const optional = input.required ? null : h("span", { class: "quiet" }, " (optional)");
-    return h("div", frame, h("label", { for: id }, input.label, optional), CONTROLS[input.kind](common, input, this.#default(input)), hint, wrong);
+    const value = this.#default(input);
+    const optional = input.required || input.kind === "check" ? null : h("span", { class: "quiet" }, " (optional)");
+    if (GROUPS[input.kind]) return h("fieldset", frame, h("legend", {}, input.label, optional), GROUPS[input.kind]({ input, value, form: this }), hint, wrong);
+    const common = { id, name: input.name, "aria-describedby": [hint && `${id}-hint`, `${id}-wrong`].filter(Boolean).join(" "), "aria-required": input.required ? "true" : null, "data-first": this.isFirst(input) };
+    return h("div", frame, h("label", { for: id }, input.label, optional), CONTROLS[input.kind]({ common, input, value, form: this }), hint, wrong);
   }
 
   #default(input) {
     if (input.default === "now") return toInput(now());
     const value = input.default ? read(this.row, input.default) : undefined;
+    if (value?.iso && (input.kind === "time" || input.kind === "date")) return toInput(Date.parse(value.iso));
     return value === undefined ? "" : value;
-  }
-
-  #people(input) {
-    const current = this.row[input.default]?.objectId;
-    const people = [...this.model.source(input.source).values()].filter((person) => Object.entries(input.where ?? {}).every(([key, value]) => person[key] === value));
-    if (!people.length) return h("p", { class: "quiet" }, "No driver is active. An administrator can make one with careboard user role.");
-    const load = new Map();
-    for (const row of this.model.rows.values()) {
-      const id = row[input.name]?.objectId;
-      const counts = load.get(id) ?? [0, 0];
-      load.set(id, [counts[0] + 1, counts[1] + (this.board.alarm.includes(this.model.levelOf(row).value) ? 1 : 0)]);
-    }
-    people.sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
-    return h("div", { class: "options" }, ...people.map((person, index) => {
-      const [all, urgent] = load.get(person.objectId) ?? [0, 0];
-      const noun = this.board.noun[all === 1 ? 0 : 1];
-      return h("label", { class: "option" },
-        h("input", { type: "radio", name: input.name, value: person.objectId, "data-first": index === 0, checked: person.objectId === current }),
-        h("span", {}, nameOf(person), person.objectId === current ? h("span", { class: "quiet" }, " · now") : null),
-        h("small", {}, `${number(all)} ${noun}`, urgent ? h("span", { class: "bad" }, ` · ${urgent} urgent`) : null));
-    }));
   }
 
   #changed(event) {
@@ -102,33 +132,31 @@ export class Form {
   }
 
   #show() {
-    for (const input of this.action.inputs) if (input.when) this.#frameOf(input.name).hidden = !this.#isShown(input);
+    for (const input of this.inputs) if (input.when) this.#frameOf(input.name).hidden = !this.#isShown(input);
   }
 
   #isShown(input) {
-    return !input.when || this.#control(input.when[0]).value === input.when[1];
+    return !input.when || input.when[1].split("|").includes(this.control(input.when[0]).value);
   }
 
   #frameOf(name) {
     return [...this.dialog.querySelectorAll(".field")].find((frame) => frame.dataset.name === name);
   }
 
-  #control(name) {
-    const control = this.dialog.querySelector("form").elements[name];
-    return control ?? { value: "" };
-  }
-
   async #submit(event) {
     event.preventDefault();
-    const body = this.#read();
-    if (!body) return;
+    const given = this.#read();
+    if (!given) return;
     const submit = this.dialog.querySelector("[data-submit]");
     const refusal = this.dialog.querySelector(".refusal");
     refusal.hidden = true;
     submit.disabled = true;
     submit.replaceChildren(icon("wait"), "Saving…");
     try {
-      await this.save(body, this.#shown(body));
+      const body = { ...this.#preset() };
+      for (const [input, text] of given) body[input.name] = await valueOf(this, input, text);
+      Object.assign(body, this.#fixed());
+      await this.save(body, shownOf(this.action, body));
       this.dialog.close();
     } catch (error) {
       this.#refuse(error, refusal);
@@ -144,18 +172,18 @@ export class Form {
     place.textContent = error.message;
     place.hidden = false;
     place.scrollIntoView({ block: "nearest" });
-    const control = place === refusal ? null : this.#control(error.field);
+    const control = place === refusal ? null : this.control(error.field);
     control?.setAttribute?.("aria-invalid", "true");
     control?.focus?.();
   }
 
-  /** The body to send, or nothing when a field is wrong: then the first one that is has the focus. */
+  /** What was given, by input, or nothing when a field is wrong: then the first one that is has the focus. */
   #read() {
-    const body = {};
+    const given = [];
     let first = null;
-    for (const input of this.action.inputs.filter((each) => this.#isShown(each))) {
-      const control = this.#control(input.name);
-      const text = String(control.value ?? "").trim();
+    for (const input of this.inputs.filter((each) => this.#isShown(each))) {
+      const control = this.control(input.name);
+      const text = textOf(this, input);
       const wrong = this.#fault(input, text);
       const place = this.#frameOf(input.name).querySelector(".wrong");
       place.hidden = !wrong;
@@ -164,54 +192,29 @@ export class Form {
         control.setAttribute?.("aria-invalid", "true");
         first ??= control;
       } else if (text) {
-        body[input.name] = this.#value(input, text);
+        given.push([input, text]);
       }
     }
-    if (first) {
-      (first.focus ? first : first[0])?.focus();
-      return null;
-    }
-    return { ...body, ...this.#fixed() };
+    if (!first) return given;
+    (first.focus ? first : first[0])?.focus?.();
+    return null;
   }
 
   #fault(input, text) {
     if (!text) return input.required ? `Choose or fill in “${input.label.toLowerCase()}”.` : "";
-    if (input.kind !== "number") return "";
+    if (input.kind !== "number" && input.kind !== "amount") return "";
     const value = Number(text.replaceAll(",", ""));
     const inside = Number.isFinite(value) && value >= (input.minimum ?? -Infinity) && value <= (input.maximum ?? Infinity);
-    return inside ? "" : `Give a number from ${number(input.minimum ?? 0)} to ${number(input.maximum ?? 0)}.`;
+    if (inside) return "";
+    if (input.minimum !== undefined && input.maximum !== undefined) return `Give a number from ${number(input.minimum)} to ${number(input.maximum)}.`;
+    return input.minimum !== undefined ? `Give a number, ${number(input.minimum)} or more.` : "Give a number.";
   }
 
-  #value(input, text) {
-    if (input.kind === "number") return Number(text.replaceAll(",", ""));
-    if (input.kind === "person") return { __type: "Pointer", className: "_User", objectId: text };
-    if (input.kind !== "time") return text;
-    const at = this.#touched.has(input.name) ? new Date(text) : new Date(now());
-    return { __type: "Date", iso: at.toISOString() };
+  #preset() {
+    return this.preset ? { [this.#stateName]: this.preset } : {};
   }
 
   #fixed() {
-    const targets = { row: { className: this.model.rowSource.className, objectId: this.row.objectId }, me: { className: "_User", objectId: this.me.objectId } };
-    return Object.fromEntries(Object.entries(this.action.fixed ?? {}).map(([name, target]) => [name, { __type: "Pointer", ...targets[target] }]));
-  }
-
-  /** What the row shows while it is saved. */
-  #shown(body) {
-    const { shows = {}, showsWhen } = this.action;
-    if (showsWhen && body[showsWhen[0]] !== showsWhen[1]) return {};
-    return Object.fromEntries(Object.entries(shows).filter(([, input]) => body[input] !== undefined).map(([field, input]) => [field, body[input]]));
+    return fixedOf(this.desk, this.action, this.row, this.desk.rowClass);
   }
 }
-
-const nameOf = (person) => person.displayName || person.username || "—";
-
-const CONTROLS = {
-  number: (common, input, value) => h("div", { class: "with-unit" }, h("input", { ...common, type: "text", inputmode: "decimal", autocomplete: "off", value }), h("span", { "aria-hidden": "true" }, input.unit)),
-  text: (common, input, value) => h("input", { ...common, type: "text", value }),
-  note: (common) => h("textarea", { ...common, rows: 2 }),
-  time: (common, input, value) => h("input", { ...common, type: "datetime-local", value }),
-  choice: (common, input) => h("select", common, ...input.choices.map((choice) => h("option", { value: choice.value }, choice.label))),
-};
-
-/** What is told when it is done. */
-export const doneWords = (board, action, row) => fill(board, action.done, row) || `${action.label}: done.`;

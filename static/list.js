@@ -6,6 +6,7 @@
 import { cell, isStale, number, sign } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
 import { onTick } from "./time.js";
+import { isWall } from "./wall.js";
 
 const STEP = 500;
 const SLIDE = 180;
@@ -127,7 +128,7 @@ export class List {
   }
 
   #what(row, column) {
-    return { board: this.board, model: this.model, column, row, href: this.href, spark: this.spark, happened: this.happened };
+    return { board: this.board, model: this.model, cards: this.cards, masked: isWall(), column, row, href: this.href, spark: this.spark, happened: this.happened };
   }
 
   #patch(id) {
@@ -142,7 +143,7 @@ export class List {
       const old = el.children[index];
       const flashing = old.classList.contains("flash");
       for (const { name, value } of fresh.attributes) if (name !== "class") old.setAttribute(name, value);
-      for (const name of ["data-pending", "title"]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+      for (const name of ["data-pending", "title", "data-masked"]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
       morph(old, fresh);
       if (entry.signs && entry.signs[index] !== signs[index] && column.flash !== false) flash(old, flashing);
     });
@@ -150,17 +151,18 @@ export class List {
     else if (entry.signs && entry.signs.join() !== signs.join()) this.voice.add();
     entry.signs = signs;
     el.dataset.level = level;
+    el.dataset.tone = this.model.levelOf(row).tone;
     el.toggleAttribute("data-stale", isStale(this.board, row));
   }
 
   #tell(row) {
     const level = this.model.levelOf(row);
-    this.voice.add(this.board.alarm.includes(level.value) ? `${row.$label} is now ${level.label.toLowerCase()}.` : "");
+    this.voice.add(this.model.alarm.includes(level.value) ? `${row.$label} is now ${level.label.toLowerCase()}.` : "");
   }
 
   #make(row) {
     const cells = this.board.columns.map((column) => cell(this.#what(row, column)));
-    const el = h("tr", { role: "row", class: "row", "data-id": row.objectId, "data-level": this.model.levelOf(row).value, "data-stale": isStale(this.board, row) }, ...cells);
+    const el = h("tr", { role: "row", class: "row", "data-id": row.objectId, "data-level": this.model.levelOf(row).value, "data-tone": this.model.levelOf(row).tone, "data-stale": isStale(this.board, row) }, ...cells);
     if (row.objectId === this.state.chosen) el.setAttribute("data-chosen", "");
     const signs = this.board.columns.map((column) => sign(this.#what(row, column)));
     this.#rows.set(row.objectId, { el, signs });

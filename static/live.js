@@ -62,7 +62,8 @@ export class LiveQuery {
   }
 
   /**
-   * @param {{className: string, where?: object, keys?: string[], snapshot?: boolean}} query
+   * @param {{className: string, where?: object, keys?: string[], order?: string, limit?: number, include?: string[], snapshot?: boolean}} query
+   *   with `order` and `limit` (or `include`) the server keeps the result: what falls out of it leaves, what comes in enters
    * @param {Handlers} handlers
    * @returns {() => void} ends the subscription
    */
@@ -132,10 +133,11 @@ export class LiveQuery {
 
   #ask(subscription) {
     const { id, query, cursor } = subscription;
-    const { className, where = {}, keys, snapshot = true } = query;
+    const { className, where = {}, keys, order, limit, include, snapshot = true } = query;
+    const kept = { ...(order && limit && { order, limit }), ...(include?.length && { include }) };
     const from = cursor ? { since: cursor } : snapshot ? { snapshot: true } : {};
     subscription.ready = false;
-    this.#send({ op: "subscribe", requestId: id, query: { className, where, ...(keys && { keys }) }, ...from });
+    this.#send({ op: "subscribe", requestId: id, query: { className, where, ...(keys && { keys }), ...kept }, ...from });
   }
 
   #take(message) {
@@ -201,4 +203,17 @@ export class LiveQuery {
     this.state = state;
     this.#tell(this);
   }
+}
+
+/** The socket of this server, beside its REST door. @param {{mount: string}} start */
+export function socketOf({ mount }) {
+  const url = new URL(mount, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url.href;
+}
+
+/** What connect carries. @param {{keys: Record<string, string>}} start */
+export function helloOf({ keys }) {
+  const javascriptKey = keys["X-Parse-Javascript-Key"];
+  return { applicationId: keys["X-Parse-Application-Id"], ...(javascriptKey && { javascriptKey }) };
 }

@@ -1,5 +1,5 @@
 /**
- * The rows of a board: its sources joined, ranked and searched. The same words as app/live/board.py, so that the first paint and
+ * The rows of a board: its sources joined, ranked and searched. The same words as app/live/rows.py, so that the first paint and
  * the live page agree. Holds what the server said, and beside it what this page has asked for and not heard back yet.
  */
 
@@ -19,8 +19,15 @@ export const timeOf = (value) => Date.parse(typeof value === "string" ? value : 
 /** The iso text of a Date value; undefined where there is none. */
 export const isoOf = (value) => (typeof value === "string" ? value : value?.iso);
 
+/** Whether a record has these facts; a list is one of them. */
+export const meets = (record, facts) =>
+  Object.entries(facts ?? {}).every(([path, wanted]) => (Array.isArray(wanted) ? wanted.includes(read(record, path)) : read(record, path) === wanted));
+
+const CALM = { value: "", label: "", icon: "dot", tone: "calm" };
+
 export class Model {
   #sources;
+  #backs = new Map();
   #overlays = new Map();
   #dirty = new Set();
   #sorted = null;
@@ -33,7 +40,12 @@ export class Model {
     this.me = start.me;
     this.#tell = tell;
     this.#sources = new Map(this.board.sources.map((source) => [source.name, new Map()]));
-    this.rankOf = new Map(this.board.levels.map((level, rank) => [level.value, rank]));
+    this.levels = this.board.levels ?? [];
+    this.joins = this.board.joins ?? [];
+    this.tiles = this.board.tiles ?? [];
+    this.alarm = this.board.alarm ?? [];
+    this.turn = this.board.newestFirst ? -1 : 1;
+    this.rankOf = new Map(this.levels.map((level, rank) => [level.value, rank]));
     this.rowSource = this.board.sources[0];
     this.rows = new Map();
   }
@@ -54,6 +66,7 @@ export class Model {
     const fresh = new Map(objects.map((object) => [object.objectId, object]));
     const old = this.#sources.get(name);
     this.#sources.set(name, fresh);
+    for (const join of this.joins) if (join.back && join.source === name) this.#backs.delete(join.name);
     if (name === this.rowSource.name) {
       for (const id of old.keys()) if (!fresh.has(id)) this.#drop(id);
       for (const id of fresh.keys()) this.#join(id);
@@ -66,10 +79,56 @@ export class Model {
   apply(name, op, object) {
     const objects = this.#sources.get(name);
     const gone = op === "leave" || op === "delete";
+    const before = objects.get(object.objectId);
     if (gone) objects.delete(object.objectId);
     else objects.set(object.objectId, object);
+    this.#turnBack(name, before, gone ? null : object);
     if (name === this.rowSource.name) gone ? this.#drop(object.objectId) : this.#join(object.objectId);
-    else for (const id of this.#pointingTo(name, object.objectId)) this.#join(id);
+    for (const id of this.#touching(name, before, object)) this.#join(id);
+  }
+
+  /** What the rows' keys find through a `back` join: the objects that point there, by that key. */
+  #pointers(join) {
+    let found = this.#backs.get(join.name);
+    if (!found) {
+      found = new Map();
+      for (const object of this.#sources.get(join.source).values()) add(found, read(object, `${join.back}.objectId`), object);
+      this.#backs.set(join.name, found);
+    }
+    return found;
+  }
+
+  #turnBack(name, before, after) {
+    for (const join of this.joins) {
+      if (!join.back || join.source !== name || !this.#backs.has(join.name)) continue;
+      const found = this.#backs.get(join.name);
+      if (before) found.get(read(before, `${join.back}.objectId`))?.delete(before.objectId);
+      if (after) add(found, read(after, `${join.back}.objectId`), after);
+    }
+  }
+
+  /** The rows that an object of a source is joined to, before or after it changed. */
+  #touching(name, before, after) {
+    const joins = this.joins.filter((join) => join.source === name);
+    if (!joins.length) return [];
+    const touched = [];
+    for (const row of this.rows.values())
+      if (joins.some((join) => {
+        const key = keyOf(join, row);
+        if (!join.back) return key === after.objectId;
+        return key !== undefined && (key === read(before ?? {}, `${join.back}.objectId`) || key === read(after, `${join.back}.objectId`));
+      })) touched.push(row.objectId);
+    return touched;
+  }
+
+  #targetOf(join, row) {
+    const key = keyOf(join, row);
+    if (!join.back) return { ...this.#sources.get(join.source).get(key) };
+    const items = [...(this.#pointers(join).get(key)?.values() ?? [])];
+    if (!items.length) return {};
+    const at = (item) => isoOf(read(item, join.newest ?? "createdAt")) ?? "";
+    const newest = items.reduce((best, item) => (at(item) > at(best) ? item : best));
+    return { ...newest, count: items.length };
   }
 
   /** Shows `fields` of a row as if they were saved, until the returned function is called. */
@@ -100,29 +159,29 @@ export class Model {
   /** Every row, worst first. */
   sorted() {
     this.#sorted ??= [...this.rows.values()].sort(
-      (a, b) => a.$rank - b.$rank || a.$at - b.$at || (a.$label < b.$label ? -1 : a.$label > b.$label ? 1 : 0),
+      (a, b) => a.$rank - b.$rank || this.turn * (a.$at - b.$at) || (a.$label < b.$label ? -1 : a.$label > b.$label ? 1 : 0),
     );
     return this.#sorted;
   }
 
   /** The rows of a tile that hold every word of the search text, worst first. */
   choose(show, text) {
-    const tile = this.board.tiles.find((each) => each.key === show);
+    const tile = this.tiles.find((each) => each.key === show);
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     return this.sorted().filter((row) => (!tile || belongs(tile, row)) && words.every((word) => row.$text.includes(word)));
   }
 
   /** How many rows each tile counts. */
   tally() {
-    const counts = new Map(this.board.tiles.map((tile) => [tile.key, 0]));
+    const counts = new Map(this.tiles.map((tile) => [tile.key, 0]));
     for (const row of this.rows.values())
-      for (const tile of this.board.tiles) if (belongs(tile, row)) counts.set(tile.key, counts.get(tile.key) + 1);
+      for (const tile of this.tiles) if (belongs(tile, row)) counts.set(tile.key, counts.get(tile.key) + 1);
     return counts;
   }
 
   /** The level of a row; an unknown value counts as unknown, never as harmless. */
   levelOf(row) {
-    return this.board.levels[row.$rank];
+    return this.levels[row.$rank] ?? CALM;
   }
 
   /** An object with its pointers to accounts replaced by the accounts. */
@@ -132,28 +191,23 @@ export class Model {
     return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, known(value) ?? value]));
   }
 
-  #pointingTo(name, targetId) {
-    const joins = this.board.joins.filter((join) => join.source === name);
-    return [...this.rows.values()].filter((row) => joins.some((join) => row[join.field]?.objectId === targetId)).map((row) => row.objectId);
-  }
-
   #join(id) {
     const base = this.#sources.get(this.rowSource.name).get(id);
     if (!base) return;
     const overlays = [...(this.#overlays.get(id)?.values() ?? [])];
     const row = Object.assign({}, base, ...overlays);
     row.$pending = new Set(overlays.flatMap(Object.keys));
-    for (const join of this.board.joins) {
-      const target = { ...this.#sources.get(join.source).get(row[join.field]?.objectId) };
+    for (const join of this.joins) {
+      const target = this.#targetOf(join, row);
       if (join.requires && (target.objectId || this.me.seesPeople))
         target.ok = Boolean(target.objectId) && Object.entries(join.requires).every(([key, value]) => target[key] === value);
       row[join.name] = target;
     }
     const at = timeOf(read(row, this.board.order));
-    row.$at = Number.isNaN(at) ? Number.MAX_VALUE : at;
-    row.$rank = this.rankOf.get(row[this.board.levelField]) ?? this.rankOf.get("unknown");
+    row.$at = Number.isNaN(at) ? (this.turn < 0 ? -Number.MAX_VALUE : Number.MAX_VALUE) : at;
+    row.$rank = this.levels.length ? (this.rankOf.get(read(row, this.board.levelField)) ?? this.rankOf.get("unknown") ?? 0) : 0;
     row.$label = String(read(row, this.board.label) ?? "");
-    row.$text = this.board.search.map((path) => read(row, path) ?? "").join(" ").toLowerCase();
+    row.$text = (this.board.search ?? []).map((path) => read(row, path) ?? "").join(" ").toLowerCase();
     this.rows.set(id, row);
     this.#changed(id);
   }
@@ -171,5 +225,14 @@ export class Model {
 
 /** Whether a tile counts this row. */
 export function belongs(tile, row) {
-  return read(row, tile.field) === tile.equals;
+  const value = read(row, tile.field);
+  return tile.among ? tile.among.includes(value) : value === tile.equals;
+}
+
+const keyOf = (join, row) => read(row, join.field ? `${join.field}.objectId` : "objectId");
+
+function add(found, key, object) {
+  if (key === undefined) return;
+  if (!found.has(key)) found.set(key, new Map());
+  found.get(key).set(object.objectId, object);
 }

@@ -11,7 +11,7 @@ export function openPalette(find) {
   const opener = document.activeElement;
   let commands = [];
   let at = 0;
-  const input = h("input", { type: "text", role: "combobox", "aria-label": "Search commands and rows", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", placeholder: "Go to a tank, filter, act …", autocomplete: "off", spellcheck: "false" });
+  const input = h("input", { type: "text", role: "combobox", "aria-label": "Search commands and rows", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", placeholder: "Go to a row, filter, act …", autocomplete: "off", spellcheck: "false" });
   const list = h("ul", { id: "palette-list", role: "listbox", "aria-label": "Results" });
   const none = h("p", { hidden: true }, "Nothing by that name.");
   const dialog = h("dialog", { class: "palette", "aria-label": "Commands" }, input, list, none);

@@ -24,21 +24,31 @@ export class Rest {
   /** @returns {Promise<any>} the answer; throws Refusal */
   async ask(method, path, body) {
     const headers = body ? { ...this.keys, "Content-Type": "application/json" } : this.keys;
+    return this.#answer(() => fetch(this.mount + path, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin", signal: AbortSignal.timeout(15_000) }));
+  }
+
+  async #answer(send) {
     let response;
     try {
-      response = await fetch(this.mount + path, {
-        method,
-        headers,
-        body: body && JSON.stringify(body),
-        credentials: "same-origin",
-        signal: AbortSignal.timeout(15_000),
-      });
+      response = await send();
     } catch (error) {
-      throw new Refusal(error.name === "TimeoutError" ? LATE : OFFLINE, 100);
+      const refusal = new Refusal(error.name === "TimeoutError" ? LATE : OFFLINE, 100);
+      // Nothing was sent, as far as the browser knows: what cannot wait may be kept and sent later.
+      refusal.isOffline = error.name !== "TimeoutError";
+      throw refusal;
     }
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
     throw new Refusal(answer.error || `The server could not do this (${response.status}). Try again; if it stays, tell whoever runs it.`, answer.code ?? 0);
+  }
+
+  /** Gives a file away and answers with the value that holds it. @param {string} name @param {Blob} content */
+  async upload(name, content) {
+    const type = content.type || "application/octet-stream";
+    const answer = await this.#answer(() => fetch(`${this.mount}/files/${encodeURIComponent(name)}`, {
+      method: "POST", headers: { ...this.keys, "Content-Type": type }, body: content, credentials: "same-origin", signal: AbortSignal.timeout(60_000),
+    }));
+    return { __type: "File", name: answer.name, url: answer.url };
   }
 
   /** The objects of one class. @param {Record<string, unknown>} params as the REST door takes them */

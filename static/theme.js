@@ -2,6 +2,11 @@
 (() => {
   const root = document.documentElement;
   root.dataset.script = "";
+  try {
+    if (sessionStorage.getItem("careboard.wall")) root.dataset.wall = "";
+  } catch {
+    // A wall that cannot be kept is turned on again by hand.
+  }
   for (const name of ["theme", "density"]) {
     try {
       const value = localStorage.getItem(`careboard.${name}`);

@@ -49,6 +49,28 @@ export function left(at) {
   return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
 }
 
+/** How late it is: '0:24', '11:05', '2 d 3 h'. */
+export function late(at) {
+  const minutes = Math.max(0, Math.floor((now() - at) / MINUTE));
+  if (minutes >= 1440) return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}`;
+}
+
+/** '3 Dec'. */
+export const short = (at) => `${new Date(at).getDate()} ${MONTHS[new Date(at).getMonth()]}`;
+
+/** Which day of a span today is, the first being 1, and how many it has. */
+export function dayOf(start, end) {
+  const first = midnight(new Date(start));
+  return [Math.round((midnight(new Date(now())) - first) / DAY) + 1, Math.max(1, Math.round((midnight(new Date(end)) - first) / DAY) + 1)];
+}
+
+/** '2026-11-20' in the viewer's zone, for an instant. */
+export const dateKey = (at) => {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+};
+
 /** How long since then: '22 s', '3 min', '9 h', '2 d'. */
 export function ago(at) {
   const seconds = Math.max(0, Math.floor((now() - at) / 1000));
@@ -73,13 +95,10 @@ export function stamp() {
   return `${DAYS[date.getDay()]} ${date.getDate()} ${MONTHS[date.getMonth()]}, ${hours(date)} ${name}`;
 }
 
-/** The value of a datetime-local input for an instant, and back. */
-export const toInput = (at) => {
-  const date = new Date(at);
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${hours(at)}`;
-};
+/** The value of a datetime-local input for an instant. */
+export const toInput = (at) => `${dateKey(at)}T${hours(at)}`;
 
-const SHAPES = { ago, left, clock, time: hours };
+const SHAPES = { ago, left, clock, late, short, time: hours, day: (at) => day(at) || "today" };
 
 /** The words for a <time data-as>. */
 export const say = (shape, iso) => SHAPES[shape](Date.parse(iso));

@@ -39,14 +39,14 @@ export class Trail {
   async begin() {
     const part = this.related.get(this.board.happened);
     if (part) {
-      const { at } = this.board.trail.find((each) => each.related === part.name);
-      const keys = [part.field, at, "eventType", ...this.board.trail.flatMap((each) => (each.related === part.name ? each.values : []))];
+      const { at, words: told, values = [] } = this.#about(part);
+      const keys = [...new Set([part.field, at, told, ...values].filter(Boolean))];
       this.live.subscribe({ className: part.className, keys, snapshot: false }, {
         snapshot: () => {},
         event: (op, object) => op !== "delete" && op !== "leave" && this.#take(part, [object], at),
       });
     }
-    await Promise.all(this.board.trail.map((each) => this.#read(each)));
+    await Promise.all((this.board.trail ?? []).map((each) => this.#read(each)));
   }
 
   /** Remembers the reading a row holds before a newer one replaces it. */
@@ -55,15 +55,17 @@ export class Trail {
     if (readings.length) this.#readings.set(row.objectId, readings);
   }
 
-  async #read({ related, at, values }) {
+  #about = (part) => this.board.trail.find((each) => each.related === part.name);
+
+  async #read({ related, at, values = [], words: told }) {
     const part = this.related.get(related);
     const since = { __type: "Date", iso: new Date(now() - DAY).toISOString() };
-    const keys = [part.field, at, ...values, ...(related === this.board.happened ? ["eventType"] : [])].join(",");
+    const keys = [part.field, at, ...values, told].filter(Boolean).join(",");
     const found = await this.rest.find(part.className, { where: { [at]: { $gte: since } }, keys, order: `-${at}`, limit: MOST });
     this.#take(part, found, at, values);
   }
 
-  #take(part, objects, at, values = this.board.trail.find((each) => each.related === part.name)?.values ?? []) {
+  #take(part, objects, at, values = this.#about(part)?.values ?? []) {
     const touched = new Set();
     for (const object of objects) {
       const id = object[part.field]?.objectId;
@@ -71,7 +73,7 @@ export class Trail {
       if (!id || Number.isNaN(time)) continue;
       for (const value of values) if (typeof object[value] === "number") this.#add(id, time, object[value]);
       if (part.name === this.board.happened && !(Date.parse(this.#events.get(id)?.iso) > time))
-        this.#events.set(id, { text: words(this.board, object, "eventType"), iso: isoOf(object[at]) });
+        this.#events.set(id, { text: words(this.board, object, this.#about(part).words ?? ""), iso: isoOf(object[at]) });
       touched.add(id);
     }
     for (const id of touched) this.#readings.get(id)?.sort((a, b) => a[0] - b[0]);

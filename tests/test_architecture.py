@@ -25,6 +25,9 @@ HOME = {
     "httpx": ("app/domains/",),
     "click": ("app/cli.py",),
     "prometheus_client": ("app/api/metrics.py",),
+    "graphql": ("app/api/graphql/",),
+    "ariadne": ("app/api/graphql/",),
+    "starlette": ("app/api/graphql/",),
     "websockets": (
         "app/api/websocket.py",
         "app/api/tail.py",

@@ -12,10 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import psutil
 import pytest
 import websockets
+
+from app.config import Settings
+from app.store.database import ensure_embedded, release_embedded
 
 APP = {"X-Parse-Application-Id": "careboard"}
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("CAREBOARD_", "DATABASE_", "BROADCAST_"))}
@@ -213,3 +217,52 @@ def test_the_keys_of_files_are_rotated_beside_a_running_server_and_files_are_rea
     assert httpx.get(told["url"], headers=key).content == b"hello"
     assert stat.S_IMODE((folder / ".careboard" / "files.keys").stat().st_mode) == 0o600
     assert served.stop() == 0
+
+
+def sql(folder: Path, *statements: str) -> None:
+    """Runs statements on the embedded database of a folder, as whoever owns its files could."""
+
+    async def run() -> None:
+        url = await ensure_embedded(Settings(data_dir=folder / ".careboard"))
+        connection = await asyncpg.connect(url)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+    release_embedded(folder / ".careboard" / "postgres")
+
+
+def test_the_audit_trail_is_verified_and_what_was_done_behind_its_back_is_found(folder: Path) -> None:
+    words = ["--username", "vera", "--email", "vera@example.com", "--role", "driver", "--password", "pw"]
+    assert careboard("user", "create", *words, folder=folder).returncode == 0
+    for role in ("dispatcher", "driver"):
+        assert careboard("user", "role", "vera", role, folder=folder).returncode == 0
+    whole = careboard("audit", "verify", folder=folder)
+    assert (whole.returncode, whole.stderr) == (0, "")
+    assert "chains hold. Noted in .careboard/audit.anchor." in whole.stdout
+    silently = 'alter table "AuditLog" disable trigger careboard_append_only'
+    first = """where "objectId" = (select min("objectId") from "AuditLog")"""
+    sql(folder, silently, f"""update "AuditLog" set "summary" = 'nothing' || "summary" {first}""")
+    edited = careboard("audit", "verify", folder=folder)
+    assert edited.returncode == 1
+    assert "0000000001 was changed, or stands in the place of another row" in edited.stdout
+    mend = (
+        """update "AuditLog" set "summary" = substr("summary", 8) where "objectId" = (select min("objectId") from "AuditLog")"""
+    )
+    sql(folder, mend)
+    assert careboard("audit", "verify", folder=folder).returncode == 0
+    cut = """with gone as (delete from "AuditLog" where "entityType" = '_User' and "objectId" =
+        (select max("objectId") from "AuditLog" where "entityType" = '_User') returning "objectId", "previousHash")
+        update careboard.audit_head h set number = h.number - 1, hash = coalesce(gone."previousHash", '') from gone
+        where h.chain = substr(gone."objectId", 1, 2)::int"""
+    sql(folder, cut, 'alter table "AuditLog" enable trigger careboard_append_only')
+    cut_off = careboard("audit", "verify", folder=folder)
+    assert cut_off.returncode == 1
+    assert "is missing: 1 row cut off at the end" in cut_off.stdout
+    assert careboard("audit", "verify", "--anchor", "other.anchor", folder=folder).returncode == 0
+    (folder / "other.anchor").write_text("{", encoding="utf-8")
+    wrong = careboard("audit", "verify", "--anchor", "other.anchor", folder=folder)
+    assert (wrong.returncode, len(wrong.stderr.strip().splitlines())) == (2, 1)

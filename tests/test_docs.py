@@ -17,10 +17,11 @@ from piccolo.table import Table
 
 from app import cli, config
 from app.actions.roles import STAFF_ROLES
-from app.api import pages
+from app.api import site
 from app.api.forms import FORM_COOKIE
 from app.api.request import COOKIE
 from app.api.rest import PARSE_VERSION, ROUTES
+from app.api.view import ZONE_COOKIE
 from app.config import Settings
 from app.core import ops, query
 from app.core.fields import FieldType
@@ -257,12 +258,12 @@ def test_the_board_s_page_names_what_the_board_shows() -> None:
     keys = {quoted or plain for quoted, plain in re.findall(r'^  (?:"([^"]+)"|(\w+)): \{ words', bound[1], re.M)}
     assert {"j", "?", "Ctrl-K"} <= keys
     assert missing(keys, text) == []
-    assert f"{pages._ROWS_A_PAGE} rows" in text
+    assert f"{site.ROWS_A_PAGE} rows" in text
 
 
 def test_every_header_and_cookie_is_named() -> None:
     words = {word.partition(":")[0] for word in code_words(page("security.md"))}
-    assert {*pages._HEADERS, COOKIE, FORM_COOKIE, pages._ZONE_COOKIE} - words == set()
+    assert {*site.HEADERS, COOKIE, FORM_COOKIE, ZONE_COOKIE} - words == set()
 
 
 # ---- links and examples

@@ -164,6 +164,36 @@ class Objects:
         await self.reads.show(caller, query, found.results, "get")
         return found.results[0]
 
+    async def find_related(
+        self, caller: Caller, class_name: str, key: str, ids: Sequence[str], query: Query, *, tx: Connection | None = None
+    ) -> dict[str, Found]:
+        """`find` among the objects that the relation `key` of each of these objects holds, in one statement.
+
+        An owner that the caller may not see has no entry.
+        """
+        view = View(self.schemas, self.settings, caller)
+        schema, owner = view.schema(query.class_name), view.schema(class_name)
+        if schema is None or owner is None:
+            return {}
+        if query.with_count:
+            check_class(schema, "count", caller.authority)
+        async with self.reading(tx) as connection:
+            guarded, allowed = await view.guard(connection, query, schema, "find")
+            found = await rows.select_of_owners(
+                connection,
+                self.schemas,
+                rows.Owners(class_name, key, ids, view.owners(owner, key)),
+                guarded,
+                allowed,
+                hidden=view.hidden,
+                allowed_for=view.allowed_included,
+            )
+        shown = {owner_id: replace(each, results=view.strip(each.results, query)) for owner_id, each in found.items()}
+        await self.reads.show(caller, query, [text for each in shown.values() for text in each.results], "find")
+        if query.with_count:
+            await self.reads.show_one(caller, query.class_name, None, "count")
+        return shown
+
     async def count(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> int:
         """How many objects of a query a caller may see."""
         view = View(self.schemas, self.settings, caller)
@@ -257,6 +287,8 @@ class Objects:
         operation: Operation = "create" if object_id is None else "update"
         check_collection(operation, class_name, caller)
         known = self._known_schema(caller, class_name)
+        if class_name == "AuditLog" and object_id is None:
+            return await self._add_note(caller, known, body, tx)
         draft = Draft(caller, known, object_id, dict(body))
         check_class(known, operation, caller.authority)
         await self.hooks.run_prepare(draft)
@@ -269,6 +301,16 @@ class Objects:
             await self._run(event, applied)
             self._announce(event)
         return self._saved(event, draft.body)
+
+    async def _add_note(self, caller: Caller, schema: ClassSchema, body: Mapping[str, Json], tx: Connection | None) -> Saved:
+        """The audit trail takes a note through its chain, not as a row of its own."""
+        check_class(schema, "create", caller.authority)
+        async with self.transaction(tx) as own:
+            noted = await audit.add_note(own, caller, body, schema)
+            found = await rows.select_for_update(own, self.schemas, schema, noted, Everything())
+        assert found is not None
+        created, updated = str(found["createdAt"]), str(found["updatedAt"])
+        return Saved(noted, created, updated, {"objectId": noted, "createdAt": created}, found)
 
     def _is_blind(self, draft: Draft) -> bool:
         """Whether a save asks nothing of the row it changes, nobody looks at it and every column is there."""

@@ -8,6 +8,7 @@ by plain relative names. May import nothing of the project.
 import gzip
 import hashlib
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 _ROOT = Path(__file__).resolve().parent.parent
+_NOT_SHARED = {"theme.js", "mine.js", "figures.js", "board.js"}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -36,11 +38,12 @@ class Asset:
 
 
 class Assets:
-    """The files of one folder, in memory."""
+    """The files of one folder, and of `made` by name, in memory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, made: Mapping[str, bytes]) -> None:
         paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-        self._assets = {path.relative_to(root).as_posix(): _load(path) for path in paths}
+        contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths} | dict(made)
+        self._assets = {name: _load(name, content) for name, content in contents.items()}
         digest = hashlib.sha256()
         for name, asset in self._assets.items():
             digest.update(name.encode() + b"\0" + asset.content)
@@ -54,7 +57,7 @@ class Assets:
 
     def modules(self) -> list[str]:
         """The addresses of all ES modules in the folder's root, to be fetched before they are asked for."""
-        return [self.url(name) for name in self._assets if name.endswith(".js") and name != "theme.js"]
+        return [self.url(name) for name in self._assets if name.endswith(".js") and name not in _NOT_SHARED]
 
     def find(self, name: str) -> Asset | None:
         """The file of that exact name."""
@@ -73,10 +76,9 @@ class Assets:
         return static_file
 
 
-def _load(path: Path) -> Asset:
-    content = path.read_bytes()
+def _load(name: str, content: bytes) -> Asset:
     pressed = gzip.compress(content, 9, mtime=0)
-    media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media_type = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Asset(content, pressed if len(pressed) < len(content) else None, media_type)
 
 

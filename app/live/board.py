@@ -85,6 +85,7 @@ class Column:
 
     `width`: (least pixels, share of what is left); `yields`: the column with the greatest number goes first where the list is
     narrow, 0 never goes. `card` is its place on a phone: title, corner, id, lead, end or none; without one its kind decides.
+    `personal` is masked on a wall display.
     """
 
     key: str
@@ -111,6 +112,7 @@ class Column:
     width: tuple[int, float] | None = None
     yields: int = 0
     card: str = ""
+    personal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +216,8 @@ class Related:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place or file."""
+    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place, phone
+    or file."""
 
     label: str
     field: str
@@ -406,6 +409,11 @@ class Board:
     roles: tuple[str, ...] = ()
     empty: str = ""
     beside: tuple["Board | Figures | Mine", ...] = ()
+
+    @property
+    def param(self) -> str:
+        """The key in the address that names the chosen row."""
+        return self.noun[0].replace(" ", "-")
 
     def can(self, action: Action, role: str | None) -> bool:
         """Whether a caller of this staff role is offered the action (the server judges again when it is done)."""

@@ -99,10 +99,10 @@ def declare(database: Database, domains: Iterable[Declaring] = ()) -> Schemas:
     return schemas
 
 
-# Written by the server alone; an administrator reads.
+# Written by the server; an administrator reads, and adds notes.
 _AUDIT_PERMISSIONS: Object = {
-    **{operation: {"role:admin": True} for operation in ("find", "get", "count")},
-    **{operation: {} for operation in ("create", "update", "delete", "addField")},
+    **{operation: {"role:admin": True} for operation in ("find", "get", "count", "create")},
+    **{operation: {} for operation in ("update", "delete", "addField")},
 }
 
 # Who looked may write it down, and nobody anything else; who may read a row is told by its ACL.

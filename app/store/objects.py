@@ -13,7 +13,7 @@ from datetime import datetime
 
 from app.core.columns import join_table, quote, to_column
 from app.core.ops import RelationChange
-from app.core.query import Compare, Everything, Node, Query, both
+from app.core.query import Compare, Everything, Node, Query, RelatedTo, both
 from app.core.schema import ClassSchema
 from app.core.sql import Compiler
 from app.core.wire import UNSET, Json, Object, Unset, decode
@@ -27,6 +27,8 @@ Hidden = Callable[[ClassSchema], frozenset[str]]
 AllowedFor = Callable[[ClassSchema], Node]
 
 _EVERYTHING = Everything()
+_OWNER = "\0owner"
+"""Stands for the id of an owner while a statement is written; no id holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,16 @@ class Found:
     results: list[str]
     count: int | None = None
     cursor: str | None = None  # pg_snapshot text, "xmin:xmax:xip,…"
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Objects of one class whose relation `key` is followed; `allowed` is what the caller may see of that class."""
+
+    class_name: str
+    key: str
+    ids: Sequence[str]
+    allowed: Node
 
 
 async def select(
@@ -67,6 +79,32 @@ async def select(
             break
         marks = False
     return Found(texts, row["count"], row["snapshot"])
+
+
+async def select_of_owners(
+    connection: Connection,
+    schemas: Registry,
+    owners: Owners,
+    query: Query,
+    allowed: Node,
+    *,
+    hidden: Hidden,
+    allowed_for: AllowedFor,
+    files_url: str | None = None,
+) -> dict[str, Found]:
+    """What `query` finds among the objects related to each of several owners, by the owner's id: its order and limit for each.
+
+    Owners that are not there, or that their own node does not let through, have no entry.
+    """
+    marks = True
+    while True:
+        writing = Rendering(schemas, Compiler(schemas.get), [], query, hidden, allowed_for, files_url, marks)
+        rows = await connection.fetch(_related_text(writing, owners, allowed), *writing.arguments)
+        texts = [text for row in rows for text in row["objects"] or ()]
+        if not (marks and writing.arrays and writing.learn(texts)):
+            break
+        marks = False
+    return {row["owner"]: Found(row["objects"] or [], row["count"]) for row in rows}
 
 
 async def select_count(connection: Connection, schemas: Registry, query: Query, allowed: Node) -> int:
@@ -206,6 +244,25 @@ def _select_text(writing: Rendering, allowed: Node, count: bool, cursor: bool) -
     total = f", (select count(*) from {_table(schema)} t0 where {where}) as count" if count else ", null as count"
     snapshot = f", {'pg_current_snapshot()::text' if cursor else 'null'} as snapshot"
     return f"select array_agg({shown}) as objects{total}{snapshot} from ({page}) t0"
+
+
+def _related_text(writing: Rendering, owners: Owners, allowed: Node) -> str:
+    """The find of one owner, put beside each: what it compares with the owner's id becomes the column."""
+    arguments = writing.arguments
+    related = RelatedTo(owners.class_name, _OWNER, owners.key)
+    inner = _select_text(writing, both(related, allowed), writing.query.with_count, cursor=False)
+    schema = writing.registry.get(owners.class_name)
+    may_see = writing.compiler.compile_where(owners.allowed, schema, "o", arguments)
+    if _OWNER not in arguments:  # the class has no such relation: nothing is related to anything
+        arguments.append(_OWNER)
+    else:
+        inner = inner.replace(f"${arguments.index(_OWNER) + 1}::text", 'o."objectId"')
+    place = arguments.index(_OWNER) + 1
+    arguments[place - 1] = list(owners.ids)
+    return (
+        f'select o."objectId" as owner, found.objects, found.count from {_table(schema)} o'
+        f' cross join lateral ({inner}) found where o."objectId" = any(${place}::text[]) and ({may_see})'
+    )
 
 
 def _columns(schema: ClassSchema, values: Mapping[str, Json | Unset]) -> dict[str, object]:

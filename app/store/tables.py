@@ -183,6 +183,10 @@ class AuditLog(ParseTable, tablename="AuditLog"):
     entity_id = Text(default=None, null=False, db_column_name="entityId")
     summary = Text(default=None, null=False, db_column_name="summary")
     metadata = ObjectColumn(default=None, null=True, db_column_name="metadata")
+    payload = ObjectColumn(default=None, null=True, db_column_name="payload")
+    """The same value as `metadata`, by another name; the database computes it."""
+    by_hand = Boolean(default=None, null=True, db_column_name="byHand")
+    """True in a note that somebody made; the server's own rows have none."""
     previous_hash = Text(default=None, null=True, db_column_name="previousHash")
     hash = Text(default=None, null=True, db_column_name="hash")
 

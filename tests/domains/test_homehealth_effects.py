@@ -9,7 +9,7 @@ from app.actions.audit import find_break
 from app.actions.caller import MASTER
 from app.actions.hooks import Saved
 from app.core.wire import Json, Object, date_to_wire, pointer
-from app.domains.homehealth.rules import instant
+from app.domains.limits import instant
 from app.errors import ParseError
 from tests.domains.agency import DOOR, Agency
 

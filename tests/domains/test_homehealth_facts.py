@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.wire import Json, Object, date_to_wire, pointer
-from app.domains.homehealth.rules import JOB_STATES, MAX_MINUTES, WAITING, instant, start_by, urgency
+from app.domains.homehealth.rules import JOB_STATES, MAX_MINUTES, WAITING, start_by, urgency
 from app.domains.homehealth.triggers import tick
+from app.domains.limits import instant
 from app.errors import ParseError
 from tests.domains.agency import DOOR, Agency
 

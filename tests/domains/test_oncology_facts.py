@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, date_to_wire, pointer
-from app.domains.oncology.rules import CLOSED, OPEN, due_at, instant, lab_flag, urgency
+from app.domains.limits import instant
+from app.domains.oncology.rules import CLOSED, OPEN, due_at, lab_flag, urgency
 from app.domains.oncology.triggers import tick
 from app.errors import ParseError
 from tests.domains.ward import Ward

@@ -3,8 +3,10 @@
 from typing import Final
 
 from app.domains.domain import Domain, permissions_of
+from app.domains.homehealth.demo import create_demo
 from app.domains.homehealth.effects import install
 from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, PARENTS_FIRST
+from app.domains.homehealth.simulate import simulate
 from app.domains.homehealth.tables import TABLES
 from app.domains.homehealth.triggers import SQL, tick
 
@@ -17,5 +19,7 @@ HOMEHEALTH: Final = Domain(
     grants=GRANTS,
     machines=(JOB_STATES,),
     tick=tick,
+    demo=create_demo,
+    simulate=simulate,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

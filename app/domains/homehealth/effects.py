@@ -23,8 +23,8 @@ from app.domains.homehealth.rules import (
     check_own_availability,
     check_takes,
     parts_taken,
-    pointed,
 )
+from app.domains.limits import pointed
 
 BEFORE_MATRIX: Final = BEFORE_REQUIRED - 10
 

@@ -10,7 +10,8 @@ from typing import Final
 from app.actions.alerts import Urgency, raise_alert
 from app.actions.hooks import SaveEvent
 from app.core.wire import Json
-from app.domains.homehealth.rules import OFFICE, OVER, instant, pointed
+from app.domains.homehealth.rules import OFFICE, OVER
+from app.domains.limits import instant, pointed
 
 _ACCOUNT: Final = 'select "user" from "Technician" where "objectId" = $1'
 

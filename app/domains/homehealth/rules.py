@@ -3,7 +3,7 @@
 Owns: the states of a visit (class Job), its urgency bands, who may do what, what a visit verification asks for, and the values a
 field may hold. Holds: each number is written here once; the triggers of the database are generated from it (`triggers.py`), and
 a test holds that SQL and Python give the same answer. Nothing awaits, reads a clock or touches the database. May import
-`domains.domain` and core.
+domains.domain, domains.limits and core.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.wire import Json, Object, parse_iso
-from app.domains.domain import Grant, Grants, Guard, Operation, StateMachine, Through, Transition, forbidden, invalid, listed
+from app.core.wire import Json, Object
+from app.domains.domain import Grant, Grants, Guard, Operation, StateMachine, Through, Transition, forbidden, invalid
+from app.domains.limits import Limit, instant, one_of, pointed
 
 PARENTS_FIRST: Final = ("Technician", "Job", "PartsInventory", "ServiceLog")
 
@@ -234,21 +235,6 @@ def parts_taken(value: Json) -> tuple[Taken, ...]:
 # --- what a field may hold ---
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A rule the database holds by a check constraint, and the sentence told when it is broken. Absent fields pass, as in SQL."""
-
-    class_name: str
-    name: str
-    condition: str
-    sentence: str
-
-
-def _one_of(class_name: str, field: str, values: tuple[str, ...]) -> Limit:
-    condition = f'"{field}" in ({quoted(values)})'
-    return Limit(class_name, f"{class_name}_{field}_known".lower(), condition, f"{field}: give one of {listed(values, 'or')}.")
-
-
 def _at_least_none(class_name: str, field: str, sentence: str) -> Limit:
     return Limit(class_name, f"{class_name}_{field}_range".lower(), f'"{field}" >= 0', f"{field}: {sentence}")
 
@@ -259,10 +245,10 @@ def quoted(values: tuple[str, ...]) -> str:
 
 
 LIMITS: Final = (
-    _one_of("Technician", "availability", AVAILABILITIES),
-    _one_of("Job", "status", JOB_STATES.states),
-    _one_of("Job", "urgency", URGENCIES),
-    _one_of("Job", "priority", PRIORITIES),
+    one_of("Technician", "availability", AVAILABILITIES),
+    one_of("Job", "status", JOB_STATES.states),
+    one_of("Job", "urgency", URGENCIES),
+    one_of("Job", "priority", PRIORITIES),
     Limit(
         "Job",
         "job_durationminutes_range",
@@ -277,7 +263,7 @@ LIMITS: Final = (
     ),
     _at_least_none("PartsInventory", "quantity", "there are not so many left; it cannot go below 0."),
     _at_least_none("PartsInventory", "reorderLevel", "give 0 or more."),
-    _one_of("ServiceLog", "verification", VERIFICATIONS),
+    one_of("ServiceLog", "verification", VERIFICATIONS),
     Limit(
         "ServiceLog",
         "servicelog_time_order",
@@ -285,18 +271,6 @@ LIMITS: Final = (
         "endedAt: a visit cannot end before it started.",
     ),
 )
-
-
-def instant(value: Json) -> datetime | None:
-    """The moment of a Date value, None for anything else."""
-    iso = value.get("iso") if isinstance(value, dict) else None
-    return parse_iso(iso) if isinstance(iso, str) else None
-
-
-def pointed(value: Json) -> str | None:
-    """The objectId a Pointer names, None for anything else."""
-    target = value.get("objectId") if isinstance(value, dict) else None
-    return target if isinstance(target, str) else None
 
 
 def check_not_ahead(values: Mapping[str, Json], names: tuple[str, ...], now: datetime) -> None:

@@ -3,8 +3,10 @@
 from typing import Final
 
 from app.domains.domain import Domain, permissions_of
+from app.domains.oncology.demo import create_demo
 from app.domains.oncology.effects import install
 from app.domains.oncology.rules import CYCLE_STATES, GRANTS, LIMITS, PARENTS_FIRST
+from app.domains.oncology.simulate import simulate
 from app.domains.oncology.tables import TABLES
 from app.domains.oncology.triggers import SQL, tick
 
@@ -17,6 +19,15 @@ ONCOLOGY: Final = Domain(
     grants=GRANTS,
     machines=(CYCLE_STATES,),
     tick=tick,
+    demo=create_demo,
+    simulate=simulate,
     read_logged=frozenset(PARENTS_FIRST),
+    subjects={
+        "Patient": "user",
+        "ChemoCycle": "patient",
+        "Treatment": "patient",
+        "SideEffect": "chemoCycle.patient",
+        "LabTrend": "patient",
+    },
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

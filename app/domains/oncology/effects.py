@@ -14,6 +14,7 @@ from app.actions.objects import Objects
 from app.core.wire import Json, Object, pointer
 from app.domains.domain import forbidden, invalid
 from app.domains.guard import BEFORE_REQUIRED, EFFECTS, Clock, audit_class, guard_class
+from app.domains.limits import pointed
 from app.domains.oncology.rules import (
     CTCAE_DEFAULT,
     CYCLE_STATES,
@@ -27,7 +28,6 @@ from app.domains.oncology.rules import (
     check_not_ahead,
     check_signing,
     grade_of,
-    pointed,
 )
 from app.errors import ErrorCode
 from app.store.refusals import register_sentence

@@ -3,16 +3,16 @@
 Owns: the states of a chemotherapy cycle and by when each must have ended, the urgency that follows, the flag of a lab result, the
 grade a severity stands for, who may do what, and the values a field may hold. Holds: each number is written here once; the
 triggers of the database are generated from it (`triggers.py`), and a test holds that SQL and Python give the same answer.
-Nothing awaits, reads a clock or touches the database. May import `domains.domain` and core.
+Nothing awaits, reads a clock or touches the database. May import core, domain.py and limits.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from app.core.wire import Json, Object, is_user_principal, parse_iso
-from app.domains.domain import Grant, Grants, Guard, Operation, StateMachine, Transition, forbidden, invalid, listed
+from app.core.wire import Json, Object, is_user_principal
+from app.domains.domain import Grant, Grants, Guard, Operation, StateMachine, Transition, forbidden, invalid
+from app.domains.limits import Limit, instant, one_of, pointed
 
 PARENTS_FIRST: Final = ("Patient", "ChemoCycle", "Treatment", "SideEffect", "LabTrend")
 
@@ -235,28 +235,10 @@ GRANTS: Final = Grants(
 # --- what a field may hold ---
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A rule the database holds by a check constraint, with the sentence told when it is broken. Absent fields pass, as in SQL.
-
-    The name is in lower case because Piccolo does not quote it.
-    """
-
-    class_name: str
-    name: str
-    condition: str
-    sentence: str
-
-
-def _one_of(class_name: str, field: str, values: tuple[str, ...]) -> Limit:
-    condition = f'"{field}" in ({", ".join(f"{chr(39)}{value}{chr(39)}" for value in values)})'
-    return Limit(class_name, f"{class_name}_{field}_known".lower(), condition, f"{field}: give one of {listed(values, 'or')}.")
-
-
 LIMITS: Final = (
-    _one_of("ChemoCycle", "status", (*OPEN, *CLOSED)),
-    _one_of("ChemoCycle", "urgency", URGENCIES),
-    _one_of("ChemoCycle", "labLevel", LAB_LEVELS),
+    one_of("ChemoCycle", "status", (*OPEN, *CLOSED)),
+    one_of("ChemoCycle", "urgency", URGENCIES),
+    one_of("ChemoCycle", "labLevel", LAB_LEVELS),
     Limit(
         "ChemoCycle",
         "chemocycle_cyclenumber_range",
@@ -270,14 +252,14 @@ LIMITS: Final = (
         "endDate: a cycle cannot end before it starts; move both where the start moves.",
     ),
     Limit("SideEffect", "sideeffect_grade_range", '"grade" in (1, 2, 3, 4, 5)', "grade: give a CTCAE grade from 1 to 5."),
-    _one_of("SideEffect", "ctcaeVersion", CTCAE_VERSIONS),
+    one_of("SideEffect", "ctcaeVersion", CTCAE_VERSIONS),
     Limit(
         "SideEffect",
         "sideeffect_grade_version",
         '"grade" is null or "ctcaeVersion" is not null',
         "ctcaeVersion: a grade means something only with the version of the CTCAE it was given by.",
     ),
-    _one_of("LabTrend", "flag", FLAGS),
+    one_of("LabTrend", "flag", FLAGS),
     Limit(
         "LabTrend",
         "labtrend_reference_order",
@@ -310,18 +292,6 @@ UNIQUE: Final[Mapping[str, str]] = {
 
 CLOCK_SKEW: Final = timedelta(minutes=10)
 """How far a device's clock may run ahead."""
-
-
-def instant(value: Json) -> datetime | None:
-    """The moment of a Date value, None for anything else."""
-    iso = value.get("iso") if isinstance(value, dict) else None
-    return parse_iso(iso) if isinstance(iso, str) else None
-
-
-def pointed(value: Json) -> str | None:
-    """The objectId a Pointer names, None for anything else."""
-    target = value.get("objectId") if isinstance(value, dict) else None
-    return target if isinstance(target, str) else None
 
 
 def check_not_ahead(name: str, value: Json, now: datetime) -> None:

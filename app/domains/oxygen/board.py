@@ -1,9 +1,10 @@
 """The PSI board: what a dispatcher watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list. The words of an urgency and its limits are those
-of the oxygen rules (critical under 2 h, low under 8 h). May import live.board.
+of the oxygen rules (critical under 2 h, low under 8 h). May import live.board and what stands beside.
 """
 
+from app.domains.oxygen.beside import BESIDE
 from app.live.board import (
     Action,
     Board,
@@ -87,7 +88,7 @@ _COLUMNS = (
         detail="{cylinderSize} · {status}",
         detail_missing="size not set",
     ),
-    Column(key="site", label="Site", kind="text", field="site.siteName", detail="{site.city}"),
+    Column(key="site", label="Site", kind="text", field="site.siteName", detail="{site.city}", personal=True),
     Column(key="pressure", label="Pressure", kind="gauge", field="psiLevel", unit="psi", full=_FULL_PSI),
     Column(
         key="left",
@@ -112,6 +113,7 @@ _COLUMNS = (
         until="site.deliveryWindowEnd",
         against="emptyAt",
         detail_missing="not set",
+        yields=1,
     ),
     Column(key="read", label="Read", kind="age", field="lastCheckedAt", limit_minutes=_READING_LIMIT_MINUTES, flash=False),
 )
@@ -199,6 +201,7 @@ _ACTIONS = (
                 default="assignedDriver",
                 source="people",
                 where={"role": "driver", "active": True},
+                empty="No driver is active. An administrator can make one with careboard user role.",
             ),
         ),
     ),
@@ -275,6 +278,7 @@ _PANEL = Panel(
             unit="psi",
             floor="residualPsi",
             floor_default=200,
+            empty="No reading is on file. Record a PSI check to begin.",
             points=(
                 ("refills", "refillTime", ("psiBefore", "psiAfter")),
                 ("events", "eventTime", ("psiLevel",)),
@@ -366,15 +370,17 @@ BOARD = Board(
         "driver.displayName",
         "driver.username",
     ),
+    search_hint="tank, site, driver",
     panel=_PANEL,
     actions=_ACTIONS,
     trail=(
-        Trail(related="events", at="eventTime", values=("psiLevel",)),
+        Trail(related="events", at="eventTime", values=("psiLevel",), words="eventType"),
         Trail(related="refills", at="refillTime", values=("psiBefore", "psiAfter")),
     ),
     happened="events",
     alarm=("empty", "critical"),
     labels=_LABELS,
     people_roles=_DISPATCH,
+    beside=BESIDE,
     empty="A tank appears here as soon as one is assigned that you may see.",
 )

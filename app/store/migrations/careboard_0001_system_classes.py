@@ -1,37 +1,22 @@
 """The system classes as Parse Server lays them out, and AuditLog."""
 
-from typing import Any
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns import JSONB, Array, Boolean, DoublePrecision, Text, Timestamptz, Varchar
-from piccolo.columns.base import Column
-from piccolo.columns.indexes import IndexMethod
+from piccolo.columns import JSONB, Boolean, DoublePrecision, Text, Timestamptz, Varchar
 
+from app.store.forming import COMMON, NEEDED, SECRET, Columns, forming
 from app.store.tables import ArrayColumn, ObjectColumn, PointerTo
 
 ID = "2026-11-21T02:00:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "The system classes"
 
-Columns = dict[str, tuple[str, type[Column], dict[str, Any]]]
-
-COMMON: Columns = {
-    "object_id": ("objectId", Text, {"primary_key": True, "null": False}),
-    "created_at": ("createdAt", Timestamptz, {}),
-    "updated_at": ("updatedAt", Timestamptz, {}),
-    "readers": ("_rperm", Array, {"base_column": Text(default=None, null=True)}),
-    "writers": ("_wperm", Array, {"base_column": Text(default=None, null=True)}),
-}
-SECRET: dict[str, Any] = {"secret": True}
-NEEDED: dict[str, Any] = {"null": False}
-
-TABLES: dict[tuple[str, str], Columns] = {
-    ("ClassDefinition", "_SCHEMA"): {
+TABLES: dict[str, Columns] = {
+    "_SCHEMA": {
         "class_name": ("className", Varchar, {"length": 120, "primary_key": True, "null": False}),
         "definition": ("schema", JSONB, {}),
         "is_parse_class": ("isParseClass", Boolean, {}),
     },
-    ("User", "_User"): {
+    "_User": {
         **COMMON,
         "username": ("username", Text, {}),
         "email": ("email", Text, {}),
@@ -52,8 +37,8 @@ TABLES: dict[tuple[str, str], Columns] = {
         "display_name": ("displayName", Text, {}),
         "preferred_language": ("preferredLanguage", Text, {}),
     },
-    ("Role", "_Role"): {**COMMON, "name": ("name", Text, {})},
-    ("Session", "_Session"): {
+    "_Role": {**COMMON, "name": ("name", Text, {})},
+    "_Session": {
         **COMMON,
         "user": ("user", PointerTo, {"target": "_User"}),
         "installation_id": ("installationId", Text, {}),
@@ -61,7 +46,7 @@ TABLES: dict[tuple[str, str], Columns] = {
         "expires_at": ("expiresAt", Timestamptz, {}),
         "created_with": ("createdWith", ObjectColumn, {}),
     },
-    ("Installation", "_Installation"): {
+    "_Installation": {
         **COMMON,
         "installation_id": ("installationId", Text, {}),
         "device_token": ("deviceToken", Text, {}),
@@ -77,7 +62,7 @@ TABLES: dict[tuple[str, str], Columns] = {
         "app_identifier": ("appIdentifier", Text, {}),
         "parse_version": ("parseVersion", Text, {}),
     },
-    ("AuditLog", "AuditLog"): {
+    "AuditLog": {
         **COMMON,
         "actor": ("actor", PointerTo, {"target": "_User"}),
         "action": ("action", Text, NEEDED),
@@ -92,27 +77,4 @@ TABLES: dict[tuple[str, str], Columns] = {
 
 
 async def forwards() -> MigrationManager:
-    manager = MigrationManager(migration_id=ID, app_name="careboard", description=DESCRIPTION)
-    for (class_name, tablename), columns in TABLES.items():
-        manager.add_table(class_name=class_name, tablename=tablename)
-        for attribute, (name, kind, extra) in columns.items():
-            manager.add_column(
-                table_class_name=class_name,
-                tablename=tablename,
-                column_name=attribute,
-                db_column_name=name,
-                column_class=kind,
-                params={
-                    "default": None,
-                    "null": True,
-                    "primary_key": False,
-                    "unique": False,
-                    "index": False,
-                    "index_method": IndexMethod.btree,
-                    "choices": None,
-                    "db_column_name": name,
-                    "secret": False,
-                    **extra,
-                },
-            )
-    return manager
+    return forming(ID, "careboard", DESCRIPTION, TABLES)

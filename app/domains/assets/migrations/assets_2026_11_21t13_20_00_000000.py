@@ -1,68 +1,14 @@
 """Facilities, places, assets, their plans, work, inspections, assignments and events."""
 
-from typing import Any
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns import Array, Boolean, DoublePrecision, ForeignKey, OnDelete, OnUpdate, Text, Timestamptz
-from piccolo.columns.base import Column
-from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check
-from piccolo.table import Table
+from piccolo.columns import Boolean, DoublePrecision, ForeignKey, Text, Timestamptz
 
+from app.store.forming import COMMON, FOUND, NEEDED, SOUGHT, Columns, forming, to
 from app.store.tables import ArrayColumn, ObjectColumn
 
 ID = "2026-11-21T13:20:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "The classes of hospital assets"
-
-Columns = dict[str, tuple[str, type[Column], dict[str, Any]]]
-
-
-class User(Table, tablename="_User"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class Facility(Table, tablename="Facility"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class Location(Table, tablename="Location"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class Asset(Table, tablename="Asset"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class MaintenancePlan(Table, tablename="MaintenancePlan"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class AssetAssignment(Table, tablename="AssetAssignment"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-def to(target: type[Table], *, null: bool = False, index: bool = True) -> dict[str, Any]:
-    return {
-        "references": target,
-        "on_delete": OnDelete.no_action,
-        "on_update": OnUpdate.cascade,
-        "target_column": None,
-        "null": null,
-        "index": index,
-    }
-
-
-COMMON: Columns = {
-    "object_id": ("objectId", Text, {"primary_key": True, "null": False}),
-    "created_at": ("createdAt", Timestamptz, {}),
-    "updated_at": ("updatedAt", Timestamptz, {}),
-    "readers": ("_rperm", Array, {"base_column": Text(default=None, null=True)}),
-    "writers": ("_wperm", Array, {"base_column": Text(default=None, null=True)}),
-}
-NEEDED: dict[str, Any] = {"null": False}
-SOUGHT: dict[str, Any] = {"null": False, "index": True}
-FOUND: dict[str, Any] = {"index": True}
 
 TABLES: dict[str, Columns] = {
     "Facility": {
@@ -75,7 +21,7 @@ TABLES: dict[str, Columns] = {
     },
     "Location": {
         **COMMON,
-        "facility": ("facility", ForeignKey, to(Facility, null=True)),
+        "facility": ("facility", ForeignKey, to("Facility", null=True)),
         "name": ("name", Text, SOUGHT),
         "type": ("type", Text, NEEDED),
         "floor": ("floor", DoublePrecision, {}),
@@ -85,7 +31,7 @@ TABLES: dict[str, Columns] = {
     },
     "Asset": {
         **COMMON,
-        "facility": ("facility", ForeignKey, to(Facility)),
+        "facility": ("facility", ForeignKey, to("Facility")),
         "asset_tag": ("assetTag", Text, NEEDED),
         "name": ("name", Text, NEEDED),
         "category": ("category", Text, SOUGHT),
@@ -99,10 +45,10 @@ TABLES: dict[str, Columns] = {
         "purchase_date": ("purchaseDate", Timestamptz, {}),
         "next_service_due": ("nextServiceDue", Timestamptz, {}),
         "last_inspection_at": ("lastInspectionAt", Timestamptz, {}),
-        "location": ("location", ForeignKey, to(Location, null=True)),
+        "location": ("location", ForeignKey, to("Location", null=True)),
         "department": ("department", Text, FOUND),
-        "technician": ("technician", ForeignKey, to(User, null=True)),
-        "holder": ("holder", ForeignKey, to(User, null=True)),
+        "technician": ("technician", ForeignKey, to("_User", null=True)),
+        "holder": ("holder", ForeignKey, to("_User", null=True)),
         "udi": ("udi", Text, FOUND),
         "dirty": ("dirty", Boolean, {}),
         "missing": ("missing", Boolean, {}),
@@ -111,7 +57,7 @@ TABLES: dict[str, Columns] = {
     },
     "MaintenancePlan": {
         **COMMON,
-        "asset": ("asset", ForeignKey, to(Asset)),
+        "asset": ("asset", ForeignKey, to("Asset")),
         "frequency_days": ("frequencyDays", DoublePrecision, NEEDED),
         "next_due_at": ("nextDueAt", Timestamptz, NEEDED),
         "status": ("status", Text, NEEDED),
@@ -119,8 +65,8 @@ TABLES: dict[str, Columns] = {
     },
     "MaintenanceLog": {
         **COMMON,
-        "asset": ("asset", ForeignKey, to(Asset, index=False)),
-        "performed_by": ("performedBy", ForeignKey, to(User)),
+        "asset": ("asset", ForeignKey, to("Asset", index=False)),
+        "performed_by": ("performedBy", ForeignKey, to("_User")),
         "maintenance_type": ("maintenanceType", Text, NEEDED),
         "status": ("status", Text, SOUGHT),
         "started_at": ("startedAt", Timestamptz, NEEDED),
@@ -129,7 +75,7 @@ TABLES: dict[str, Columns] = {
         "parts_used": ("partsUsed", ArrayColumn, {}),
         "next_due_at": ("nextDueAt", Timestamptz, {}),
         "downtime_minutes": ("downtimeMinutes", DoublePrecision, {}),
-        "plan": ("plan", ForeignKey, to(MaintenancePlan, null=True)),
+        "plan": ("plan", ForeignKey, to("MaintenancePlan", null=True)),
         "summary": ("summary", Text, {}),
         "outcome": ("outcome", Text, {}),
         "notes": ("notes", Text, {}),
@@ -138,16 +84,16 @@ TABLES: dict[str, Columns] = {
     },
     "Inspection": {
         **COMMON,
-        "asset": ("asset", ForeignKey, to(Asset, index=False)),
-        "inspected_by": ("inspectedBy", ForeignKey, to(User)),
+        "asset": ("asset", ForeignKey, to("Asset", index=False)),
+        "inspected_by": ("inspectedBy", ForeignKey, to("_User")),
         "inspected_at": ("inspectedAt", Timestamptz, NEEDED),
         "status": ("status", Text, NEEDED),
         "findings": ("findings", Text, {}),
     },
     "AssetAssignment": {
         **COMMON,
-        "asset": ("asset", ForeignKey, to(Asset, index=False)),
-        "assigned_to": ("assignedTo", ForeignKey, to(User)),
+        "asset": ("asset", ForeignKey, to("Asset", index=False)),
+        "assigned_to": ("assignedTo", ForeignKey, to("_User")),
         "department_name": ("departmentName", Text, NEEDED),
         "room_label": ("roomLabel", Text, {}),
         "assigned_at": ("assignedAt", Timestamptz, NEEDED),
@@ -155,12 +101,12 @@ TABLES: dict[str, Columns] = {
         "assignment_status": ("assignmentStatus", Text, NEEDED),
         "usage_notes": ("usageNotes", Text, {}),
         "returned_to": ("returnedTo", Text, {}),
-        "previous": ("previous", ForeignKey, to(AssetAssignment, null=True)),
+        "previous": ("previous", ForeignKey, to("AssetAssignment", null=True)),
     },
     "ComplianceEvent": {
         **COMMON,
-        "asset": ("asset", ForeignKey, to(Asset, index=False)),
-        "actor": ("actor", ForeignKey, to(User)),
+        "asset": ("asset", ForeignKey, to("Asset", index=False)),
+        "actor": ("actor", ForeignKey, to("_User")),
         "event_type": ("eventType", Text, SOUGHT),
         "severity": ("severity", Text, NEEDED),
         "summary": ("summary", Text, NEEDED),
@@ -207,35 +153,4 @@ LIMITS: dict[str, dict[str, str]] = {
 
 
 async def forwards() -> MigrationManager:
-    manager = MigrationManager(migration_id=ID, app_name="assets", description=DESCRIPTION)
-    for class_name, columns in TABLES.items():
-        manager.add_table(class_name=class_name, tablename=class_name)
-        for attribute, (name, kind, extra) in columns.items():
-            manager.add_column(
-                table_class_name=class_name,
-                tablename=class_name,
-                column_name=attribute,
-                db_column_name=name,
-                column_class=kind,
-                params={
-                    "default": None,
-                    "null": True,
-                    "primary_key": False,
-                    "unique": False,
-                    "index": False,
-                    "index_method": IndexMethod.btree,
-                    "choices": None,
-                    "db_column_name": name,
-                    "secret": False,
-                    **extra,
-                },
-            )
-        for limit, condition in LIMITS.get(class_name, {}).items():
-            manager.add_constraint(
-                table_class_name=class_name,
-                tablename=class_name,
-                constraint_name=limit,
-                constraint_class=Check,
-                params={"condition": condition},
-            )
-    return manager
+    return forming(ID, "assets", DESCRIPTION, TABLES, LIMITS)

@@ -3,67 +3,22 @@
 from typing import Any
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns import Array, Boolean, DoublePrecision, ForeignKey, OnDelete, OnUpdate, Text, Timestamptz
-from piccolo.columns.base import Column
-from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check
-from piccolo.table import Table
+from piccolo.columns import Boolean, DoublePrecision, ForeignKey, Text, Timestamptz
 
+from app.store.forming import COMMON, NEEDED, SOUGHT, Columns, forming, to
 from app.store.tables import ArrayColumn, File, GeoPoint, ObjectColumn
 
 ID = "2026-11-21T13:10:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "The classes of the home delivery pharmacy"
 
-Columns = dict[str, tuple[str, type[Column], dict[str, Any]]]
 
-
-class User(Table, tablename="_User"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class PatientProfile(Table, tablename="PatientProfile"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class Provider(Table, tablename="Provider"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class Prescription(Table, tablename="Prescription"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-class Delivery(Table, tablename="Delivery"):
-    object_id = Text(primary_key=True, default=None, db_column_name="objectId")
-
-
-def to(target: type[Table], *, null: bool = False, index: bool = True) -> dict[str, Any]:
-    return {
-        "references": target,
-        "on_delete": OnDelete.no_action,
-        "on_update": OnUpdate.cascade,
-        "target_column": None,
-        "null": null,
-        "index": index,
-    }
-
-
-COMMON: Columns = {
-    "object_id": ("objectId", Text, {"primary_key": True, "null": False}),
-    "created_at": ("createdAt", Timestamptz, {}),
-    "updated_at": ("updatedAt", Timestamptz, {}),
-    "readers": ("_rperm", Array, {"base_column": Text(default=None, null=True)}),
-    "writers": ("_wperm", Array, {"base_column": Text(default=None, null=True)}),
-}
-NEEDED: dict[str, Any] = {"null": False}
-SOUGHT: dict[str, Any] = {"null": False, "index": True}
 UNIQUE: dict[str, Any] = {"unique": True}
 
 TABLES: dict[str, Columns] = {
     "PatientProfile": {
         **COMMON,
-        "user": ("user", ForeignKey, to(User)),
+        "user": ("user", ForeignKey, to("_User")),
         "medical_record_number": ("medicalRecordNumber", Text, NEEDED | UNIQUE),
         "display_name": ("displayName", Text, NEEDED),
         "date_of_birth": ("dateOfBirth", Timestamptz, {}),
@@ -72,27 +27,27 @@ TABLES: dict[str, Columns] = {
     },
     "Provider": {
         **COMMON,
-        "user": ("user", ForeignKey, to(User)),
+        "user": ("user", ForeignKey, to("_User")),
         "pharmacy_details": ("pharmacyDetails", Text, {}),
     },
     "Prescription": {
         **COMMON,
-        "patient": ("patient", ForeignKey, to(PatientProfile)),
+        "patient": ("patient", ForeignKey, to("PatientProfile")),
         "medication_name": ("medicationName", Text, NEEDED),
         "dosage": ("dosage", Text, NEEDED),
         "status": ("status", Text, SOUGHT),
-        "provider": ("provider", ForeignKey, to(Provider, null=True)),
+        "provider": ("provider", ForeignKey, to("Provider", null=True)),
         "refrigerated": ("refrigerated", Boolean, {}),
     },
     "Delivery": {
         **COMMON,
-        "prescription": ("prescription", ForeignKey, to(Prescription)),
+        "prescription": ("prescription", ForeignKey, to("Prescription")),
         "delivery_address": ("deliveryAddress", Text, NEEDED),
         "status": ("status", Text, SOUGHT),
         "tracking_number": ("trackingNumber", Text, UNIQUE),
         "expected_delivery_date": ("expectedDeliveryDate", Timestamptz, {}),
         "delivered_at": ("deliveredAt", Timestamptz, {}),
-        "courier": ("courier", ForeignKey, to(User, null=True)),
+        "courier": ("courier", ForeignKey, to("_User", null=True)),
         "location": ("location", GeoPoint, {}),
         "attempts": ("attempts", DoublePrecision, {}),
         "failure_reason": ("failureReason", Text, {}),
@@ -105,7 +60,7 @@ TABLES: dict[str, Columns] = {
     },
     "Signature": {
         **COMMON,
-        "delivery": ("delivery", ForeignKey, to(Delivery)),
+        "delivery": ("delivery", ForeignKey, to("Delivery")),
         "signature_image": ("signatureImage", File, NEEDED),
         "signer_name": ("signerName", Text, {}),
         "relationship": ("relationship", Text, {}),
@@ -114,8 +69,8 @@ TABLES: dict[str, Columns] = {
     },
     "Message": {
         **COMMON,
-        "sender": ("sender", ForeignKey, to(User)),
-        "recipient": ("recipient", ForeignKey, to(User)),
+        "sender": ("sender", ForeignKey, to("_User")),
+        "recipient": ("recipient", ForeignKey, to("_User")),
         "body": ("body", Text, NEEDED),
         "attachments": ("attachments", ArrayColumn, {}),
         "status": ("status", Text, {}),
@@ -125,7 +80,7 @@ TABLES: dict[str, Columns] = {
     },
     "Notification": {
         **COMMON,
-        "patient": ("patient", ForeignKey, to(PatientProfile, index=False)),
+        "patient": ("patient", ForeignKey, to("PatientProfile", index=False)),
         "message": ("message", Text, NEEDED),
         "is_read": ("isRead", Boolean, NEEDED),
         "kind": ("kind", Text, {}),
@@ -151,35 +106,4 @@ LIMITS: dict[str, dict[str, str]] = {
 
 
 async def forwards() -> MigrationManager:
-    manager = MigrationManager(migration_id=ID, app_name="pharmacy", description=DESCRIPTION)
-    for class_name, columns in TABLES.items():
-        manager.add_table(class_name=class_name, tablename=class_name)
-        for attribute, (name, kind, extra) in columns.items():
-            manager.add_column(
-                table_class_name=class_name,
-                tablename=class_name,
-                column_name=attribute,
-                db_column_name=name,
-                column_class=kind,
-                params={
-                    "default": None,
-                    "null": True,
-                    "primary_key": False,
-                    "unique": False,
-                    "index": False,
-                    "index_method": IndexMethod.btree,
-                    "choices": None,
-                    "db_column_name": name,
-                    "secret": False,
-                    **extra,
-                },
-            )
-        for limit, condition in LIMITS.get(class_name, {}).items():
-            manager.add_constraint(
-                table_class_name=class_name,
-                tablename=class_name,
-                constraint_name=limit,
-                constraint_class=Check,
-                params={"condition": condition},
-            )
-    return manager
+    return forming(ID, "pharmacy", DESCRIPTION, TABLES, LIMITS)

@@ -1,0 +1,133 @@
+"""The mutations of accounts and sessions: sign up, log in and out, passwords and mails; and cloud functions.
+
+Owns: those fields of `Mutation`. Holds: each is the action behind the REST route of the same name; after a sign-in the rest of
+the operation is asked as that account, as in Parse Server. May import actions and below, api/graphql.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLField,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLString,
+)
+
+from app.actions.caller import resolve as resolve_caller
+from app.api.graphql.bodies import Bodies, Upload
+from app.api.graphql.context import Context
+from app.api.graphql.mutations import mutation
+from app.api.graphql.scalars import OBJECT
+from app.api.graphql.statics import read, required
+from app.api.graphql.types import ClassTypes
+from app.core.wire import Object
+from app.errors import ErrorCode, ParseError
+
+_WAITS = "The account was made and waits for approval; sign in once it is enabled."
+_NO_MAIL = "This server sends no mails; ask an admin to set a new password or to confirm the address."
+_NOT_SENT_BACK = ("password", "username", "authData")
+
+
+def account_mutations(users: ClassTypes, viewer: GraphQLObjectType, store: Upload) -> dict[str, GraphQLField]:
+    """Everything about one's own account."""
+    accounts = _Accounts(users, store)
+    signed_in = {"viewer": GraphQLField(required(viewer), resolve=read)}
+    done = {"ok": GraphQLField(required(GraphQLBoolean), resolve=read)}
+    text, words = required(GraphQLString), GraphQLString
+    linked = {"authData": required(OBJECT), "fields": _linked_fields(users)}
+    own = {"username": text, "password": text, "authData": OBJECT}
+    asked = {"username": words, "password": words, "authData": OBJECT, "challengeData": OBJECT}
+    left = {**done, "viewer": GraphQLField(viewer, resolve=read)}
+    answered = {"challengeData": GraphQLField(OBJECT, resolve=read)}
+    reset = {"username": text, "password": text, "token": text}
+    return {
+        "signUp": mutation("SignUp", {"fields": users.create}, signed_in, accounts.sign_up),
+        "logInWith": mutation("LogInWith", linked, signed_in, accounts.log_in_with),
+        "logIn": mutation("LogIn", own, signed_in, accounts.log_in),
+        "logOut": mutation("LogOut", {}, left, _log_out),
+        "resetPassword": mutation("ResetPassword", {"email": text}, done, _needs_mail),
+        "confirmResetPassword": mutation("ConfirmResetPassword", reset, done, _needs_mail),
+        "sendVerificationEmail": mutation("SendVerificationEmail", {"email": text}, done, _needs_mail),
+        "challenge": mutation("Challenge", asked, answered, _challenge),
+    }
+
+
+def config_mutation(config: GraphQLObjectType) -> dict[str, GraphQLField]:
+    """updateCloudConfig: with the master key; there is no such config here yet."""
+    inputs = {
+        "paramName": required(GraphQLString),
+        "value": required(GraphQLString),
+        "isMasterKeyOnly": GraphQLBoolean,
+    }
+    shown = {"cloudConfig": GraphQLField(required(config), resolve=read)}
+    return {"updateCloudConfig": mutation("UpdateCloudConfig", inputs, shown, _update_config)}
+
+
+def _linked_fields(users: ClassTypes) -> GraphQLInputObjectType:
+    def fields() -> dict[str, GraphQLInputField]:
+        return {name: each for name, each in users.create.fields.items() if name not in _NOT_SENT_BACK}
+
+    return GraphQLInputObjectType("UserLoginWithInput", fields)
+
+
+class _Accounts:
+    def __init__(self, users: ClassTypes, store: Upload) -> None:
+        self._users = users
+        self._store = store
+
+    async def sign_up(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+        context: Context = info.context
+        body = await Bodies(context, self._store).body(self._users, given.get("fields") or {}, is_new=True)
+        return await _entered(context, await context.services.users.sign_up(context.caller, body))
+
+    async def log_in_with(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+        context: Context = info.context
+        body = await Bodies(context, self._store).body(self._users, given.get("fields") or {}, is_new=True)
+        body["authData"] = given["authData"]
+        return await _entered(context, await context.services.users.sign_up(context.caller, body))
+
+    async def log_in(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+        context: Context = info.context
+        parameters: Object = {"username": given["username"], "password": given["password"]}
+        return await _entered(context, await context.services.users.log_in(context.caller, parameters))
+
+
+async def _entered(context: Context, account: Object) -> dict[str, Any]:
+    """The payload of a sign-in; what follows in the operation is asked as this account."""
+    token = account.get("sessionToken")
+    if not isinstance(token, str):
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, _WAITS)
+    async with context.services.database.connection() as connection:
+        caller = await resolve_caller(connection, token, installation_id=context.caller.installation_id)
+    if context.caller.is_master:
+        context.caller = replace(context.caller, session_token=token)
+    else:
+        context.caller = caller
+    return {"viewer": {"sessionToken": token, "user": account["objectId"]}}
+
+
+async def _log_out(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, Any]:
+    context: Context = info.context
+    caller = context.caller
+    await context.services.users.log_out(caller)
+    viewer = None if caller.user_id is None else {"sessionToken": caller.session_token, "user": caller.user_id}
+    return {"ok": True, "viewer": viewer}
+
+
+async def _needs_mail(_: GraphQLResolveInfo, __: Mapping[str, Any]) -> dict[str, Any]:
+    raise ParseError(ErrorCode.INTERNAL_SERVER_ERROR, _NO_MAIL)
+
+
+async def _challenge(_: GraphQLResolveInfo, __: Mapping[str, Any]) -> dict[str, Any]:
+    raise ParseError(ErrorCode.OTHER_CAUSE, "Nothing to challenge.")
+
+
+async def _update_config(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, Any]:
+    context: Context = info.context
+    context.require_master()
+    raise ParseError(ErrorCode.COMMAND_UNAVAILABLE, "There is no cloud config on this server; use settings or a class.")

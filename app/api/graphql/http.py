@@ -1,0 +1,196 @@
+"""The door for GraphQL over HTTP: POST with JSON or with files, GET for queries, and the explorer for browsers.
+
+Owns: how a request becomes ariadne's data, and an outcome an answer with Apollo's codes and status, which clients of Parse Server
+know. Holds: keys are checked as on the REST door and before anything is read; a session cookie counts only for a page of our own
+origin; no error tells more than its sentence. May import actions and below, live/hub, api/request, api/graphql.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ariadne.asgi.handlers import GraphQLHTTPHandler
+from ariadne.exceptions import HttpBadRequestError
+from ariadne.file_uploads import combine_multipart_data
+from graphql import GraphQLError
+from litestar import Request
+from litestar.exceptions import HTTPException
+from litestar.types import Receive, Scope, Send
+from starlette.requests import Request as AriadneRequest
+
+from app.actions.caller import Caller
+from app.api.graphql.context import Context
+from app.api.graphql.documents import VALIDATION_FAILED, Documents
+from app.api.graphql.execution import Executor
+from app.api.graphql.limits import limits_of
+from app.api.graphql.schema import Schemata
+from app.api.request import Answer, Services, caller_with, keys_in_headers
+from app.config import Settings
+from app.core.wire import Object, decode
+from app.errors import ErrorCode, ParseError
+from app.live.hub import Hub
+
+_log = logging.getLogger("careboard.graphql")
+_refusals = logging.getLogger("careboard.graphql.refusals")
+_refusals.setLevel(logging.CRITICAL)  # a client's mistakes are told to the client; what is ours is logged where it is translated
+
+_HINT = re.compile(r" ?Did you mean .+\?$")
+_NAME = re.compile(r"'([^']*)'")
+_NO_BODY = "POST body missing, invalid Content-Type, or JSON object has no keys."
+
+Explorer = Callable[[Request[Any, Any, Any]], Any]
+"""The page for browsers, as an ASGI application."""
+
+
+class GraphQLDoor:
+    """What HTTP and sockets share: the schema of now, documents, and how errors are told."""
+
+    def __init__(self, services: Services, hub: Hub) -> None:
+        self.services = services
+        self.hub = hub
+        self.schemata = Schemata(services.objects.schemas)
+        self.documents = Documents(limits_of(services.settings))
+
+    def context(self, caller: Caller, keys: dict[str, str], address: str) -> Context:
+        """What the resolvers of one request share."""
+        allowed = may_introspect(self.services.settings, caller)
+        return Context(self.services, self.hub, caller, self.schemata.current().classes, keys, address, may_introspect=allowed)
+
+
+def may_introspect(settings: Settings, caller: Caller) -> bool:
+    """Who may ask for the schema: everybody, whoever is signed in, or the master key alone."""
+    if caller.is_master or settings.graphql_introspection == "public":
+        return True
+    return settings.graphql_introspection == "session" and caller.user_id is not None
+
+
+class HttpDoor(GraphQLHTTPHandler):
+    """Answers HTTP requests."""
+
+    def __init__(self, door: GraphQLDoor, explorer: Explorer) -> None:
+        super().__init__()
+        self._door = door
+        self._explorer = explorer
+        self.query_parser = door.documents.parse
+        self.query_validator = door.documents.validate
+        self.execution_context_class = Executor
+        self.error_formatter = told
+        self.logger = _refusals
+        self.introspection = True
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]  # Litestar's names of ASGI
+        """One request. What is refused before GraphQL is raised, as on the REST door."""
+        request: Request[Any, Any, Any] = Request(scope, receive, send)
+        if request.method == "OPTIONS":
+            await Answer(b"")(scope, receive, send)
+        elif request.method == "GET" and "query" not in request.query_params:
+            await self._explorer(request)(scope, receive, send)
+        elif request.method in ("GET", "POST"):
+            await (await self._answer(request))(scope, receive, send)
+        else:
+            raise HTTPException(status_code=405, detail="Send GraphQL with POST.")
+
+    async def _answer(self, request: Request[Any, Any, Any]) -> Answer:
+        door = self._door
+        keys = keys_in_headers(dict(request.scope["headers"]))
+        caller = await caller_with(door.services, keys, request, "/graphql")
+        context = door.context(caller, keys, request.client.host if request.client else "")
+        try:
+            data = await self._read(request)
+        except (HttpBadRequestError, ParseError) as error:
+            return _failed(error.message or "The request cannot be read.", "BAD_REQUEST")
+        build = door.schemata.current()
+        self.schema, context.classes = build.schema, build.classes
+        asked = AriadneRequest(dict(request.scope))  # it tells ariadne whether mutations are allowed: not by GET
+        _, result = await self.execute_graphql_query(asked, data, context_value=context)
+        return _answered(result, context)
+
+    async def _read(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        """The query, its variables and the operation's name."""
+        if request.method == "GET":
+            data: Any = self.extract_data_from_get_request(AriadneRequest(dict(request.scope)))
+            return dict(data)
+        kind = request.content_type[0]
+        if kind == "multipart/form-data":
+            return await _read_multipart(request)
+        if kind not in ("application/json", "application/graphql-response+json"):
+            raise HttpBadRequestError(_NO_BODY)
+        data = decode(await _body(request))
+        if isinstance(data, list):
+            raise HttpBadRequestError("Operation batching disabled.")
+        if not isinstance(data, dict) or not data:
+            raise HttpBadRequestError(_NO_BODY)
+        return data
+
+
+async def _body(request: Request[Any, Any, Any]) -> bytes:
+    """The body, as far as the settings allow."""
+    most = request.app.state.services.settings.max_body_bytes
+    if (request.content_length or 0) > most:
+        raise HTTPException(status_code=413)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message: Any = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise HttpBadRequestError("The request ended early.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise HTTPException(status_code=413)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _read_multipart(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """GraphQL multipart request specification: operations, map, files."""
+    form = await request.form()
+    try:
+        operations, places = json.loads(form["operations"]), json.loads(form["map"])
+    except (KeyError, TypeError, ValueError):
+        raise HttpBadRequestError("A multipart request needs `operations` and `map`, both JSON, and the files.") from None
+    files = {name: value for name, value in form.items() if name not in ("operations", "map")}
+    combined = combine_multipart_data(operations, places, files)
+    if not isinstance(combined, dict):
+        raise HttpBadRequestError("Operation batching disabled.")
+    return combined
+
+
+def _answered(result: dict[str, Any], context: Context) -> Answer:
+    """An outcome with its status: 400 for what never ran, else 200, also with errors, as Apollo's server answers."""
+    status = 200
+    for error in result.get("errors") or ():
+        extensions = error.setdefault("extensions", {})
+        status = max(status, extensions.pop("http", {}).get("status", 200))
+        if "code" not in extensions:
+            extensions["code"] = (
+                "BAD_USER_INPUT" if "path" not in error and result.get("data") is None else "INTERNAL_SERVER_ERROR"
+            )
+        if extensions["code"] in ("BAD_USER_INPUT", VALIDATION_FAILED, "GRAPHQL_PARSE_FAILED"):
+            status = max(status, 400)
+            result.pop("data", None)
+            error["message"] = _NAME.sub(r'"\1"', error["message"])  # as graphql-js quotes names
+        if not context.may_introspect:
+            error["message"] = _HINT.sub("", error["message"])
+    ordered: Object = {key: result[key] for key in ("errors", "data") if key in result}
+    return Answer(ordered, status)
+
+
+def _failed(words: str, code: str) -> Answer:
+    return Answer({"errors": [{"message": words, "extensions": {"code": code}}]}, 400)
+
+
+def told(error: GraphQLError, _: bool = False) -> dict[str, Any]:
+    """An error as a client is told it; what is not meant for clients is logged."""
+    cause = error.original_error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    formatted: dict[str, Any] = dict(error.formatted)
+    is_ours = cause is not None and not isinstance(cause, ParseError) and not str(cause).startswith("Cannot return null")
+    if is_ours and "code" not in formatted.get("extensions", {}):
+        _log.error("a GraphQL field failed: %s", error.path, exc_info=cause)
+        formatted["message"] = "Internal server error."
+        formatted["extensions"] = {"code": int(ErrorCode.INTERNAL_SERVER_ERROR)}
+    return formatted

@@ -1,0 +1,172 @@
+"""What an operation may ask: size, tokens, depth, aliases and cost, judged before anything is validated or run.
+
+Owns: `Limits`, the look at the text and the look at the document. Holds: the text is looked at first, in one pass that costs less
+than parsing, so a hostile one is refused in a few milliseconds; the document is judged with its fragments, each once. Pure; may
+import nothing of the project but config.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+)
+
+from app.config import Settings
+
+MOST_TOKENS = 10_000
+_GUESSED_ITEMS = 10
+"""How many objects a connection is taken to hold that says no number; what it really holds is counted as it is read."""
+
+_TOKEN = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|\#[^\n]*|(?P<open>[{(\[])|(?P<close>[})\]])|(?P<colon>:)|[A-Za-z_0-9.$@!|=&+-]+'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one operation may have."""
+
+    characters: int
+    depth: int
+    aliases: int
+    cost: int
+
+    def check_text(self, text: str) -> None:
+        """Refuses a text that is too long, nested too deeply, or has too many aliases or tokens, without parsing it."""
+        if len(text) > self.characters:
+            raise _refused(f"The query has {len(text)} characters; at most {self.characters} are read. Send values as variables.")
+        aliases = 0
+        inside: list[str] = []
+        parentheses = 0
+        for tokens, found in enumerate(_TOKEN.finditer(text), 1):
+            if found["open"]:
+                inside.append(found["open"])
+                parentheses += found["open"] == "("
+                if len(inside) > 2 * self.depth + 16:
+                    raise self._too_deep()
+            elif found["close"] and inside:
+                parentheses -= inside.pop() == "("
+            elif found["colon"] and not parentheses:
+                aliases += 1
+                if aliases > self.aliases:
+                    raise _refused(f"The query has more than {self.aliases} aliases; send several queries.")
+            if tokens > MOST_TOKENS:
+                raise _refused(f"The query has more than {MOST_TOKENS} tokens; send several queries.")
+
+    def check_document(self, document: DocumentNode, variables: dict[str, object]) -> None:
+        """Refuses operations that are too deep or cost too much once their fragments are put in."""
+        fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                _Weigher(self, fragments, variables).check(definition)
+
+    def _too_deep(self) -> GraphQLError:
+        return _refused(f"The query is nested deeper than {self.depth} levels; ask for less at once.")
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits of this server."""
+    return Limits(settings.graphql_characters, settings.graphql_depth, settings.graphql_aliases, settings.graphql_cost)
+
+
+class _Weigher:
+    """Depth, aliases and cost of one operation."""
+
+    def __init__(self, limits: Limits, fragments: dict[str, FragmentDefinitionNode], variables: dict[str, object]) -> None:
+        self._limits = limits
+        self._fragments = fragments
+        self._variables = variables
+        self._known: dict[str, tuple[int, int, int]] = {}
+        self._open: set[str] = set()
+
+    def check(self, operation: OperationDefinitionNode) -> None:
+        """Raises GraphQLError."""
+        limits = self._limits
+        depth, cost, aliases = self._weigh(operation.selection_set)
+        if depth > limits.depth:
+            raise _refused(f"The query has a depth of {depth}; at most {limits.depth} levels are answered. Ask for less at once.")
+        if aliases > limits.aliases:
+            raise _refused(f"The query has {aliases} aliases; at most {limits.aliases} are answered. Send several queries.")
+        if cost > limits.cost:
+            raise _refused(
+                f"The query may cost {cost} fields; at most {limits.cost} are answered. Ask for fewer objects with `first`."
+            )
+
+    def _weigh(self, selections: SelectionSetNode | None) -> tuple[int, int, int]:
+        """Levels, fields that may be answered, aliases."""
+        depth = cost = aliases = 0
+        for selection in selections.selections if selections else ():
+            if isinstance(selection, FieldNode):
+                below, inner, named = self._weigh(selection.selection_set)
+                below, inner, named = below + 1, 1 + inner * self._items(selection), named + (selection.alias is not None)
+            elif isinstance(selection, FragmentSpreadNode):
+                below, inner, named = self._fragment(selection.name.value)
+            else:
+                below, inner, named = self._weigh(getattr(selection, "selection_set", None))
+            depth, cost, aliases = max(depth, below), cost + inner, aliases + named
+        return depth, cost, aliases
+
+    def _fragment(self, name: str) -> tuple[int, int, int]:
+        known = self._known.get(name)
+        if known is not None:
+            return known
+        fragment = self._fragments.get(name)
+        if fragment is None or name in self._open:
+            return 0, 0, 0  # validation tells what is wrong with it
+        self._open.add(name)
+        weight = self._known[name] = self._weigh(fragment.selection_set)
+        self._open.discard(name)
+        return weight
+
+    def _items(self, field: FieldNode) -> int:
+        """How many objects a field may hold: what its `first` or `last` says; a connection that says nothing, a guess."""
+        said = [self._number(each.value) for each in field.arguments or () if each.name.value in ("first", "last")]
+        numbers = [number for number in said if number is not None]
+        if numbers:
+            return max(1, *numbers)
+        return _GUESSED_ITEMS if _has_edges(field.selection_set) else 1
+
+    def _number(self, value: object) -> int | None:
+        if isinstance(value, IntValueNode):
+            return int(value.value)
+        given = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
+        return given if isinstance(given, int) else None
+
+
+def _has_edges(selections: SelectionSetNode | None) -> bool:
+    return any(
+        isinstance(each, FieldNode) and each.name.value == "edges" for each in (selections.selections if selections else ())
+    )
+
+
+def asks_for_schema(document: DocumentNode) -> bool:
+    """Whether an operation or a fragment asks for the schema itself."""
+    sets = [
+        each.selection_set for each in document.definitions if isinstance(each, OperationDefinitionNode | FragmentDefinitionNode)
+    ]
+    return any(node.name.value in ("__schema", "__type") for node in _fields(sets))
+
+
+def _fields(sets: Iterable[SelectionSetNode]) -> Iterable[FieldNode]:
+    waiting = list(sets)
+    while waiting:
+        for selection in waiting.pop().selections:
+            below = getattr(selection, "selection_set", None)
+            if below is not None:
+                waiting.append(below)
+            if isinstance(selection, FieldNode):
+                yield selection
+
+
+def _refused(words: str) -> GraphQLError:
+    return GraphQLError(words, extensions={"code": "GRAPHQL_VALIDATION_FAILED", "http": {"status": 400}})

@@ -1,0 +1,195 @@
+"""The types of one class: what it shows, what may be asked about it, what may be written.
+
+Owns: `ClassTypes` and how a field of a class becomes a GraphQL type, as Parse Server's API does it. Holds: types of other
+classes are looked up when a type's fields are first asked for, so that classes may point in circles; a class whose names
+collide has no types and is an `Object` to those that point to it. May import core/schema and api/graphql.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLFloat,
+    GraphQLID,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLString,
+    GraphQLUnionType,
+)
+
+from app.api.graphql import names
+from app.api.graphql.scalars import ANY, BYTES, DATE, OBJECT
+from app.api.graphql.statics import Statics, Type, many, read, required
+from app.core.schema import ClassSchema, Field, FieldType
+
+ALWAYS = ("objectId", "createdAt", "updatedAt", "ACL")
+"""Fields of every class, which `ParseObject` has."""
+
+_SCALARS: Mapping[str, Type] = {
+    FieldType.STRING: GraphQLString,
+    FieldType.NUMBER: GraphQLFloat,
+    FieldType.BOOLEAN: GraphQLBoolean,
+    FieldType.OBJECT: OBJECT,
+    FieldType.DATE: DATE,
+    FieldType.BYTES: BYTES,
+}
+_LINKS = (FieldType.POINTER, FieldType.RELATION)
+
+
+class ClassTypes:
+    """The types of one class; `others` finds those of another."""
+
+    def __init__(self, schema: ClassSchema, statics: Statics, others: "Mapping[str, ClassTypes]", union: "ArrayResult") -> None:
+        self.schema = schema
+        self.class_name = schema.class_name
+        self.name = names.type_name(schema.class_name)
+        self.field_name = names.field_name(schema.class_name)
+        self.statics = statics
+        self._others = others
+        self._union = union
+        self.fields = {name: schema.fields[name] for name in sorted(schema.fields) if not name.startswith("_")}
+        self.own = {name: field for name, field in self.fields.items() if name not in ALWAYS}
+        self._make_inputs()
+        self._make_wheres()
+        self._make_outputs()
+
+    @property
+    def types(self) -> list[GraphQLNamedType]:
+        """All of them."""
+        inputs = [self.create, self.update, self.pointer, self.relation, self.where, self.link_where]
+        return [*inputs, self.order, self.object, self.edge, self.connection]
+
+    # ---- written
+
+    def _make_inputs(self) -> None:
+        name = self.name
+        self.create = _input(f"Create{name}FieldsInput", partial(self._written, is_new=True))
+        self.update = _input(f"Update{name}FieldsInput", partial(self._written, is_new=False))
+        self.pointer = _input(f"{name}PointerInput", lambda: {"link": GraphQLID, "createAndLink": self.create})
+        ids = many(GraphQLID)
+        self.relation = _input(f"{name}RelationInput", lambda: {"add": ids, "remove": ids, "createAndAdd": many(self.create)})
+
+    def _written(self, *, is_new: bool) -> dict[str, Type]:
+        fields: dict[str, Type] = {"ACL": self.statics.acl_input}
+        for name, field in self.own.items():
+            of = self._input_type(field)
+            # A default, or a hook before required fields are asked for, may fill what the client leaves out.
+            fields[name] = required(of) if is_new and field.required and field.default is None else of
+        return fields
+
+    def _input_type(self, field: Field) -> Type:
+        if field.type in _LINKS:
+            target = self._others.get(field.target_class or "")
+            if target is None:
+                return OBJECT
+            return target.pointer if field.type is FieldType.POINTER else target.relation
+        statics = self.statics
+        shapes: dict[str, Type] = {
+            FieldType.ARRAY: GraphQLList(ANY),
+            FieldType.FILE: statics.file_input,
+            FieldType.GEO_POINT: statics.geo_point_input,
+            FieldType.POLYGON: many(statics.geo_point_input),
+            FieldType.ACL: statics.acl_input,
+        }
+        return _SCALARS.get(field.type) or shapes[field.type]
+
+    # ---- asked
+
+    def _make_wheres(self) -> None:
+        self.where = _input(f"{self.name}WhereInput", self._asked)
+        links = {"have": self.where, "haveNot": self.where, "exists": GraphQLBoolean}
+        self.link_where = _input(f"{self.name}RelationWhereInput", lambda: links)
+        values: dict[str, str] = {}
+        for name in (*self.fields, "id"):
+            key = "objectId" if name == "id" else name
+            values |= {f"{name}_ASC": key, f"{name}_DESC": f"-{key}"}
+        self.order = GraphQLEnumType(f"{self.name}Order", values)
+
+    def _asked(self) -> dict[str, Type]:
+        fields = {name: self._where_type(name, field) for name, field in self.fields.items() if name not in ("OR", "AND", "NOR")}
+        return {**fields, "id": self.statics.wheres["Id"], **dict.fromkeys(("OR", "AND", "NOR"), many(self.where))}
+
+    def _where_type(self, name: str, field: Field) -> Type:
+        if field.type in _LINKS:
+            target = self._others.get(field.target_class or "")
+            return OBJECT if target is None else target.link_where
+        kind = "Id" if name == "objectId" else "Object" if field.type is FieldType.ACL else str(field.type)
+        return self.statics.wheres[kind]
+
+    # ---- shown
+
+    def _make_outputs(self) -> None:
+        statics = self.statics
+        self.object = GraphQLObjectType(
+            self.name,
+            self._shown,
+            interfaces=(statics.parse_object, statics.node),
+            description=f"An object of the class {self.class_name}.",
+        )
+        self.edge = GraphQLObjectType(f"{self.name}Edge", lambda: _read({"node": self.object, "cursor": required(GraphQLString)}))
+        shape = {"pageInfo": required(statics.page_info), "edges": GraphQLList(self.edge), "count": required(GraphQLInt)}
+        self.connection = GraphQLObjectType(f"{self.name}Connection", lambda: _read(shape))
+
+    def find_arguments(self) -> dict[str, Type]:
+        """The arguments of a connection of this class."""
+        return {**self.statics.find_arguments(self.where, self.order)}
+
+    def _shown(self) -> dict[str, GraphQLField]:
+        fields = _read({"id": required(GraphQLID), **self.statics.parse_object_fields})
+        if self.class_name == "_User":
+            fields |= _read({"authDataResponse": OBJECT})
+        for name, field in self.own.items():
+            if (self.class_name, name) == ("_User", "password"):
+                continue
+            fields[name] = self._field(field)
+        return fields
+
+    def _field(self, field: Field) -> GraphQLField:
+        of = self._output_type(field)
+        target = self._others.get(field.target_class or "")
+        if field.type is FieldType.RELATION:
+            return GraphQLField(required(of), args=target.find_arguments() if target else None, resolve=read)
+        return GraphQLField(required(of) if field.required else of, resolve=read)
+
+    def _output_type(self, field: Field) -> Type:
+        if field.type in _LINKS:
+            target = self._others.get(field.target_class or "")
+            if target is None:
+                return OBJECT
+            return target.object if field.type is FieldType.POINTER else target.connection
+        statics = self.statics
+        shapes: dict[str, Type] = {
+            FieldType.ARRAY: GraphQLList(self._union.type),
+            FieldType.FILE: statics.file_info,
+            FieldType.GEO_POINT: statics.geo_point,
+            FieldType.POLYGON: many(statics.geo_point),
+            FieldType.ACL: required(statics.acl),
+        }
+        return _SCALARS.get(field.type) or shapes[field.type]
+
+
+class ArrayResult:
+    """The union of what an array may hold: plain elements, and objects of any class."""
+
+    def __init__(self, statics: Statics, classes: "Mapping[str, ClassTypes]") -> None:
+        self.type = GraphQLUnionType(
+            "ArrayResult",
+            lambda: [statics.element, *(each.object for each in classes.values())],
+            resolve_type=statics.resolve_type,
+            description="Ask with inline fragments: `... on Element { value }`, `... on User { id }`.",
+        )
+
+
+def _input(name: str, shape: Callable[[], Mapping[str, Type]]) -> GraphQLInputObjectType:
+    return GraphQLInputObjectType(name, lambda: {key: GraphQLInputField(of) for key, of in shape().items()})
+
+
+def _read(shape: Mapping[str, Type]) -> dict[str, GraphQLField]:
+    return {key: GraphQLField(of, resolve=read) for key, of in shape.items()}
