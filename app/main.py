@@ -5,6 +5,7 @@ nothing is decided here, everything is passed down; what was started is stopped,
 May import everything below.
 """
 
+import gc
 import os
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -31,7 +32,9 @@ from app.api.metrics import MetricsController, registered
 from app.api.pages import pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
+from app.api.states import states_handler
 from app.config import Settings, load_settings, with_master_key
+from app.core.wire import Object
 from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.homehealth.domain import HOMEHEALTH
@@ -108,9 +111,17 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         classes=Classes(objects),
         feed=feed,
         files=Files(objects, settings),
+        states=_states(domains),
     )
     ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
     return Floors(services, schemas, Hub(feed, objects), ticker)
+
+
+def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
+    found: dict[str, tuple[Object, ...]] = {}
+    for machine in (machine for domain in domains for machine in domain.machines):
+        found[machine.class_name] = (*found.get(machine.class_name, ()), machine.to_wire())
+    return found
 
 
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:
@@ -120,6 +131,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
             with registered(floors.hub):
                 yield
@@ -129,6 +141,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             Router(path=settings.mount, route_handlers=[ParseController]),
             *live_handlers(settings.mount),
             *file_handlers(settings.mount),
+            states_handler(),
             event_handler(settings.mount),
             MetricsController,
             graphql_handler(floors.services, floors.hub),

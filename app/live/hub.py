@@ -47,6 +47,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         planner = Planner(objects)
         self.stream = Stream(feed)
+        planner.is_current = lambda: self.stream.is_current
         self.upkeep = Upkeep(self.stream, objects)
         self.resumption = Resumption(time.monotonic, lambda: feed.feed_id)
         self._authorities = Authorities(self.stream, objects, planner, self.upkeep)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from app.domains.assets.demo import create_demo
 from app.domains.assets.effects import install
 from app.domains.assets.rules import GRANTS, LIMITS, MACHINES, PARENTS_FIRST
 from app.domains.assets.tables import TABLES
@@ -17,5 +18,6 @@ ASSETS: Final = Domain(
     grants=GRANTS,
     machines=MACHINES,
     tick=tick,
+    demo=create_demo,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )
