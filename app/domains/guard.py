@@ -80,7 +80,8 @@ def audit_class(hooks: Hooks, class_name: str, *, with_values: bool = True) -> N
 
     async def note_delete(event: DeleteEvent, go_on: Next) -> None:
         await go_on()
-        metadata: Object = {"was": event.object} if with_values else {}
+        was: Object = {name: _noted(value) for name, value in event.object.items()}
+        metadata: Object = {"was": was} if with_values else {}
         await record(event.tx, event.caller, "delete", class_name, event.object_id, f"delete {class_name}", metadata)
 
     hooks.on_save(class_name, note_save, id="domain.audit", priority=INNERMOST)
@@ -88,7 +89,12 @@ def audit_class(hooks: Hooks, class_name: str, *, with_values: bool = True) -> N
 
 
 def _change(before: Json, after: Json, is_new: bool) -> Json:
-    return after if is_new else {"from": before, "to": after}
+    return _noted(after) if is_new else {"from": _noted(before), "to": _noted(after)}
+
+
+def _noted(value: Json) -> Json:
+    """A file is noted by its name: whoever reads the trail is not thereby one who may read the file."""
+    return value.get("name") if isinstance(value, dict) and value.get("__type") == "File" else value
 
 
 async def _check_matrix(event: SaveEvent, grants: Grants) -> None:
