@@ -5,6 +5,7 @@ nothing is decided here, everything is passed down; what was started is stopped,
 May import everything below.
 """
 
+import gc
 import os
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -131,6 +132,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
             with registered(floors.hub):
                 yield
