@@ -14,6 +14,7 @@ from urllib.parse import quote
 from litestar import Controller, Request, route
 
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
+from app.api.states import published_states
 from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
 from app.store.snapshot import Snapshot, to_cursor
@@ -221,6 +222,11 @@ async def server_info(call: Call) -> Answer:
     return Answer({"features": {"schemas": schemas}, "parseServerVersion": PARSE_VERSION})
 
 
+async def get_states(call: Call, class_name: str | None = None) -> Answer:
+    """GET /states and /states/X, for who is signed in: which state follows which, for whom, and what it asks for."""
+    return Answer(published_states(call.services, call.caller, class_name, call.query.get("field")))
+
+
 async def run_batch(call: Call) -> Answer:
     """POST /batch: each part in order with its own outcome; with `"transaction": true` all of them or none."""
     parts = call.body.get("requests")
@@ -317,6 +323,8 @@ def _table() -> dict[str, list[Route]]:
         Route("DELETE", "/schemas/{class_name}", delete_schema),
         Route("POST", "/batch", run_batch),
         Route("GET", "/serverInfo", server_info),
+        Route("GET", "/states", get_states),
+        Route("GET", "/states/{class_name}", get_states),
     ]
     table: dict[str, list[Route]] = {}
     for entry in routes:
