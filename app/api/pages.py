@@ -156,7 +156,9 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
         return site.sign_in(request, services.settings, target, said=said, name=name)
     try:
         account = await services.users.log_in(
-            await caller_of(request, services), {"username": name, "password": form.get("password", "")}
+            await caller_of(request, services),
+            {"username": name, "password": form.get("password", "")},
+            address=request.client.host if request.client else "",
         )
     except ParseError as refusal:
         said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
