@@ -5,6 +5,7 @@ nothing is decided here, everything is passed down; what was started is stopped,
 May import everything below.
 """
 
+import gc
 import os
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -28,10 +29,13 @@ from app.api.files import file_handlers
 from app.api.graphql.routes import graphql_handlers
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
-from app.api.pages import pages
+from app.api.pages import draws_states, pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
+from app.api.site import Site
+from app.api.states import DRAW, states_handler
 from app.config import Settings, load_settings, with_master_key
+from app.core.wire import Object
 from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
 from app.domains.homehealth.domain import HOMEHEALTH
@@ -108,18 +112,27 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         classes=Classes(objects),
         feed=feed,
         files=Files(objects, settings),
+        states=_states(domains),
     )
     ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
     return Floors(services, schemas, Hub(feed, objects), ticker)
 
 
+def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
+    found: dict[str, tuple[Object, ...]] = {}
+    for machine in (machine for domain in domains for machine in domain.machines):
+        found[machine.class_name] = (*found.get(machine.class_name, ()), machine.to_wire())
+    return found
+
+
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:
     """The application for these settings; its database must be migrated by the time it starts."""
     floors = assemble(settings, domains)
-    places = [place for domain in domains if (place := place_of(domain))]
+    site = Site([place for domain in domains if (place := place_of(domain))])
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
             with registered(floors.hub):
                 yield
@@ -129,13 +142,14 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             Router(path=settings.mount, route_handlers=[ParseController]),
             *live_handlers(settings.mount),
             *file_handlers(settings.mount),
+            states_handler(),
             event_handler(settings.mount),
             MetricsController,
             *graphql_handlers(floors.services, floors.hub),
-            pages(places),
+            pages(site),
         ],
         lifespan=[lifespan],
-        state=State({"services": floors.services, "hub": floors.hub}),
+        state=State({"services": floors.services, "hub": floors.hub, DRAW: draws_states(site)}),
         exception_handlers={Exception: answer_error},
         request_max_body_size=settings.max_body_bytes,
         openapi_config=None,
@@ -148,7 +162,7 @@ def place_of(domain: Domain) -> Place | None:
     if domain.board is None:
         return None
     readers = {name: frozenset(domain.grants.roles(name, "read")) for name in domain.permissions}
-    return Place(domain.board, readers, {machine.class_name: machine.to_wire() for machine in domain.machines})
+    return Place(domain.board, readers, _states([domain]))
 
 
 def app_from_environment() -> Litestar:

@@ -104,6 +104,8 @@ class Services:
     classes: Classes
     feed: Feed
     files: Files
+    states: Mapping[str, tuple[Object, ...]]
+    """The state machines of each class, as `/states` publishes them."""
 
 
 @dataclass(slots=True)

@@ -82,6 +82,7 @@ class Authorities:
         self._planner = planner
         self._upkeep = upkeep
         upkeep.drop = self.drop
+        planner.epoch = lambda: self.epoch
         self._members: dict[str | None, dict[Member, None]] = {}
         self._wide: dict[Member, None] = {}
         """The members that other classes than their own concern."""

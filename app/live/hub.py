@@ -15,6 +15,7 @@ from app.actions.objects import Objects
 from app.core import nodes as ast
 from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
+from app.live.addresses import Addressed
 from app.live.authority import Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
 from app.live.membership import Member
@@ -46,6 +47,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         planner = Planner(objects)
         self.stream = Stream(feed)
+        planner.is_current = lambda: self.stream.is_current
         self.upkeep = Upkeep(self.stream, objects)
         self.resumption = Resumption(time.monotonic, lambda: feed.feed_id)
         self._authorities = Authorities(self.stream, objects, planner, self.upkeep)
@@ -92,7 +94,8 @@ class Hub:
 
     def attach(self, protocol: Protocol, outlet: Outlet) -> Connection[Member]:
         """Takes in a new client; give it back with `detach`."""
-        connection: Connection[Member] = Connection(protocol, outlet, self.stream.counters)
+        addressed = Addressed(outlet, self._objects.settings.file_urls)
+        connection: Connection[Member] = Connection(protocol, addressed, self.stream.counters)
         self._connections[connection] = None
         return connection
 

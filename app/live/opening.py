@@ -243,6 +243,9 @@ class Opening:
         return _Start(snapshot, to_cursor(self._feed.feed_id, snapshot), results=found.results)
 
     async def _now(self) -> _Start:
+        """Where one begins that is given nothing: here and now, and where something was just written, behind that."""
+        if self._stream.is_current:
+            return _Start(self._stream.snapshot, self._stream.cursor)
         snapshot = await self._present.snapshot()
         return _Start(snapshot, to_cursor(self._feed.feed_id, snapshot))
 

@@ -5,6 +5,7 @@ closed to the caller, a field that is hidden from it, and a condition that a cha
 here, with the reason, before anything is read. May import core, actions and live.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -28,6 +29,11 @@ from app.store.schemas import Schemas
 MOST_RESULTS = 10_000
 """Objects a snapshot may hold."""
 
+
+KNOWN_SECONDS = 5.0
+"""So long a session counts as it was read, while the stream tells of no change of authority and nothing else is under way."""
+
+MOST_KNOWN = 10_000
 
 ANY = ""
 """In place of a class, or of an objectId: every one."""
@@ -99,7 +105,12 @@ class Planner:
     """Finds out for whom a subscription reads, and what it comes to."""
 
     def __init__(self, objects: Objects) -> None:
+        self.epoch: Callable[[], int] = lambda: 0
+        """Grows with every change that may move an authority; the authorities know it."""
+        self.is_current: Callable[[], bool] = lambda: False
+        """Whether the stream has told everything that is known to be written."""
         self._objects = objects
+        self._callers: dict[str, tuple[Caller, int, float]] = {}
 
     async def plan(self, protocol: Protocol, subscription: Subscription) -> Plan:
         """Raises as `make_plan`, and 209 where the session has ended."""
@@ -116,8 +127,15 @@ class Planner:
         token = subscription.session_token or protocol.session_token
         if token is None:
             return ANONYMOUS
+        known, epoch, now = self._callers.get(token), self.epoch(), time.monotonic()
+        if known is not None and known[1] == epoch and self.is_current() and now - known[2] < KNOWN_SECONDS:
+            return known[0]
         async with self._objects.database.connection() as connection:
-            return await resolve(connection, token)
+            caller = await resolve(connection, token)
+        if len(self._callers) >= MOST_KNOWN:
+            self._callers.clear()
+        self._callers[token] = caller, epoch, now
+        return caller
 
 
 def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, settings: Settings) -> Plan:

@@ -53,6 +53,11 @@ class Stream:
         self.snapshot, self.cursor = self._feed.current, self._feed.cursor
         self.history.begin(self.snapshot)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether everything was delivered that this process knows to be written."""
+        return not self.is_busy and self._feed.is_current
+
     def deliver(self, batch: Batch, now: float) -> None:
         """Tells everybody what one batch holds for them; `now` is the loop's time."""
         run = Run(self.cursor, batch.cursor)

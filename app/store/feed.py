@@ -67,6 +67,8 @@ class Feed:
         self._current = NEVER
         self._batches: asyncio.Queue[Batch | None] = asyncio.Queue(WAITING_BATCHES)
         self._wake = asyncio.Event()
+        self._hinted = self._answered = 0
+        """How many hints there were, and how many of them before the last read began that has ended."""
         self._tasks: list[asyncio.Task[None]] = []
         self._head = 0.0
 
@@ -89,6 +91,11 @@ class Feed:
     def lag(self) -> float:
         """Seconds since the reader last stood at the head of the change table."""
         return time.monotonic() - self._head
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the consumer was handed everything that this process wrote, and all it was told that others wrote."""
+        return self._hinted == self._answered and self._batches.empty()
 
     async def start(self) -> None:
         """Begins at this moment; what was written before is not handed out. Raises asyncpg's errors when unreachable."""
@@ -120,7 +127,7 @@ class Feed:
 
     def hint(self) -> None:
         """Something was written: read now, and tell the other processes. Never blocks."""
-        self._wake.set()
+        self._hear()
         self._hints.send()
 
     async def replay(self, since: Snapshot) -> AsyncIterator[Batch]:
@@ -139,6 +146,7 @@ class Feed:
             await connection.close()
 
     def _hear(self) -> None:
+        self._hinted += 1
         self._wake.set()
 
     async def _read_forever(self, connection: Connection) -> None:
@@ -157,7 +165,7 @@ class Feed:
         """Reads until the connection fails: at once after a hint, else soon after the last change and seldom when idle."""
         position, wait = self._position, BUSY_SECONDS
         while True:
-            began = time.monotonic()
+            began, hinted = time.monotonic(), self._hinted
             self._wake.clear()
             found = False
             async for changes in position.read(connection):
@@ -166,7 +174,7 @@ class Feed:
                     await self._batches.put(Batch(changes, position.since, to_cursor(self._feed_id, position.since)))
                 elif self._batches.empty():
                     self._current = position.since
-            self._head = time.monotonic()
+            self._head, self._answered = time.monotonic(), hinted
             wait = BUSY_SECONDS if found else min(wait * 2, IDLE_SECONDS)
             await asyncio.sleep(max(0.0, SPACING_SECONDS - (self._head - began)))
             with contextlib.suppress(TimeoutError):

@@ -139,7 +139,12 @@ def test_the_machines_are_published_as_json() -> None:
 
 def test_what_the_server_computes_is_nobodys_to_write() -> None:
     for role in ("biomed", "admin", "technician"):
-        for class_name, name in (("Asset", "urgency"), ("Asset", "holder"), ("MaintenanceLog", "plannedFor")):
+        for class_name, name in (
+            ("Asset", "urgency"),
+            ("Asset", "holder"),
+            ("Asset", "assignment"),
+            ("MaintenanceLog", "plannedFor"),
+        ):
             with pytest.raises(ParseError, match=rf"{class_name}\.{name} is computed by the server; leave it out"):
                 GRANTS.check_fields({role}, class_name, "update", [name])
 

@@ -100,7 +100,7 @@ async def _end(event: SaveEvent, go_on: Next) -> None:
     await go_on()
     transferred = event.object["assignmentStatus"] == "transferred"
     told = event.object.get("returnedTo")
-    body: Object = {"holder": {"__op": "Delete"}}
+    body: Object = {"holder": {"__op": "Delete"}, "assignment": {"__op": "Delete"}}
     if isinstance(told, str) or transferred:
         words = told if isinstance(told, str) else IN_TRANSIT
         place = await place_named(event.tx, asset.facility, words)
@@ -125,6 +125,7 @@ async def _placed(event: SaveEvent, asset: Asset) -> Object:
         "location": _pointer_or_gone("Location", place.location),
         "department": department,
         "holder": event.object["assignedTo"],
+        "assignment": pointer("AssetAssignment", event.object_id),
     }
 
 

@@ -116,7 +116,7 @@ GRANTS: Final = Grants(
         Grant("departmentManager", _KEPT, "create", signed="actor"),
     ),
     derived={
-        "Asset": frozenset({"urgency", "holder"}),
+        "Asset": frozenset({"urgency", "holder", "assignment"}),
         "MaintenanceLog": frozenset({"plannedFor"}),
     },
     advice={

@@ -11,7 +11,7 @@ from piccolo.columns import Boolean, DoublePrecision, ForeignKey, OnDelete, Text
 from piccolo.constraints import Check
 
 from app.domains.assets.rules import LIMITS
-from app.store.tables import ArrayColumn, ObjectColumn, ParseTable, User
+from app.store.tables import ArrayColumn, ObjectColumn, ParseTable, PointerTo, User
 
 KEPT = OnDelete.no_action
 """What is pointed to stays; unlike `restrict`, Postgres then tells who points to it."""
@@ -52,7 +52,7 @@ class Location(ParseTable, tablename="Location"):
 
 
 class Asset(ParseTable, tablename="Asset"):
-    """A piece of equipment. `holder` has the active assignment, `technician` looks after it, `udi` is what its label says."""
+    """A piece of equipment. `assignment` is the active one and `holder` who has it, `technician` looks after it."""
 
     facility = _to(Facility, "facility")
     asset_tag = Text(default=None, null=False, db_column_name="assetTag")
@@ -72,6 +72,7 @@ class Asset(ParseTable, tablename="Asset"):
     department = Text(default=None, null=True, index=True, db_column_name="department")
     technician = _to(User, "technician", required=False)
     holder = _to(User, "holder", required=False)
+    assignment = PointerTo("AssetAssignment", default=None, null=True, db_column_name="assignment")
     udi = Text(default=None, null=True, index=True, db_column_name="udi")
     dirty = Boolean(default=None, null=True, db_column_name="dirty")
     missing = Boolean(default=None, null=True, db_column_name="missing")

@@ -4,7 +4,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.columns import Boolean, DoublePrecision, ForeignKey, Text, Timestamptz
 
 from app.store.forming import COMMON, FOUND, NEEDED, SOUGHT, Columns, forming, to
-from app.store.tables import ArrayColumn, ObjectColumn
+from app.store.tables import ArrayColumn, ObjectColumn, PointerTo
 
 ID = "2026-11-21T13:20:00:000000"
 VERSION = "1.38.0"
@@ -49,6 +49,7 @@ TABLES: dict[str, Columns] = {
         "department": ("department", Text, FOUND),
         "technician": ("technician", ForeignKey, to("_User", null=True)),
         "holder": ("holder", ForeignKey, to("_User", null=True)),
+        "assignment": ("assignment", PointerTo, {"target": "AssetAssignment"}),
         "udi": ("udi", Text, FOUND),
         "dirty": ("dirty", Boolean, {}),
         "missing": ("missing", Boolean, {}),
