@@ -28,7 +28,7 @@ AllowedFor = Callable[[ClassSchema], Node]
 
 _EVERYTHING = Everything()
 _MOST_LOOKS = 4
-"""How often a statement is asked again for classes that included arrays show for the first time: each array in another needs one."""
+"""How often a statement is asked again for classes that included arrays show for the first time, arrays in arrays too."""
 
 _OWNER = "\0owner"
 """Stands for the id of an owner while a statement is written; no id holds it."""
