@@ -116,10 +116,10 @@ def _unsigned(row: Grant, class_name: str, operation: Operation) -> str | None:
 
 async def _not_own(event: SaveEvent, row: Grant, free: tuple[str, ...]) -> str | None:
     """Why this row of the matrix does not cover the write, or None when it does; `free` are the roles that need not sign."""
-    if row.signed and pointed(event.object.get(row.signed)) != event.caller.user_id:
+    if row.signed and not _is_left_out(event, row.signed) and pointed(event.object.get(row.signed)) != event.caller.user_id:
         others = f"; only {listed(free, 'or')} records for somebody else" if free else ""
         return f"{row.signed}: give yourself{others}."
-    if row.through is None or not event.is_new:
+    if row.through is None or not event.is_new or _is_left_out(event, row.through.pointer):
         return None
     target = pointed(event.object.get(row.through.pointer))
     # One's own is locked, so that it cannot be given to somebody else between this look and the write.
@@ -127,6 +127,12 @@ async def _not_own(event: SaveEvent, row: Grant, free: tuple[str, ...]) -> str |
     if await event.tx.fetchval(f"select true from {own} for no key update", target, event.caller.user_id):
         return None
     return f"{row.through.pointer}: there is none with that objectId that is assigned to you; ask a dispatcher to assign it."
+
+
+def _is_left_out(event: SaveEvent, name: str) -> bool:
+    """Whether a required field is missing: the check that comes next names it, which helps more than a word about roles."""
+    field = event.schema.fields.get(name)
+    return field is not None and field.required and event.object.get(name) is None
 
 
 def _check_step(event: SaveEvent, machine: StateMachine, now: datetime) -> None:

@@ -94,7 +94,7 @@ class _Accounts:
     async def log_in(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
         parameters: Object = {"username": given["username"], "password": given["password"]}
-        return await _entered(context, await context.services.users.log_in(context.caller, parameters))
+        return await _entered(context, await context.services.users.log_in(context.caller, parameters, address=context.address))
 
 
 async def _entered(context: Context, account: Object) -> dict[str, Any]:

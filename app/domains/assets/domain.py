@@ -5,6 +5,7 @@ from typing import Final
 from app.domains.assets.demo import create_demo
 from app.domains.assets.effects import install
 from app.domains.assets.rules import GRANTS, LIMITS, MACHINES, PARENTS_FIRST
+from app.domains.assets.simulate import simulate
 from app.domains.assets.tables import TABLES
 from app.domains.assets.triggers import SQL, tick
 from app.domains.domain import Domain, permissions_of
@@ -19,5 +20,6 @@ ASSETS: Final = Domain(
     machines=MACHINES,
     tick=tick,
     demo=create_demo,
+    simulate=simulate,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )
