@@ -78,8 +78,16 @@ _DELIVERIES = Source(
 )
 _COLUMNS = (
     Column(key="urgency", label="Urgency", kind="level", field="urgency"),
-    Column(key="number", label="Delivery", kind="name", field="recipientName", detail="{trackingNumber}", width=(136, 0.9)),
-    Column(key="to", label="To", kind="place", field="deliveryAddress", point="location", yields=2),
+    Column(
+        key="number",
+        label="Delivery",
+        kind="name",
+        field="recipientName",
+        detail="{trackingNumber}",
+        width=(136, 0.9),
+        personal=True,
+    ),
+    Column(key="to", label="To", kind="place", field="deliveryAddress", point="location", yields=2, personal=True),
     Column(
         key="medicine",
         label="Medicine",
