@@ -32,6 +32,7 @@ export function fixedOf(desk, action, row, rowClass) {
   const made = (target) => {
     if (target === "row") return { __type: "Pointer", className: rowClass, objectId: row.objectId };
     if (target === "me") return { __type: "Pointer", className: "_User", objectId: desk.me.objectId };
+    if (target === "+me") return { __op: "AddUnique", objects: [{ __type: "Pointer", className: "_User", objectId: desk.me.objectId }] };
     if (target === "now") return { __type: "Date", iso: new Date().toISOString() };
     if (target.startsWith("=")) return { true: true, false: false }[target.slice(1)] ?? target.slice(1);
     const value = read(row, target);
