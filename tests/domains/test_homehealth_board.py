@@ -12,9 +12,10 @@ from app.actions.objects import utc_now
 from app.api.request import COOKIE
 from app.core.wire import Object, date_to_wire, pointer
 from app.domains.homehealth.board import BOARD
+from app.domains.homehealth.phone import MY_VISITS
 from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, URGENCIES
 from app.domains.homehealth.tables import TABLES
-from app.live.board import Action, Board
+from app.live.board import Action, Board, Mine
 from app.live.cells import _FIELD
 from app.store.tables import ParseTable, User, schema_of
 from tests.conftest import RunningServer
@@ -52,7 +53,8 @@ def test_every_path_leads_to_a_field(board: Board) -> None:
 
 
 def actions() -> list[Action]:
-    return [action for board in BOARDS for action in board.actions]
+    own = [action for page in BOARD.beside if isinstance(page, Mine) for part in page.parts for action in part.actions]
+    return [action for board in BOARDS for action in board.actions] + own
 
 
 @pytest.mark.parametrize("action", actions(), ids=lambda action: action.key)
@@ -61,6 +63,16 @@ def test_an_action_is_offered_to_those_who_may_and_writes_what_they_may(action: 
     assert fields <= SCHEMAS[action.class_name]
     for role in action.roles:
         GRANTS.check_fields({role}, action.class_name, "update" if action.updates else "create", fields)
+
+
+def test_the_phone_reads_fields_that_are_there() -> None:
+    for part in MY_VISITS.parts:
+        assert set(part.keys) <= SCHEMAS[part.class_name]
+        patterns = [name for pattern in (part.title, *part.lines) for name in _FIELD.findall(pattern)]
+        told = [
+            path for pattern in (*patterns, part.at, part.until, part.place, part.point) if pattern for path in pattern.split("|")
+        ]
+        assert {path.split(".")[0] for path in told} <= set(part.keys)
 
 
 def test_the_levels_and_states_are_those_of_the_rules() -> None:

@@ -42,6 +42,7 @@ def test_the_numbers_are_the_codes() -> None:
         f"within {hours[0]} hours",
         f"within {hours[1]} hour",
         f"more than {rules.NEARBY_METERS} m from",
+        f"within {rules.POSITION_FRESH.seconds // 60} minutes of",
         f"up to {rules.MAX_MINUTES}",
         f"{rules.USUAL_MINUTES} where none is set",
     ):

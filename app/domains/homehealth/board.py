@@ -1,12 +1,14 @@
 """The job board: what a dispatcher of home health watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and their words are those of the rules (late
-after 5 minutes, not assigned within 4 h, not confirmed within 1 h). May import live.board and the lists of this domain.
+after 5 minutes, not assigned within 4 h, not confirmed within 1 h). May import live.board, and the lists and the phone of this
+domain.
 """
 
 from typing import Final
 
-from app.domains.homehealth.lists import LOGS, PARTS, STATES, TECHNICIANS
+from app.domains.homehealth.lists import LABELS, LOGS, PARTS, TECHNICIANS
+from app.domains.homehealth.phone import MY_VISITS, REASON
 from app.live.board import (
     Action,
     Board,
@@ -265,7 +267,7 @@ ACTIONS: Final = (
         shortcut="s",
         inputs=(
             Input(name="status", label="Status", kind="state", required=True),
-            Input(name="statusReason", label="Reason", kind="note", hint="Why it is cancelled, on hold or without an answer."),
+            REASON,
         ),
     ),
     Action(
@@ -354,14 +356,6 @@ _PANEL: Final = Panel(
     ),
 )
 
-LABELS: Final = {
-    "status": STATES,
-    "availability": {"off_duty": "off duty"},
-    "verification": {"complete": "verified", "out_of_area": "out of area", "incomplete": "not verified"},
-    "priority": {"asap": "as soon as possible", "stat": "at once"},
-    "role": {"careTeam": "care team"},
-}
-
 BOARD: Final = Board(
     name="homehealth",
     title="Home health · job status",
@@ -384,5 +378,5 @@ BOARD: Final = Board(
     labels=LABELS,
     people_roles=_DESK,
     empty="A visit appears here as soon as one is scheduled that you may see.",
-    beside=(TECHNICIANS, PARTS, LOGS),
+    beside=(MY_VISITS, TECHNICIANS, PARTS, LOGS),
 )

@@ -1,6 +1,6 @@
 """The lists beside the job board: technicians, parts and service logs, as data for the one board engine.
 
-Owns: `TECHNICIANS`, `PARTS`, `LOGS`, and the words of the states. Holds: data only. May import live.board.
+Owns: `TECHNICIANS`, `PARTS`, `LOGS`, and the words of the values. Holds: data only. May import live.board.
 """
 
 from typing import Final
@@ -11,8 +11,16 @@ _DESK: Final = ("dispatcher", "admin")
 _OFFICE: Final = (*_DESK, "coordinator")
 
 STATES: Final = {"no_show": "no answer", "en_route": "on the way", "in_progress": "in progress", "on_hold": "on hold"}
+LABELS: Final = {
+    "status": STATES,
+    "availability": {"off_duty": "off duty"},
+    "verification": {"complete": "verified", "out_of_area": "out of area", "incomplete": "not verified"},
+    "priority": {"asap": "as soon as possible", "stat": "at once"},
+}
+"""The words of the values that differ from the values themselves."""
 
-_AVAILABILITY: Final = (
+
+AVAILABILITY: Final = (
     Choice(value="available", label="Available"),
     Choice(value="busy", label="Busy"),
     Choice(value="off_duty", label="Off duty"),
@@ -99,7 +107,7 @@ TECHNICIANS: Final = Board(
                     kind="choice",
                     required=True,
                     default="availability",
-                    choices=_AVAILABILITY,
+                    choices=AVAILABILITY,
                 ),
             ),
         ),
@@ -120,7 +128,7 @@ TECHNICIANS: Final = Board(
             ),
         ),
     ),
-    labels={"availability": {"off_duty": "off duty"}, "status": STATES},
+    labels=LABELS,
     people_roles=_DESK,
     empty="A technician appears here as soon as a dispatcher adds one.",
 )
@@ -214,7 +222,7 @@ PARTS: Final = Board(
             ),
         ),
     ),
-    labels={"status": STATES},
+    labels=LABELS,
     empty="A part appears here as soon as one is set aside for a visit of yours.",
 )
 
@@ -270,6 +278,28 @@ LOGS: Final = Board(
     ),
     actions=(
         Action(
+            key="confirm",
+            label="Confirm the place",
+            icon="place",
+            submit="Confirm",
+            done="The place is confirmed.",
+            class_name="ServiceLog",
+            updates=True,
+            roles=_OFFICE,
+            shortcut="p",
+            offered={"verification": ["incomplete"]},
+            fixed={"location": "job.location"},
+            inputs=(
+                Input(
+                    name="description",
+                    label="What was done, and who confirmed it",
+                    kind="text",
+                    required=True,
+                    default="description",
+                ),
+            ),
+        ),
+        Action(
             key="correct",
             label="Correct",
             icon="note",
@@ -287,6 +317,6 @@ LOGS: Final = Board(
             ),
         ),
     ),
-    labels={"verification": {"complete": "verified", "out_of_area": "out of area", "incomplete": "not verified"}},
+    labels=LABELS,
     empty="An entry appears here as soon as a visit is recorded that you may see.",
 )
