@@ -26,7 +26,7 @@ from app.actions.ticker import Ticker
 from app.actions.users import Users
 from app.api.events import event_handler
 from app.api.files import file_handlers
-from app.api.graphql.routes import graphql_handler
+from app.api.graphql.routes import graphql_handlers
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
 from app.api.pages import draws_states, pages
@@ -145,7 +145,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             states_handler(),
             event_handler(settings.mount),
             MetricsController,
-            graphql_handler(floors.services, floors.hub),
+            *graphql_handlers(floors.services, floors.hub),
             pages(site),
         ],
         lifespan=[lifespan],

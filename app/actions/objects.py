@@ -359,7 +359,12 @@ class Objects:
         """
         schema, authority = draft.schema, draft.caller.authority
         if not self.schemas.has(schema.class_name):
-            await self.schemas.create(tx, schema)
+            try:
+                await self.schemas.create(tx, schema)
+            except ParseError as error:
+                # Another save made it meanwhile: this one goes on with the class as it is.
+                if error.code != ErrorCode.INVALID_CLASS_NAME or not self.schemas.has(schema.class_name):
+                    raise
         fields = missing_fields(schema, None, draft.body)
         if not fields:
             return self.schemas.get(schema.class_name)

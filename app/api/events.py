@@ -32,7 +32,7 @@ REQUEST_ID = 1
 _CHUNK = 64 * 1024
 _RETRY_MILLISECONDS = 1000
 
-_KEYS = {
+PROTOCOL_KEYS = {
     "rest": "restAPIKey",
     "javascript": "javascriptKey",
     "client": "clientKey",
@@ -240,7 +240,7 @@ async def _answer_preflight(send: Send) -> None:
 def _connect_message(request: Request[Any, Any, Any]) -> Object:
     keys = keys_in_headers(dict(request.scope["headers"]))
     application = keys.get("application") or request.query_params.get("applicationId") or ""
-    offered = {word: keys[name] for name, word in _KEYS.items() if name in keys}
+    offered = {word: keys[name] for name, word in PROTOCOL_KEYS.items() if name in keys}
     return {"op": "connect", "applicationId": application, "cursors": True, **offered}
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from app.domains.assets.board import BOARD
 from app.domains.assets.demo import create_demo
 from app.domains.assets.effects import install
 from app.domains.assets.rules import GRANTS, LIMITS, MACHINES, PARENTS_FIRST
@@ -18,6 +19,7 @@ ASSETS: Final = Domain(
     install=install,
     grants=GRANTS,
     machines=MACHINES,
+    board=BOARD,
     tick=tick,
     demo=create_demo,
     simulate=simulate,
