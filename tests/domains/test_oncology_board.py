@@ -114,7 +114,7 @@ async def test_a_patient_has_a_page_of_their_own_and_sees_who_looked(clinic: Cli
         assert words in text, words
     await clinic.nurse.ask("GET", f"/classes/ChemoCycle/{clinic.cycle}")
     status, text = await clinic.page(clinic.patient, "/access")
-    assert (status, clinic.cycle in text) == (200, True)
+    assert (status, clinic.cycle in text, "nurse-" in text) == (200, True, True)
 
 
 @pytest.mark.parametrize("path", PAGES)
