@@ -9,7 +9,9 @@ from tests.api.graphql.asker import master
 from tests.browser.test_board import ARGUMENTS, AXE, DISPATCHER, PASSWORD, Fleet, require_chromium
 from tests.conftest import RunningServer
 
-MAKE_SITE = "mutation ($fields: CreatePatientSiteFieldsInput) { createPatientSite(input: {fields: $fields}) { clientMutationId } }"
+MAKE_SITE = (
+    "mutation ($fields: CreatePatientSiteFieldsInput) { createPatientSite(input: {fields: $fields}) { clientMutationId } }"
+)
 
 pytestmark = pytest.mark.browser
 

@@ -123,7 +123,10 @@ class HttpDoor(GraphQLHTTPHandler):
             return await _read_multipart(request, self._door.services, caller)
         if kind not in ("application/json", "application/graphql-response+json"):
             raise HttpBadRequestError(_NO_BODY)
-        data = decode(await _body(request))
+        try:
+            data = decode(await _body(request))
+        except ParseError as error:
+            raise HttpBadRequestError(error.message) from error
         if isinstance(data, list):
             raise HttpBadRequestError("Operation batching disabled.")
         if not isinstance(data, dict) or not data:
