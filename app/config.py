@@ -44,6 +44,8 @@ class Settings:
     session_days: int = 365
     change_retention_hours: int = 24
     max_body_bytes: int = 8 * 1024 * 1024
+    batch_requests: int = 1_000
+    sign_in_failures: int = 10
     files_url: str | None = None
     file_keys: tuple[tuple[str, bytes], ...] = ()
     file_uploaders: str = "authenticated"
@@ -244,6 +246,8 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_SESSION_DAYS": ("session_days", _whole(1, 3650)),
     "CAREBOARD_CHANGE_RETENTION_HOURS": ("change_retention_hours", _whole(1, 24 * 90)),
     "CAREBOARD_MAX_BODY_BYTES": ("max_body_bytes", _whole(1024, 1024**3)),
+    "CAREBOARD_BATCH_REQUESTS": ("batch_requests", _whole(1, 1_000_000)),
+    "CAREBOARD_SIGN_IN_FAILURES": ("sign_in_failures", _whole(0, 1_000_000)),
     "FILES_URL": ("files_url", _url("file", "s3", "gs", "az", "abfs", "abfss", "memory")),
     "CAREBOARD_FILE_KEYS": ("file_keys", _file_keys),
     "CAREBOARD_FILE_UPLOADERS": ("file_uploaders", _one_of("master", "authenticated", "anonymous", "public")),

@@ -59,7 +59,12 @@ class ErrorCode(IntEnum):
     CLASS_NOT_EMPTY = 255
 
 
-HTTP_STATUS = {ErrorCode.INTERNAL_SERVER_ERROR: 500, ErrorCode.OBJECT_NOT_FOUND: 404, ErrorCode.OBJECT_TOO_LARGE: 413}
+HTTP_STATUS = {
+    ErrorCode.INTERNAL_SERVER_ERROR: 500,
+    ErrorCode.OBJECT_NOT_FOUND: 404,
+    ErrorCode.OBJECT_TOO_LARGE: 413,
+    ErrorCode.REQUEST_LIMIT_EXCEEDED: 429,
+}
 """Codes that do not travel with 400, as Parse Server answers them."""
 
 

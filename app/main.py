@@ -26,13 +26,14 @@ from app.actions.ticker import Ticker
 from app.actions.users import Users
 from app.api.events import event_handler
 from app.api.files import file_handlers
-from app.api.graphql.routes import graphql_handler
+from app.api.graphql.routes import graphql_handlers
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
-from app.api.pages import pages
+from app.api.pages import draws_states, pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
-from app.api.states import states_handler
+from app.api.site import Site
+from app.api.states import DRAW, states_handler
 from app.config import Settings, load_settings, with_master_key
 from app.core.wire import Object
 from app.domains.assets.domain import ASSETS
@@ -127,7 +128,7 @@ def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Litestar:
     """The application for these settings; its database must be migrated by the time it starts."""
     floors = assemble(settings, domains)
-    places = [place for domain in domains if (place := place_of(domain))]
+    site = Site([place for domain in domains if (place := place_of(domain))])
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -144,11 +145,11 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             states_handler(),
             event_handler(settings.mount),
             MetricsController,
-            graphql_handler(floors.services, floors.hub),
-            pages(places),
+            *graphql_handlers(floors.services, floors.hub),
+            pages(site),
         ],
         lifespan=[lifespan],
-        state=State({"services": floors.services, "hub": floors.hub}),
+        state=State({"services": floors.services, "hub": floors.hub, DRAW: draws_states(site)}),
         exception_handlers={Exception: answer_error},
         request_max_body_size=settings.max_body_bytes,
         openapi_config=None,
@@ -161,7 +162,7 @@ def place_of(domain: Domain) -> Place | None:
     if domain.board is None:
         return None
     readers = {name: frozenset(domain.grants.roles(name, "read")) for name in domain.permissions}
-    return Place(domain.board, readers, {machine.class_name: machine.to_wire() for machine in domain.machines})
+    return Place(domain.board, readers, _states([domain]))
 
 
 def app_from_environment() -> Litestar:

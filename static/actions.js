@@ -8,11 +8,14 @@ import { meets, read } from "./model.js";
 /** The states that may follow the row's own, for this caller: as the server's table has them. */
 export function nextStates(desk, action, row) {
   const input = action.inputs?.find((each) => each.kind === "state");
-  const machine = input && desk.machines?.[action.className];
+  const machine = input && machineOf(desk, action, input);
   if (!machine) return [];
   const from = action.updates ? (read(subject(action, row), input.name) ?? null) : null;
   return machine.transitions.filter((step) => step.from === from && step.to !== from && step.roles.includes(desk.me.role)).map((step) => step.to);
 }
+
+/** The table of the states of an input's field. */
+export const machineOf = (desk, action, input) => desk.machines?.[action.className]?.find((machine) => machine.field === input.name);
 
 /** Whether an action stands in the panel of this row. */
 export function isOffered(desk, action, row) {
@@ -29,6 +32,7 @@ export function fixedOf(desk, action, row, rowClass) {
   const made = (target) => {
     if (target === "row") return { __type: "Pointer", className: rowClass, objectId: row.objectId };
     if (target === "me") return { __type: "Pointer", className: "_User", objectId: desk.me.objectId };
+    if (target === "+me") return { __op: "AddUnique", objects: [{ __type: "Pointer", className: "_User", objectId: desk.me.objectId }] };
     if (target === "now") return { __type: "Date", iso: new Date().toISOString() };
     if (target.startsWith("=")) return { true: true, false: false }[target.slice(1)] ?? target.slice(1);
     const value = read(row, target);

@@ -8,7 +8,7 @@ import { isoOf, read, timeOf } from "./model.js";
 import { ago, day, dayOf, full, now, say, short } from "./time.js";
 
 /** 2150 -> '2,150'. */
-export const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 1 });
+export const number = (value) => value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 10 ? 2 : 1 });
 
 /** The value at a path as a person reads it. */
 export function words(board, record, path) {

@@ -25,9 +25,7 @@ export const GROUPS = {
   person: ({ input, form }) => options(form, input, people(form, input), "person"),
   pick: ({ input, form }) => options(form, input, picks(form, input), "pick"),
   state: ({ input, form }) => {
-    const machine = form.desk.machines?.[form.action.className];
-    const needs = (to) => machine?.transitions.find((step) => step.to === to)?.needs ?? [];
-    return radios(form, input, form.next.map((state) => [state, upper(words(form.desk.board, { [input.name]: state }, input.name)), needs(state)]), form.preset ?? (form.next.length === 1 ? form.next[0] : ""));
+    return radios(form, input, form.next.map((state) => [state, upper(words(form.desk.board, { [input.name]: state }, input.name))]), form.preset ?? (form.next.length === 1 ? form.next[0] : ""));
   },
   scale: ({ input, form, value }) => {
     const labels = new Map((input.choices ?? []).map((choice) => [choice.value, choice.label]));

@@ -179,6 +179,8 @@ def install(hooks: Hooks) -> None:
         if not caller.is_master:
             if "subject" in event.body:
                 raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "subject follows from entityType and entityId; leave it out.")
+            if named := sorted(event.body.keys() & {"userName", "userRole"}):
+                raise ParseError(ErrorCode.OPERATION_FORBIDDEN, f"{named[0]} follows from user; leave it out.")
             if event.object.get("user") != pointer("_User", str(caller.user_id)):
                 raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "user: give yourself; nobody notes a read of somebody else.")
         await go_on()

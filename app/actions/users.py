@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.actions.accounts import ACCOUNT_ALREADY_LINKED, check_auth_data
+from app.actions.attempts import Attempts
 from app.actions.caller import MASTER, Caller, caller_of_user_as_master
 from app.actions.hooks import Saved
 from app.actions.objects import Objects
@@ -41,6 +42,7 @@ class Users:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._database = objects.database
+        self._attempts = Attempts(objects.settings.sign_in_failures)
 
     async def sign_up(self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None) -> Object:
         """Makes an account and its first session: {objectId, createdAt, sessionToken, …}; an inactive one gets no session.
@@ -60,12 +62,13 @@ class Users:
         async with self._objects.transaction(tx) as own:
             return await self._signed_in(own, caller, known, {"action": "login", "authProvider": "anonymous"})
 
-    async def log_in(self, caller: Caller, params: Mapping[str, Json]) -> Object:
-        """The user, with a new `sessionToken`. `params`: password, and username (may be an address) or email.
+    async def log_in(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> Object:
+        """The user, with a new `sessionToken`. `params`: password, and username (may be an e-mail address) or email.
 
-        Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is disabled.
+        `address` is the one it comes from. Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is
+        disabled, 155 after too many wrong ones.
         """
-        account = await self._authenticate(caller, params)
+        account = await self._authenticate(caller, params, address)
         async with self._objects.transaction() as tx:
             return await self._signed_in(tx, caller, account.id, {"action": "login", "authProvider": "password"})
 
@@ -78,9 +81,9 @@ class Users:
         async with self._objects.transaction() as tx:
             return await self._signed_in(tx, caller, user_id, {"action": "login", "authProvider": "masterkey"})
 
-    async def verify_password(self, caller: Caller, params: Mapping[str, Json]) -> Object:
+    async def verify_password(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> Object:
         """The user whose name and password these are, without a session. Raises as `log_in`."""
-        account = await self._authenticate(caller, params)
+        account = await self._authenticate(caller, params, address)
         async with self._database.connection() as connection:
             return await self._own_view(connection, caller, account.id)
 
@@ -132,7 +135,7 @@ class Users:
             found = await connection.fetchval("""select "objectId" from "_User" where "username" = $1""", username)
         return str(found) if found is not None else None
 
-    async def _authenticate(self, caller: Caller, params: Mapping[str, Json]) -> _Account:
+    async def _authenticate(self, caller: Caller, params: Mapping[str, Json], address: str) -> _Account:
         username, email, password = params.get("username"), params.get("email"), params.get("password")
         if not username and not email:
             raise ParseError(ErrorCode.USERNAME_MISSING, "username/email is required.")
@@ -141,10 +144,13 @@ class Users:
         wrong = ParseError(ErrorCode.OBJECT_NOT_FOUND, "Invalid username/password.")
         if not all(value is None or isinstance(value, str) for value in (username, email, password)):
             raise wrong
+        name = str(username or email)
+        self._attempts.begin(name, address)
         account = await self._find_account(username, email)
         right = await verify_password(str(password), account.hashed if account else None)
         if account is None or not right or (account.locked and not caller.is_master):
             raise wrong
+        self._attempts.forgive(name, address)
         return account
 
     async def _find_account(self, username: Json, email: Json) -> _Account | None:

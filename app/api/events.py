@@ -19,7 +19,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api.http import END
 from app.api.livequery import protocol_for
-from app.api.request import CORS, RefusedError, Services, keys_in_headers
+from app.api.request import FIXED_HEADERS, RefusedError, Services, keys_in_headers
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.live.connection import GOING_AWAY
@@ -32,7 +32,7 @@ REQUEST_ID = 1
 _CHUNK = 64 * 1024
 _RETRY_MILLISECONDS = 1000
 
-_KEYS = {
+PROTOCOL_KEYS = {
     "rest": "restAPIKey",
     "javascript": "javascriptKey",
     "client": "clientKey",
@@ -207,7 +207,7 @@ def _check_first(outlet: EventOutlet, op: str) -> _Frame:
 
 
 async def _stream(outlet: EventOutlet, first: _Frame, receive: Receive, send: Send, *, with_snapshot: bool) -> None:
-    headers = {**CORS, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    headers = {**FIXED_HEADERS, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
     await _send_body(send, _to_event(first, with_snapshot=with_snapshot))
@@ -232,7 +232,7 @@ async def _send_body(send: Send, text: bytes) -> None:
 
 
 async def _answer_preflight(send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in {**CORS, "Content-Length": "0"}.items()]
+    headers = [(name.lower().encode(), value.encode()) for name, value in {**FIXED_HEADERS, "Content-Length": "0"}.items()]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -240,7 +240,7 @@ async def _answer_preflight(send: Send) -> None:
 def _connect_message(request: Request[Any, Any, Any]) -> Object:
     keys = keys_in_headers(dict(request.scope["headers"]))
     application = keys.get("application") or request.query_params.get("applicationId") or ""
-    offered = {word: keys[name] for name, word in _KEYS.items() if name in keys}
+    offered = {word: keys[name] for name, word in PROTOCOL_KEYS.items() if name in keys}
     return {"op": "connect", "applicationId": application, "cursors": True, **offered}
 
 

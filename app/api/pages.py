@@ -17,12 +17,14 @@ from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import Body
 from litestar.response import Redirect
+from litestar.types import ASGIApp
 
 from app.actions.caller import Caller
 from app.api.export import rows_as_csv
 from app.api.forms import is_own_form, is_secure
 from app.api.request import COOKIE, caller_of, services_of
 from app.api.site import Site, headed
+from app.api.states import Draw
 from app.api.view import View, read, read_panel, read_sources, source_query, zone_of
 from app.config import Settings
 from app.errors import ParseError
@@ -35,9 +37,21 @@ AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
-def pages(places: Sequence[Place]) -> Router:
+def draws_states(site: Site) -> Draw:
+    """What draws `/states/<Class>` for a browser."""
+
+    async def draw(request: AnyRequest, caller: Caller, class_name: str) -> ASGIApp:
+        if caller.user_id is None:
+            answer: Response[Any] = headed(Redirect(path=f"/?next={quote(request.url.path, safe='')}", status_code=303), request)
+        else:
+            answer = site.states(request, caller, class_name)
+        return answer.to_asgi_response(app=None, request=request)
+
+    return draw
+
+
+def pages(site: Site) -> Router:
     """The router of every page and of static/, for the boards that this server carries."""
-    site = Site(places)
 
     class SignIn(Controller):
         """The door for people."""
@@ -142,7 +156,9 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
         return site.sign_in(request, services.settings, target, said=said, name=name)
     try:
         account = await services.users.log_in(
-            await caller_of(request, services), {"username": name, "password": form.get("password", "")}
+            await caller_of(request, services),
+            {"username": name, "password": form.get("password", "")},
+            address=request.client.host if request.client else "",
         )
     except ParseError as refusal:
         said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
@@ -180,6 +196,6 @@ def _session_cookie(request: AnyRequest, settings: Settings, token: str) -> Cook
 
 
 def _next_page(asked: str | None) -> str:
-    """Where to go after signing in: only a board of ours; "" for the caller's home."""
-    is_ours = asked is not None and asked.startswith("/boards/") and asked.isprintable() and "\\" not in asked
+    """Where to go after signing in: only a page of ours; "" for the caller's home."""
+    is_ours = asked is not None and asked.startswith(("/boards/", "/states/")) and asked.isprintable() and "\\" not in asked
     return asked if asked and is_ours else ""

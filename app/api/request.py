@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 
@@ -194,7 +195,9 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
     )
 
 
-async def caller_with(services: Services, keys: MutableMapping[str, str], request: Request[Any, Any, Any], path: str) -> Caller:
+async def caller_with(
+    services: Services, keys: MutableMapping[str, str], request: ASGIConnection[Any, Any, Any, Any], path: str
+) -> Caller:
     """Who asks, from the keys of a request. Raises RefusedError (wrong key) and ParseError 209 (dead session)."""
     settings = services.settings
     if keys.get("application") != settings.app_id:
@@ -246,7 +249,7 @@ def may_use_master_key(settings: Settings, address: str) -> bool:
     return _address_in(address, settings.master_key_ips)
 
 
-def same_origin_cookie(request: Request[Any, Any, Any]) -> str | None:
+def same_origin_cookie(request: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     """The session cookie, if this request was made by a page of our own origin (Fetch metadata, else Origin)."""
     if not any(name == b"cookie" for name, _ in request.scope["headers"]):
         return None  # the usual request of an SDK; looking into Litestar's headers would build all of them

@@ -8,6 +8,7 @@ import actions and below, api/request, litestar.
 import posixpath
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -15,8 +16,9 @@ from litestar import Controller, Request, route
 
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
-from app.core.wire import Json, Object, encode
+from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
+from app.store.database import Connection
 from app.store.snapshot import Snapshot, to_cursor
 
 Handler = Callable[..., Awaitable[Answer]]
@@ -121,12 +123,14 @@ async def sign_up(call: Call) -> Answer:
 
 async def log_in(call: Call) -> Answer:
     """GET or POST /login: the user and a new session token."""
-    return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.query, **call.body}))
+    return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.query, **call.body}, address=call.address))
 
 
 async def verify_password(call: Call) -> Answer:
     """GET or POST /verifyPassword: the user, without a session."""
-    return Answer(await call.services.users.verify_password(call.caller, {**call.params, **call.query, **call.body}))
+    return Answer(
+        await call.services.users.verify_password(call.caller, {**call.params, **call.query, **call.body}, address=call.address)
+    )
 
 
 async def log_in_as(call: Call) -> Answer:
@@ -232,9 +236,11 @@ async def run_batch(call: Call) -> Answer:
     parts = call.body.get("requests")
     if not isinstance(parts, list):
         raise ParseError(ErrorCode.INVALID_JSON, "requests must be an array")
-    calls = [_batch_call(call, part) for part in parts]
-    together = call.body.get("transaction") is True
-    outcomes = await _run_together(call, calls) if together else [await _outcome(part) for part in calls]
+    most = call.services.settings.batch_requests
+    if len(parts) > most:
+        raise ParseError(ErrorCode.INVALID_JSON, f"A batch holds at most {most} requests; send {len(parts)} in several.")
+    works = [partial(_run_part, _batch_call(call, part)) for part in parts]
+    outcomes = await call.services.objects.batch(works, transaction=call.body.get("transaction") is True)
     return Answer(b"[" + b",".join(outcomes) + b"]")
 
 
@@ -255,20 +261,11 @@ def _batch_call(call: Call, part: Json) -> Call:
     return replace(call, method=method, path=path, params=params, body=body)
 
 
-async def _outcome(call: Call) -> bytes:
-    """What one part of a batch came to, in Parse's form."""
+async def _run_part(call: Call, tx: Connection | None) -> bytes:
     try:
-        return b'{"success":' + (await dispatch(call)).to_bytes() + b"}"
-    except ParseError as error:
-        code, words = error.code, error.message
+        return (await dispatch(replace(call, tx=tx))).to_bytes()
     except RefusedError as error:
-        code, words = ErrorCode.OPERATION_FORBIDDEN, error.message
-    return encode({"error": {"code": int(code), "error": words}})
-
-
-async def _run_together(call: Call, calls: list[Call]) -> list[bytes]:
-    async with call.services.objects.transaction() as tx:
-        return [b'{"success":' + (await dispatch(replace(part, tx=tx))).to_bytes() + b"}" for part in calls]
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, error.message) from error
 
 
 async def dispatch(call: Call) -> Answer:

@@ -7,7 +7,7 @@ page is cached; the way to a board is shown only to who may read it. May import 
 import gzip
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 
 from app.actions.caller import Caller
 from app.api.assets import Assets, folder
+from app.api.diagram import diagram
 from app.api.forms import form_cookie, form_seed, is_secure, make_token
 from app.api.request import services_of
 from app.api.view import ZONE_COOKIE, View, zone_of
@@ -111,7 +112,7 @@ class Site:
         return self.framed(request, view.way, view.caller, view.moment.now, "boards/board.html", context, start)
 
     def _board_start(self, request: AnyRequest, view: View, places: Mapping[str, str]) -> Object:
-        machines: Object = {name: machine for name, machine in view.place.machines.items() if name in _classes_of(view.board)}
+        machines: Object = {name: [*found] for name, found in view.place.machines.items() if name in _classes_of(view.board)}
         return {
             "board": to_wire(view.board),
             "machines": machines,
@@ -129,7 +130,7 @@ class Site:
         made = {part.key: own.cards(page, part, found[part.key], moment) for part in page.parts}
         context = {"page": page, "made": made, "script": "mine.js"}
         classes = {part.class_name for part in page.parts} | {action.class_name for action in page.add}
-        machines: Object = {name: machine for name, machine in self.ways[way.path][1].machines.items() if name in classes}
+        machines: Object = {name: [*found] for name, found in self.ways[way.path][1].machines.items() if name in classes}
         start: Object = {"mine": to_wire(page), "machines": machines, "path": way.path}
         return self.framed(request, way, caller, moment.now, "boards/mine.html", context, start)
 
@@ -141,6 +142,16 @@ class Site:
         start: Object = {"sources": sources}
         context = {"page": page, "figures": made, "script": "figures.js"}
         return self.framed(request, way, caller, moment.now, "boards/figures.html", context, start)
+
+    def states(self, request: AnyRequest, caller: Caller, class_name: str) -> Response[Any]:
+        """The state machines of a class, drawn, and in a table that says the same."""
+        place = next((place for place in self.places if class_name in place.machines), None)
+        if place is None:
+            return self.note(request, "No states are published", f"{class_name} has no state machine.", status=404)
+        made = [{"machine": machine, "drawing": diagram(machine, caller.role)} for machine in place.machines[class_name]]
+        way = Way(f"states/{class_name}", place.board, place.board)
+        context = {"class_name": class_name, "machines": made, "script": "page.js"}
+        return self.framed(request, way, caller, datetime.now(UTC), "boards/states.html", context, {})
 
     def framed(
         self,
@@ -168,11 +179,11 @@ class Site:
             "zoned": zoned,
         }
         rail = [place.open_to(caller.role)[0] for place in self.places if place.open_to(caller.role)]
-        place = self.ways[way.path][1] if way.path in self.ways else None
+        place = self.ways[way.main.name][1]
         frame = {
             "way": way,
             "rail": rail,
-            "tabs": place.open_to(caller.role) if place else [],
+            "tabs": place.open_to(caller.role),
             "token": make_token(settings, seed),
             "me": me,
             "zoned": zoned,

@@ -80,7 +80,8 @@ def audit_class(hooks: Hooks, class_name: str, *, with_values: bool = True) -> N
 
     async def note_delete(event: DeleteEvent, go_on: Next) -> None:
         await go_on()
-        metadata: Object = {"was": event.object} if with_values else {}
+        was: Object = {name: _noted(value) for name, value in event.object.items()}
+        metadata: Object = {"was": was} if with_values else {}
         await record(event.tx, event.caller, "delete", class_name, event.object_id, f"delete {class_name}", metadata)
 
     hooks.on_save(class_name, note_save, id="domain.audit", priority=INNERMOST)
@@ -88,7 +89,12 @@ def audit_class(hooks: Hooks, class_name: str, *, with_values: bool = True) -> N
 
 
 def _change(before: Json, after: Json, is_new: bool) -> Json:
-    return after if is_new else {"from": before, "to": after}
+    return _noted(after) if is_new else {"from": _noted(before), "to": _noted(after)}
+
+
+def _noted(value: Json) -> Json:
+    """A file is noted by its name: whoever reads the trail is not thereby one who may read the file."""
+    return value.get("name") if isinstance(value, dict) and value.get("__type") == "File" else value
 
 
 async def _check_matrix(event: SaveEvent, grants: Grants) -> None:
@@ -110,10 +116,10 @@ def _unsigned(row: Grant, class_name: str, operation: Operation) -> str | None:
 
 async def _not_own(event: SaveEvent, row: Grant, free: tuple[str, ...]) -> str | None:
     """Why this row of the matrix does not cover the write, or None when it does; `free` are the roles that need not sign."""
-    if row.signed and pointed(event.object.get(row.signed)) != event.caller.user_id:
+    if row.signed and not _is_left_out(event, row.signed) and pointed(event.object.get(row.signed)) != event.caller.user_id:
         others = f"; only {listed(free, 'or')} records for somebody else" if free else ""
         return f"{row.signed}: give yourself{others}."
-    if row.through is None or not event.is_new:
+    if row.through is None or not event.is_new or _is_left_out(event, row.through.pointer):
         return None
     target = pointed(event.object.get(row.through.pointer))
     # One's own is locked, so that it cannot be given to somebody else between this look and the write.
@@ -121,6 +127,12 @@ async def _not_own(event: SaveEvent, row: Grant, free: tuple[str, ...]) -> str |
     if await event.tx.fetchval(f"select true from {own} for no key update", target, event.caller.user_id):
         return None
     return f"{row.through.pointer}: there is none with that objectId that is assigned to you; ask a dispatcher to assign it."
+
+
+def _is_left_out(event: SaveEvent, name: str) -> bool:
+    """Whether a required field is missing: the check that comes next names it, which helps more than a word about roles."""
+    field = event.schema.fields.get(name)
+    return field is not None and field.required and event.object.get(name) is None
 
 
 def _check_step(event: SaveEvent, machine: StateMachine, now: datetime) -> None:

@@ -175,8 +175,9 @@ class Action:
     """Something a caller with one of `roles` may do to a row: create a `class_name` about it, or (`updates`) change it, or
     (`updates` with `of`) change what it is joined to.
 
-    `fixed`: fields of what is sent that nobody types: "row", "me", "now", "=text" or a path of the row ("asset"). `offered`:
-    facts a row must have (a list: one of them). `shows`: row field -> input, shown at once while it is saved.
+    `fixed`: fields of what is sent that nobody types: "row", "me", "+me" (added to an Array), "now", "=text" or a path of the row
+    ("asset"). `offered`: facts a row must have (a list: one of them). `shows`: row field -> input, shown at once while it is
+    saved.
     """
 
     key: str

@@ -92,8 +92,10 @@ class Moment:
 
 
 def number(value: float) -> str:
-    """2150 -> '2,150'; halves keep one place."""
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+    """2150 -> '2,150'; 36.54 -> '36.5'; below ten two places are kept, for 0.45 is not 0.5."""
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.{2 if abs(value) < 10 else 1}f}".rstrip("0").rstrip(".")
 
 
 def words(board: Labelled, record: Object, path: str) -> str:

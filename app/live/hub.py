@@ -15,6 +15,7 @@ from app.actions.objects import Objects
 from app.core import nodes as ast
 from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
+from app.live.addresses import Addressed
 from app.live.authority import AUTHORITY_CLASSES, Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
 from app.live.membership import Member
@@ -104,7 +105,8 @@ class Hub:
 
     def attach(self, protocol: Protocol, outlet: Outlet) -> Connection[Member]:
         """Takes in a new client; give it back with `detach`."""
-        connection: Connection[Member] = Connection(protocol, outlet, self.stream.counters)
+        addressed = Addressed(outlet, self._objects.settings.file_urls)
+        connection: Connection[Member] = Connection(protocol, addressed, self.stream.counters)
         self._connections[connection] = None
         return connection
 

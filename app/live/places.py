@@ -34,7 +34,7 @@ class Place:
 
     board: Board
     readers: Mapping[str, frozenset[str]]
-    machines: Mapping[str, Object] = field(default_factory=dict)
+    machines: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)
 
     def ways(self) -> list[Way]:
         """The board and every page beside it."""

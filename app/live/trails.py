@@ -72,7 +72,7 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
 
 def access_list(roles: tuple[str, ...] = ("admin",), *, name: str = "access", title: str = "Who looked") -> Board:
     """The newest looks at records, from `AccessLog`."""
-    keys = ("user", "accessTime", "entityType", "entityId", "action", "subject")
+    keys = ("user", "userName", "userRole", "accessTime", "entityType", "entityId", "action", "subject")
     return Board(
         name=name,
         title=title,
@@ -84,7 +84,7 @@ def access_list(roles: tuple[str, ...] = ("admin",), *, name: str = "access", ti
         label="entityType",
         roles=roles,
         sources=(Source(name="looks", class_name="AccessLog", keys=keys, order="-accessTime", limit=_NEWEST), _PEOPLE),
-        joins=(Join(name="who", source="people", field="user"), Join(name="whose", source="people", field="subject")),
+        joins=(Join(name="whose", source="people", field="subject"),),
         columns=(
             Column(key="when", label="When", kind="age", field="accessTime", width=(74, 0.0), flash=False),
             Column(key="what", label="Record", kind="name", field="entityType", detail="{entityId}", width=(150, 1.0)),
@@ -95,13 +95,13 @@ def access_list(roles: tuple[str, ...] = ("admin",), *, name: str = "access", ti
                 key="who",
                 label="Who looked",
                 kind="text",
-                field=_WHO,
-                detail="{who.role}",
+                field="userName",
+                detail="{userRole}",
                 width=(140, 1.0),
             ),
             Column(key="how", label="How", kind="status", field="action", width=(100, 0.3), yields=1),
         ),
-        search=("entityType", "entityId", "action", "who.displayName", "who.username", "whose.displayName"),
+        search=("entityType", "entityId", "action", "userName", "whose.displayName"),
         search_hint="person, record, way",
         panel=Panel(
             title="{entityType}",
@@ -113,7 +113,7 @@ def access_list(roles: tuple[str, ...] = ("admin",), *, name: str = "access", ti
                     label="Look",
                     facts=(
                         Fact(label="When", field="accessTime", kind="clock"),
-                        Fact(label="Who", field="{who.displayName|who.username}"),
+                        Fact(label="Who", field="{userName}"),
                         Fact(label="Whose", field="{whose.displayName|whose.username}", missing="of nobody in particular"),
                         Fact(label="Record", field="{entityType} {entityId}"),
                     ),

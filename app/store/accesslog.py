@@ -1,8 +1,8 @@
 """The access log in the database: who was shown whose record, in rows that nobody changes.
 
 Owns: `ACCESS_DDL` and `subject_ddl` (run at migrate), and the statement that writes many reads at once. Holds: the database
-refuses update, delete and truncate; it fills in whose record was read and who may read the row (an admin, that person, and who
-looked), whoever writes it. May import core and store/database.
+refuses update, delete and truncate; it fills in whose record was read, the name of who looked, and who may read the row (an
+admin, that person, and who looked), whoever writes it. May import core and store/database.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,11 @@ begin
   if new."entityType" is not null and new."entityId" is not null then
     new."subject" := careboard.subject_of(new."entityType", new."entityId");
   end if;
+  -- As they were at that moment; whose record it is may not read accounts.
+  new."userName" := null;
+  new."userRole" := null;
+  select coalesce(u."displayName", u."username"), u."role" into new."userName", new."userRole"
+    from "_User" u where u."objectId" = new."user";
   new."_rperm" := (select array_agg(distinct who order by who) from unnest(array['role:admin', new."user", new."subject"]) who
     where who is not null);
   new."_wperm" := '{}';

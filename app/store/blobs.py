@@ -7,18 +7,27 @@ errors.
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from app.config import Settings
 from app.errors import ErrorCode, ParseError
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 PART = 5 * 1024 * 1024
 """S3 takes no smaller parts."""
 
 _READ = 256 * 1024
+_RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+"""A caller waits meanwhile."""
 
 
 class Blobs:
@@ -51,9 +60,19 @@ class Blobs:
     @property
     def _store(self) -> ObjectStore:
         if self._opened is None:
-            url = self._settings.files_url
-            self._opened = from_url(url) if url else LocalStore(self._settings.data_dir / "files", mkdir=True)
+            self._opened = _open(self._settings)
         return self._opened
+
+
+def _open(settings: Settings) -> ObjectStore:
+    """The folder or bucket of the settings; a bucket's credentials are read by its own variables (`AWS_ACCESS_KEY_ID`, …)."""
+    parts = urlsplit(settings.files_url or "")
+    if parts.scheme == "memory":
+        return MemoryStore()
+    if parts.scheme in ("", "file"):
+        folder = Path(unquote(parts.path)) if parts.scheme else settings.data_dir / "files"
+        return LocalStore(folder, mkdir=True)
+    return from_url(str(settings.files_url), retry_config=_RETRIES)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ class Connection(Protocol):
     async def fetchval(self, query: str, *args: object) -> Any: ...
     def transaction(self, *, isolation: str | None = None, readonly: bool = False) -> Any: ...
     def cursor(self, query: str, *args: object, prefetch: int | None = None) -> Any: ...
+    async def reload_schema_state(self) -> None: ...
     def is_closed(self) -> bool: ...
     def terminate(self) -> None: ...
     async def close(self) -> None: ...
@@ -257,11 +258,24 @@ class Database:
 
     async def in_transaction(self, work: Callable[[Connection], Awaitable[T]], *, attempts: int = 3) -> T:
         """Runs `work` in a transaction, again after a deadlock or a serialization failure; `work` must bear being repeated."""
+
+        async def attempt() -> T:
+            async with self.transaction() as connection:
+                return await work(connection)
+
+        return await self.repeated(attempt, attempts=attempts)
+
+    async def repeated(self, work: Callable[[], Awaitable[T]], *, attempts: int = 3) -> T:
+        """Runs `work`, which is a transaction of its own, again when it lost a deadlock or could not be serialized.
+
+        Inside another transaction, which is lost with it, it is run once.
+        """
+        if _notes.get() is not None:
+            return await work()
         while True:
             attempts -= 1
             try:
-                async with self.transaction() as connection:
-                    return await work(connection)
+                return await work()
             except ParseError as refusal:
                 if not attempts or not isinstance(refusal.__cause__, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
                     raise

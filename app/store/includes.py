@@ -7,7 +7,7 @@ import core and store/render.
 
 An array of pointers does not say in the schema which classes it points to. So the classes met are remembered for each
 field; a pointer to one not yet met is marked in the answer with `MARK`, which cannot occur in JSON, and the reader asks
-again once. The memory is a hint: it may be lost or hold too much, never wrong.
+again, once for each array within another. The memory is a hint: it may be lost or hold too much, never wrong.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """The rows of any class: read as finished wire JSON texts, written with only what changed.
 
 Owns: the statements that select, insert, update and delete objects and the rows of their relations. Holds: one
-statement per call (a second one only when an included array shows a class for the first time); what the caller may not
+statement per call (further ones only when included arrays show a class for the first time); what the caller may not
 see is left out inside the query; order and limit are applied before a row is rendered; the same shape of query is the
 same SQL text, so that prepared statements are used again; values travel as arguments only. Errors of Postgres pass
 through (`Database.translate_errors`). May import core, store/render, store/includes, store/snapshot and store/database.
@@ -27,6 +27,9 @@ Hidden = Callable[[ClassSchema], frozenset[str]]
 AllowedFor = Callable[[ClassSchema], Node]
 
 _EVERYTHING = Everything()
+_MOST_LOOKS = 4
+"""How often a statement is asked again for classes that included arrays show for the first time, arrays in arrays too."""
+
 _OWNER = "\0owner"
 """Stands for the id of an owner while a statement is written; no id holds it."""
 
@@ -70,14 +73,13 @@ async def select(
     count = count or query.with_count
     if query.limit == 0 and not count and not cursor:
         return Found([])
-    marks = True
-    while True:
+    for looks in range(_MOST_LOOKS + 1):
+        marks = looks < _MOST_LOOKS
         writing = Rendering(schemas, Compiler(schemas.get), [], query, hidden, allowed_for, files_url, marks)
         row = await connection.fetchrow(_select_text(writing, allowed, count, cursor), *writing.arguments)
         texts: list[str] = row["objects"] or []
         if not (marks and writing.arrays and writing.learn(texts)):
             break
-        marks = False
     return Found(texts, row["count"], row["snapshot"])
 
 
@@ -96,14 +98,13 @@ async def select_of_owners(
 
     Owners that are not there, or that their own node does not let through, have no entry.
     """
-    marks = True
-    while True:
+    for looks in range(_MOST_LOOKS + 1):
+        marks = looks < _MOST_LOOKS
         writing = Rendering(schemas, Compiler(schemas.get), [], query, hidden, allowed_for, files_url, marks)
         rows = await connection.fetch(_related_text(writing, owners, allowed), *writing.arguments)
         texts = [text for row in rows for text in row["objects"] or ()]
         if not (marks and writing.arrays and writing.learn(texts)):
             break
-        marks = False
     return {row["owner"]: Found(row["objects"] or [], row["count"]) for row in rows}
 
 

@@ -89,9 +89,12 @@ class Schemas:
                 'select "className" as name, "schema"::text as definition from "_SCHEMA" where "className" = any($1::text[])',
                 names,
             )
+            found = {row["name"]: self._merged(row["name"], row["definition"]) for row in rows}
+            if any(_has_lost(self._known.get(name), found.get(name)) for name in names):
+                await connection.reload_schema_state()
         for name in names:
             self._known.pop(name, None)
-        self._known |= {row["name"]: self._merged(row["name"], row["definition"]) for row in rows}
+        self._known |= found
 
     async def create(self, connection: Connection, schema: ClassSchema) -> ClassSchema:
         """Makes a class: its table, the tables of its relations, its row and its capture. Raises 103 if it exists."""
@@ -133,8 +136,11 @@ class Schemas:
                 ErrorCode.OPERATION_FORBIDDEN, f"{schema.class_name} is declared by the server; it cannot be altered."
             )
         current = await self._locked(connection, schema.class_name)
-        for name in current.fields.keys() - schema.fields.keys():
+        gone = current.fields.keys() - schema.fields.keys()
+        for name in gone:
             await drop_field(connection, schema.class_name, name, current.fields[name])
+        if gone:
+            await connection.reload_schema_state()
         return await self._store(connection, current, schema)
 
     async def delete(self, connection: Connection, class_name: str) -> None:
@@ -149,6 +155,8 @@ class Schemas:
             await connection.execute(f"drop table if exists {quote(table)}")
             await remove_capture(connection, table)
         await remove_holding(connection, class_name)
+        # A column of another type may come under the same name: what the pool prepared for the old one would refuse its values.
+        await connection.reload_schema_state()
         await connection.execute('delete from "_SCHEMA" where "className" = $1', class_name)
         self._announce(class_name, None)
 
@@ -221,6 +229,15 @@ class Schemas:
             found: ClassSchema | None = pending[class_name]
             return found
         return self._known.get(class_name)
+
+
+def _has_lost(before: ClassSchema | None, after: ClassSchema | None) -> bool:
+    """Whether a column is gone, or has become another."""
+    if before is None:
+        return False
+    return after is None or any(
+        name not in after.fields or not field.accepts(after.fields[name]) for name, field in before.fields.items()
+    )
 
 
 def to_row(schema: ClassSchema) -> str:

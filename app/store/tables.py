@@ -217,6 +217,8 @@ class AccessLog(ParseTable, tablename="AccessLog"):
     entity_id = Text(default=None, null=True, db_column_name="entityId")
     action = Text(default=None, null=True, db_column_name="action")
     subject = PointerTo("_User", default=None, null=True, db_column_name="subject")
+    user_name = Text(default=None, null=True, db_column_name="userName")
+    user_role = Text(default=None, null=True, db_column_name="userRole")
 
 
 class ClassDefinition(Table, tablename="_SCHEMA"):

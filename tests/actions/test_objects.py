@@ -1,13 +1,15 @@
 """Saves and reads of any class: who may, what is answered, and that nothing is half-written."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller
-from app.actions.hooks import Next, SaveEvent
+from app.actions.hooks import DeleteEvent, Next, SaveEvent
 from app.core.access import Authority
-from app.core.wire import Json, Object, decode, pointer
+from app.core.wire import Json, Object, decode, encode, pointer
 from app.errors import ParseError
 from tests.actions.world import World, acl, refusing
 
@@ -336,11 +338,11 @@ async def test_a_transaction_joins_saves_and_undoes_them_together(world: World) 
 async def test_batch_gives_each_part_its_own_outcome(world: World) -> None:
     name = await world.thing(fields=LEVEL)
 
-    async def part(level: Json, tx: object) -> Json:
-        return (await world.objects.create(ANONYMOUS, name, {"level": level}, tx=tx)).response  # type: ignore[arg-type]  # a Connection
+    async def part(level: Json, tx: object) -> bytes:
+        return encode((await world.objects.create(ANONYMOUS, name, {"level": level}, tx=tx)).response)  # type: ignore[arg-type]  # a Connection
 
     parts = [lambda tx, level=level: part(level, tx) for level in (1, "two", 3)]
-    outcomes = await world.objects.batch(parts)
+    outcomes: list[Any] = [decode(outcome) for outcome in await world.objects.batch(parts)]
     assert [list(outcome) for outcome in outcomes] == [["success"], ["error"], ["success"]]
     words = f"schema mismatch for {name}.level; expected Number but got String"
     assert outcomes[1]["error"] == {"code": 111, "error": words}
@@ -348,6 +350,67 @@ async def test_batch_gives_each_part_its_own_outcome(world: World) -> None:
     with refusing(111, words):
         await world.objects.batch(parts, transaction=True)
     assert await world.count(name) == 2
+
+
+async def swapping(world: World) -> tuple[str, list[str], list[str]]:
+    """A class whose saves also touch another object; two objects, each of which touches the other; and every attempt made."""
+    name = await world.thing(fields={**LEVEL, "other": {"type": "String"}})
+    both_hold, tries = asyncio.Barrier(2), list[str]()
+
+    async def touch(event: SaveEvent, go_on: Next) -> None:
+        await go_on()
+        other = event.object.get("other")
+        if event.is_new or other is None:
+            return
+        tries.append(event.object_id)
+        if len(tries) <= 2:
+            await both_hold.wait()
+        await event.tx.execute(f'update "{name}" set "level" = "level" + 100 where "objectId" = $1', other)
+
+    async def gone(event: DeleteEvent, go_on: Next) -> None:
+        tries.append(event.object_id)
+        if len(tries) <= 2:
+            await both_hold.wait()
+        await event.tx.execute(f'update "{name}" set "level" = "level" + 100 where "objectId" = $1', event.object["other"])
+        await go_on()
+
+    world.hooks.on_save(name, touch, id="touch", priority=20)
+    world.hooks.on_delete(name, gone, id="gone")
+    ids = [(await world.objects.create(MASTER, name, {"level": 0})).object_id for _ in range(2)]
+    async with world.database.transaction() as tx:
+        for one, other in (ids, ids[::-1]):
+            await tx.execute(f'update "{name}" set "other" = $2 where "objectId" = $1', one, other)
+    return name, ids, tries
+
+
+async def test_a_save_that_loses_a_deadlock_is_tried_again(world: World) -> None:
+    name, ids, tries = await swapping(world)
+    body: Object = {"level": {"__op": "Increment", "amount": 1}}
+    saved = await asyncio.gather(*(world.objects.update(MASTER, name, each, body) for each in ids))
+    assert len(tries) == 3
+    assert [(await world.stored(name, each))["level"] for each in ids] == [101, 101]
+    assert {answer.response["level"] for answer in saved} == {1, 101}
+
+
+async def test_a_batch_in_one_transaction_that_loses_a_deadlock_is_tried_again_as_a_whole(world: World) -> None:
+    name, ids, tries = await swapping(world)
+
+    def part(object_id: str) -> Callable[[Any], Awaitable[bytes]]:
+        async def work(tx: Any) -> bytes:
+            body: Object = {"level": {"__op": "Increment", "amount": 1}}
+            return encode((await world.objects.update(MASTER, name, object_id, body, tx=tx)).response)
+
+        return work
+
+    await asyncio.gather(*(world.objects.batch([part(each)], transaction=True) for each in ids))
+    assert len(tries) == 3
+    assert [(await world.stored(name, each))["level"] for each in ids] == [101, 101]
+
+
+async def test_a_delete_that_loses_a_deadlock_is_tried_again(world: World) -> None:
+    name, ids, tries = await swapping(world)
+    await asyncio.gather(*(world.objects.delete(MASTER, name, each) for each in ids))
+    assert (len(tries), await world.count(name)) == (3, 0)
 
 
 async def test_installations_and_join_tables_are_closed_to_clients(world: World) -> None:

@@ -91,6 +91,7 @@ async def test_the_row_says_whose_record_it_was_and_only_they_the_reader_and_adm
     one = await ward.new_chart()
     await objects.get(nurse, Query(ward.chart), one)
     row = (await ward.world.rows("AccessLog", entityId=one))[0]
+    assert (row["userName"], row["userRole"]) == (str(nurse.user["username"] if nurse.user else ""), "nurse")
     assert (row["user"], row["subject"]) == (pointer("_User", str(nurse.user_id)), pointer("_User", str(ward.patient.user_id)))
     query = objects.parse_query("AccessLog", {"where": {"entityId": one}})
     admin, stranger, other = [await ward.world.person(role) for role in ("admin", "patient", "nurse")]
@@ -194,8 +195,9 @@ async def test_who_looked_writes_it_in_the_own_name_alone(ward: Ward) -> None:
     }
     with refusing(119, "user: give yourself; nobody notes a read of somebody else."):
         await objects.create(other, "AccessLog", own)
-    with refusing(119):
-        await objects.create(nurse, "AccessLog", {**own, "subject": own["user"]})
+    for name, value in (("subject", own["user"]), ("userName", "Somebody Else"), ("userRole", "admin")):
+        with refusing(119):
+            await objects.create(nurse, "AccessLog", {**own, name: value})
     for missing in ("user", "accessTime"):
         with refusing(142, f"{missing} is required"):
             await objects.create(MASTER, "AccessLog", {name: value for name, value in own.items() if name != missing})

@@ -84,6 +84,7 @@ async def test_a_life_is_streamed_as_events_with_cursors(running_server: Running
     await rest.create("Valve", psi=0)
     async with open_stream(running_server, "Valve", where='{"psi":{"$lt":10}}') as stream:
         assert stream.answer.headers["content-type"].startswith("text/event-stream"), stream.answer.text
+        assert stream.answer.headers["x-content-type-options"] == "nosniff"
         first = await stream.next(skip=())
         assert (first.name, first.data) == ("subscribed", {})
         object_id = await rest.create("Valve", psi=1, note="a\nb")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+import websockets
 
 from tests.conftest import RunningServer
 
@@ -260,3 +261,43 @@ async def test_a_client_makes_a_class_only_where_the_setting_allows(clone_databa
             answer = await http.post("/classes/NewClass", json={"a": 1})
         assert answer.json().get("code") == code
         assert server.stop() == 0
+
+
+async def test_a_batch_has_a_largest_size_and_wrong_sign_ins_must_wait(clone_database: Callable[[], str], tmp_path: Path) -> None:
+    server = RunningServer(clone_database(), tmp_path)
+    server.environment |= {"CAREBOARD_BATCH_REQUESTS": "2", "CAREBOARD_SIGN_IN_FAILURES": "2"}
+    server.start()
+    part = {"method": "GET", "path": "/parse/classes/_Role"}
+    wrong = {"username": "nobody", "password": "x"}
+    async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=APP) as http:
+        assert (await http.post("/batch", json={"requests": [part, part]})).status_code == 200
+        refused = await http.post("/batch", json={"requests": [part, part, part]})
+        assert refused.json() == {"code": 107, "error": "A batch holds at most 2 requests; send 3 in several."}
+        answers = [await http.post("/login", json=wrong) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [404, 404, 429]
+        words = "Too many wrong sign-ins; wait 2 minutes and try again."
+        assert answers[-1].json() == {"code": 155, "error": words}
+        tried = {"query": 'mutation { logIn(input: {username: "nobody", password: "x"}) { viewer { sessionToken } } }'}
+        assert words in (await http.post(f"{server.url}/graphql", json=tried)).text
+    assert server.stop() == 0
+
+
+async def test_a_disabled_account_loses_its_sessions_and_its_socket_at_once(
+    http: httpx.AsyncClient, master: dict[str, str], running_server: RunningServer
+) -> None:
+    mine = await sign_up(http, "to-be-disabled")
+    me = (await http.get("/users/me", headers=mine)).json()
+    url = f"{running_server.url.replace('http', 'ws')}/parse"
+    hello = {"op": "connect", "applicationId": "careboard", "sessionToken": mine["X-Parse-Session-Token"]}
+    ask = {"op": "subscribe", "requestId": 1, "query": {"className": "_User", "where": {"objectId": me["objectId"]}}}
+    async with websockets.connect(url) as socket:
+        for message, op in ((hello, "connected"), (ask, "subscribed")):
+            await socket.send(json.dumps(message))
+            assert json.loads(await socket.recv())["op"] == op
+        disabled = await http.put(f"/users/{me['objectId']}", json={"active": False}, headers={**APP, **master})
+        assert disabled.status_code == 200, disabled.text
+        async with asyncio.timeout(20):
+            while (heard := json.loads(await socket.recv()))["op"] != "error":
+                assert heard["op"] in ("leave", "progress"), heard
+        assert heard["code"] == 209
+    assert (await http.get("/users/me", headers=mine)).json()["code"] == 209

@@ -230,6 +230,24 @@ async def test_a_manager_asks_for_assets_of_the_own_department_in_the_own_name(h
         await hospital.objects.create(hospital["manager"], "ComplianceEvent", hospital.event_body(mine, "biomed"))
 
 
+@pytest.mark.parametrize(
+    ("who", "class_name", "name"),
+    [
+        ("technician", "Inspection", "inspectedBy"),
+        ("technician", "Inspection", "asset"),
+        ("technician", "MaintenanceLog", "performedBy"),
+        ("manager", "ComplianceEvent", "actor"),
+    ],
+)
+async def test_who_must_sign_and_leaves_it_out_hears_what_is_missing(
+    hospital: Hospital, who: str, class_name: str, name: str
+) -> None:
+    body = {key: value for key, value in (await new_bodies(hospital, who))[class_name].items() if key != name}
+    with pytest.raises(ParseError) as refusal:
+        await hospital.objects.create(hospital[who], class_name, body)
+    assert (int(refusal.value.code), refusal.value.message) == (142, f"{name} is required")
+
+
 @pytest.mark.parametrize("who", ["technician", "biomed", "admin"])
 async def test_clients_do_not_set_an_acl(hospital: Hospital, who: str) -> None:
     asset = await hospital.new_asset()

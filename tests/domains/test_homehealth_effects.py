@@ -92,6 +92,19 @@ async def test_a_log_tells_the_visits_own_times_where_nobody_told_others(agency:
         await agency.make("ServiceLog", agency.log_body(job, serviceTime=agency.when(hours=1)), "technician")
 
 
+@pytest.mark.parametrize(("seen", "expected"), [(14, "complete"), (16, "incomplete"), (None, "incomplete")])
+async def test_a_log_without_a_place_gets_where_its_technician_was_just_seen(
+    agency: Agency, seen: int | None, expected: str
+) -> None:
+    body: Object = {"name": "Seen", "availability": "available"}
+    if seen is not None:
+        body |= {"location": DOOR, "locationAt": agency.when(minutes=-seen)}
+    aide = pointer("Technician", await agency.make("Technician", body))
+    job = await agency.new_job("assigned", technician=aide)
+    told = await agency.stored("ServiceLog", await agency.make("ServiceLog", agency.log_body(job, aide, location=None)))
+    assert (told["verification"], "location" in told) == (expected, expected == "complete")
+
+
 async def test_a_missed_visit_may_begin_late_or_be_planned_anew(agency: Agency) -> None:
     for step, who in (("in_progress", "technician"), ("assigned", "dispatcher")):
         job = await agency.new_job("missed")

@@ -179,6 +179,7 @@ FIELDS: list[tuple[str, str, str, Json, int]] = [
     ("pharmacist", "ChemoCycle", "regimen", "AC-T", 119),
     ("pharmacist", "ChemoCycle", "startDate", NEW_DATE, 119),
     ("nurse", "ChemoCycle", "urgency", "closed", 119),
+    ("nurse", "ChemoCycle", "signers", "Two Others", 119),
     ("nurse", "ChemoCycle", "dueAt", NEW_DATE, 119),
     ("nurse", "ChemoCycle", "labs", {}, 119),
     ("nurse", "ChemoCycle", "labsAt", NEW_DATE, 119),

@@ -39,6 +39,7 @@ async def test_a_cycle_goes_its_way(ward: Ward) -> None:
     stored = await ward.stored("ChemoCycle", cycle)
     assert (stored["status"], stored["urgency"]) == ("completed", "closed")
     assert stored["clearedBy"] == ward.users_of("oncologist", "pharmacist")
+    assert stored["signers"] == "oncologist, pharmacist"
 
 
 async def test_one_signature_releases_nothing(ward: Ward) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.actions.caller import MASTER
 from app.core.query import Query
-from app.core.wire import Json, Object, pointer
+from app.core.wire import Json, Object, decode, encode, pointer
 from app.errors import ParseError
 from app.store.database import Connection
 from tests.domains.town import Town
@@ -434,15 +434,16 @@ async def test_a_batch_does_not_leak(town: Town, case: Case) -> None:
     """Each part is judged alone; in one transaction the first refusal undoes the others."""
     own = await town.new_tank(assignedDriver=town.user("other_driver"))
 
-    def write(tank: str) -> Callable[[Connection | None], Awaitable[Json]]:
-        async def part(tx: Connection | None) -> Json:
+    def write(tank: str) -> Callable[[Connection | None], Awaitable[bytes]]:
+        async def part(tx: Connection | None) -> bytes:
             saved = await town.objects.update(town["other_driver"], "TankAssignment", tank, {"psiLevel": 77}, tx=tx)
-            return saved.response
+            return encode(saved.response)
 
         return part
 
     parts = [write(own), write(case.ids["TankAssignment"])]
-    first, second = await town.objects.batch(parts)
+    first, second = [decode(outcome) for outcome in await town.objects.batch(parts)]
+    assert isinstance(first, dict)
     assert "success" in first
     assert second == {"error": {"code": 101, "error": "Object not found."}}
     await town.objects.update(MASTER, "TankAssignment", own, {"psiLevel": 1000})

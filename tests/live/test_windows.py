@@ -125,6 +125,7 @@ async def test_a_window_that_runs_short_is_read_again_and_only_then(stage: Stage
 
 async def test_those_who_ask_the_same_share_one_window(stage: Stage) -> None:
     thing, _ = await things(stage, 1, 2, 3)
+    await stage.quiet()
     client = await stage.client()
     reads = stage.hub.upkeep.reads
     followers = [await client.subscribe(thing, order="n", limit=2, snapshot=True) for _ in range(5)]

@@ -4,9 +4,10 @@ Owns: `Context`. Holds: every read is an action's, by the caller's authority; a 
 many objects it starts from; what a request reads is bounded. May import actions and below, live/hub, api/request, api/graphql.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from app.actions.caller import Caller
 from app.api.graphql.names import from_cursor
@@ -39,20 +40,36 @@ class Context:
     keys: dict[str, str] = field(default_factory=dict)
     address: str = ""
     may_introspect: bool = False
+    socket: Any = None
+    """The socket that an operation came by, for what it streams."""
+    renew: "Callable[[], Awaitable[Context]] | None" = None
+    """Looks up anew who asks, for an operation that goes on for long."""
     left: int = MOST_OBJECTS
     """How many objects it may still read."""
+
+    async def renewed(self) -> "Context":
+        """The same for who asks as of now. Raises 209 where the session has ended."""
+        return self if self.renew is None else await self.renew()
 
     def require_master(self) -> None:
         """Refuses everybody but the master key, with Parse's code."""
         if not self.caller.is_master:
             raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "unauthorized: master key is required")
 
+    def file_url(self, name: str) -> str:
+        """The address of a file."""
+        return self._files_url + quote(name, safe="")
+
+    @property
+    def _files_url(self) -> str:
+        return self.services.settings.file_urls
+
     # ---- one object
 
     async def get(self, plan: ObjectPlan, object_id: str, tx: Connection | None = None) -> Row:
         """One object with everything its plan asks. Raises 101."""
         query = self._query(plan.types, _shown(plan))
-        row = _decoded(await self.services.objects.get(self.caller, query, object_id, tx=tx))
+        row = _decoded(await self.services.objects.get(self.caller, query, object_id, tx=tx, files_url=self._files_url))
         self._spend(1)
         await self.follow(plan, [row], tx)
         return row
@@ -65,7 +82,7 @@ class Context:
         query = self._query(plan.types, self._parameters(plan, cut))
         if query.limit == 0 and not query.with_count:
             return Page([], cut.skip or 0, cut.count)
-        found = await self.services.objects.find(self.caller, query)
+        found = await self.services.objects.find(self.caller, query, files_url=self._files_url)
         page = self._page(found, cut)
         await self.follow_nodes(plan, page.rows)
         return page

@@ -18,6 +18,7 @@ _LONGEST_KEPT = 16_384
 
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+INTROSPECTION_DISABLED = "INTROSPECTION_DISABLED"
 
 
 @dataclass(slots=True)
@@ -46,9 +47,7 @@ class Documents:
             self._texts.move_to_end(text)
         self._limits.check_document(known.document, data.get("variables") or {})
         if known.asks_for_schema and not context.may_introspect:
-            raise GraphQLError(
-                "Introspection is not allowed", extensions={"code": "INTROSPECTION_DISABLED", "http": {"status": 403}}
-            )
+            raise GraphQLError("Introspection is not allowed", extensions={"code": INTROSPECTION_DISABLED})
         return known.document
 
     def validate(

@@ -54,7 +54,7 @@ def selection_of(info: GraphQLResolveInfo, *, finished: bool = False) -> Selecti
     """The selections of one field's operation, written from where the field stands."""
     context: Context = info.context
     output = Output(info.path.as_list(), finished=finished)
-    return Selection(info.schema, info.fragments, info.variable_values, context.classes, output)
+    return Selection(info.schema, info.fragments, info.variable_values, context.classes, output, context.file_url)
 
 
 def guarded(resolver: Callable[..., Awaitable[Any]]) -> Resolver:

@@ -22,8 +22,8 @@ from starlette.requests import Request as AriadneRequest
 
 from app.actions.caller import Caller
 from app.api.graphql.context import Context
-from app.api.graphql.documents import VALIDATION_FAILED, Documents
-from app.api.graphql.execution import Executor
+from app.api.graphql.documents import INTROSPECTION_DISABLED, PARSE_FAILED, VALIDATION_FAILED, Documents
+from app.api.graphql.execution import Executor, to_graphql
 from app.api.graphql.limits import limits_of
 from app.api.graphql.schema import Schemata
 from app.api.request import Answer, Services, caller_with, keys_in_headers
@@ -38,6 +38,7 @@ _refusals.setLevel(logging.CRITICAL)  # a client's mistakes are told to the clie
 
 _HINT = re.compile(r" ?Did you mean .+\?$")
 _NAME = re.compile(r"'([^']*)'")
+_STATUS = {"BAD_USER_INPUT": 400, VALIDATION_FAILED: 400, PARSE_FAILED: 400, INTROSPECTION_DISABLED: 403}
 _NO_BODY = "POST body missing, invalid Content-Type, or JSON object has no keys."
 
 Explorer = Callable[[Request[Any, Any, Any]], Any]
@@ -98,23 +99,28 @@ class HttpDoor(GraphQLHTTPHandler):
         caller = await caller_with(door.services, keys, request, "/graphql")
         context = door.context(caller, keys, request.client.host if request.client else "")
         try:
-            data = await self._read(request)
-        except (HttpBadRequestError, ParseError) as error:
+            data = await self._read(request, caller)
+        except ParseError as error:
+            return _answered({"errors": [told(to_graphql(error))], "data": None}, context)
+        except HttpBadRequestError as error:
             return _failed(error.message or "The request cannot be read.", "BAD_REQUEST")
         build = door.schemata.current()
         self.schema, context.classes = build.schema, build.classes
         asked = AriadneRequest(dict(request.scope))  # it tells ariadne whether mutations are allowed: not by GET
-        _, result = await self.execute_graphql_query(asked, data, context_value=context)
+        try:
+            _, result = await self.execute_graphql_query(asked, data, context_value=context)
+        except RecursionError:
+            return _failed("The variables are nested too deeply.", "BAD_USER_INPUT")
         return _answered(result, context)
 
-    async def _read(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    async def _read(self, request: Request[Any, Any, Any], caller: Caller) -> dict[str, Any]:
         """The query, its variables and the operation's name."""
         if request.method == "GET":
             data: Any = self.extract_data_from_get_request(AriadneRequest(dict(request.scope)))
             return dict(data)
         kind = request.content_type[0]
         if kind == "multipart/form-data":
-            return await _read_multipart(request)
+            return await _read_multipart(request, self._door.services, caller)
         if kind not in ("application/json", "application/graphql-response+json"):
             raise HttpBadRequestError(_NO_BODY)
         data = decode(await _body(request))
@@ -127,26 +133,19 @@ class HttpDoor(GraphQLHTTPHandler):
 
 async def _body(request: Request[Any, Any, Any]) -> bytes:
     """The body, as far as the settings allow."""
-    most = request.app.state.services.settings.max_body_bytes
-    if (request.content_length or 0) > most:
-        raise HTTPException(status_code=413)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message: Any = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise HttpBadRequestError("The request ended early.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > most:
+    most, raw = request.app.state.services.settings.max_body_bytes, bytearray()
+    async for piece in request.stream():
+        raw += piece
+        if len(raw) > most:
             raise HTTPException(status_code=413)
-        if not message.get("more_body"):
-            return b"".join(parts)
+    return bytes(raw)
 
 
-async def _read_multipart(request: Request[Any, Any, Any]) -> dict[str, Any]:
+async def _read_multipart(request: Request[Any, Any, Any], services: Services, caller: Caller) -> dict[str, Any]:
     """GraphQL multipart request specification: operations, map, files."""
-    form = await request.form()
+    await services.files.check_uploader(caller)
+    most = services.settings.max_file_bytes + services.settings.max_body_bytes
+    form = await Request(request.scope, _bounded(request.receive, most)).form()
     try:
         operations, places = json.loads(form["operations"]), json.loads(form["map"])
     except (KeyError, TypeError, ValueError):
@@ -158,18 +157,28 @@ async def _read_multipart(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return combined
 
 
+def _bounded(receive: Receive, most: int) -> Receive:
+    """A body of at most so many bytes."""
+    taken = 0
+
+    async def receive_bounded() -> Any:
+        nonlocal taken
+        message: Any = await receive()
+        taken += len(message.get("body", b""))
+        if taken > most:
+            raise HTTPException(status_code=413)
+        return message
+
+    return receive_bounded
+
+
 def _answered(result: dict[str, Any], context: Context) -> Answer:
     """An outcome with its status: 400 for what never ran, else 200, also with errors, as Apollo's server answers."""
     status = 200
     for error in result.get("errors") or ():
-        extensions = error.setdefault("extensions", {})
-        status = max(status, extensions.pop("http", {}).get("status", 200))
-        if "code" not in extensions:
-            extensions["code"] = (
-                "BAD_USER_INPUT" if "path" not in error and result.get("data") is None else "INTERNAL_SERVER_ERROR"
-            )
-        if extensions["code"] in ("BAD_USER_INPUT", VALIDATION_FAILED, "GRAPHQL_PARSE_FAILED"):
-            status = max(status, 400)
+        never_ran = _STATUS.get(error["extensions"]["code"])
+        if never_ran is not None:
+            status = max(status, never_ran)
             result.pop("data", None)
             error["message"] = _NAME.sub(r'"\1"', error["message"])  # as graphql-js quotes names
         if not context.may_introspect:
@@ -188,9 +197,11 @@ def told(error: GraphQLError, _: bool = False) -> dict[str, Any]:
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
     formatted: dict[str, Any] = dict(error.formatted)
+    extensions = dict(error.extensions or {})
     is_ours = cause is not None and not isinstance(cause, ParseError) and not str(cause).startswith("Cannot return null")
-    if is_ours and "code" not in formatted.get("extensions", {}):
+    if is_ours and "code" not in extensions:
         _log.error("a GraphQL field failed: %s", error.path, exc_info=cause)
         formatted["message"] = "Internal server error."
-        formatted["extensions"] = {"code": int(ErrorCode.INTERNAL_SERVER_ERROR)}
-    return formatted
+        extensions["code"] = int(ErrorCode.INTERNAL_SERVER_ERROR)
+    extensions.setdefault("code", "BAD_USER_INPUT" if error.path is None else "INTERNAL_SERVER_ERROR")
+    return {**formatted, "extensions": extensions}

@@ -28,7 +28,10 @@ _GUESSED_ITEMS = 10
 """How many objects a connection is taken to hold that says no number; what it really holds is counted as it is read."""
 
 _TOKEN = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|\#[^\n]*|(?P<open>[{(\[])|(?P<close>[})\]])|(?P<colon>:)|[A-Za-z_0-9.$@!|=&+-]+'
+    # A string without an end is one too: nothing is looked at twice.
+    r'"""(?:[^"\\]|\\.|"(?!""))*(?:""")?|"(?:[^"\\\n]|\\.)*"?|\#[^\n]*'
+    r"|(?P<open>[{(\[])|(?P<close>[})\]])|(?P<colon>:)|[A-Za-z_0-9.$@!|=&+-]+",
+    re.DOTALL,
 )
 
 
@@ -169,4 +172,4 @@ def _fields(sets: Iterable[SelectionSetNode]) -> Iterable[FieldNode]:
 
 
 def _refused(words: str) -> GraphQLError:
-    return GraphQLError(words, extensions={"code": "GRAPHQL_VALIDATION_FAILED", "http": {"status": 400}})
+    return GraphQLError(words, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})

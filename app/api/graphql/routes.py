@@ -3,24 +3,34 @@
 Owns: the route. Holds: one door for each application. May import live/hub, api/request, api/graphql, litestar.
 """
 
-from litestar.handlers import ASGIRouteHandler, asgi
-from litestar.types import Receive, Scope, Send
+from typing import Any
+
+from litestar import WebSocket, route, websocket
+from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
+from litestar.types import ASGIApp
 
 from app.api.graphql.explorer import explorer_page
 from app.api.graphql.http import GraphQLDoor, HttpDoor
+from app.api.graphql.socket import SocketDoor
 from app.api.request import Services
 from app.live.hub import Hub
 
 PATH = "/graphql"
 
 
-def graphql_handler(services: Services, hub: Hub) -> ASGIRouteHandler:
-    """The handler of /graphql."""
+def graphql_handlers(services: Services, hub: Hub) -> list[HTTPRouteHandler | WebsocketRouteHandler]:
+    """The handlers of /graphql."""
     door = GraphQLDoor(services, hub)
     http = HttpDoor(door, explorer_page)
+    sockets = SocketDoor(door, http)
 
-    @asgi(PATH, copy_scope=False)
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await http.handle(scope, receive, send)
+    async def answer() -> ASGIApp:
+        return http.handle
 
-    return serve
+    async def serve(socket: WebSocket[Any, Any, Any]) -> None:
+        await sockets.handle(socket.scope, socket.receive, socket.send)
+
+    methods = ["GET", "POST", "OPTIONS"]
+    # How much is read is up to the door: files may be large, the rest may not.
+    asked = route(PATH, http_method=methods, status_code=200, request_max_body_size=None, include_in_schema=False)  # type: ignore[arg-type]  # names, not literals
+    return [asked(answer), websocket(PATH)(serve)]

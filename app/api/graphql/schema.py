@@ -19,6 +19,7 @@ from graphql import (
 
 from app.api.graphql.accounts import account_mutations, config_mutation
 from app.api.graphql.files import file_mutations, store_upload
+from app.api.graphql.live import class_subscription, event_enum
 from app.api.graphql.mutations import class_mutations, schema_mutations
 from app.api.graphql.queries import class_queries, shared_queries, viewer_type
 from app.api.graphql.statics import Statics, out
@@ -97,11 +98,13 @@ def _schema(statics: Statics, classes: dict[str, ClassTypes], union: ArrayResult
     for types in classes.values():
         _add(queries, class_queries(types))
         _add(mutations, class_mutations(types, store_upload))
+    events = event_enum()
+    subscriptions = {types.field_name: class_subscription(types, events) for types in classes.values()}
     own: list[GraphQLNamedType] = [each for types in classes.values() for each in types.types]
     return GraphQLSchema(
         GraphQLObjectType("Query", queries),
         GraphQLObjectType("Mutation", mutations),
-        None,
+        GraphQLObjectType("Subscription", subscriptions),
         types=[*statics.types, *own, union.type],
     )
 

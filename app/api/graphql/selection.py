@@ -12,11 +12,13 @@ from typing import Any
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    InlineFragmentNode,
 )
 from graphql.execution.collect_fields import collect_sub_fields
 from graphql.execution.values import get_argument_values
@@ -77,8 +79,10 @@ class Items:
             return None
         class_name = item.get("className")
         types = self._selection.classes.get(class_name) if isinstance(class_name, str) else None
-        if types is None:
-            return None
+        return None if types is None else self.plan(types)
+
+    def plan(self, types: ClassTypes) -> ObjectPlan:
+        """The plan for objects of one class."""
         if types.class_name not in self._plans:
             self._plans[types.class_name] = self._selection.of_object(types, self._nodes)
         return self._plans[types.class_name]
@@ -125,6 +129,8 @@ class Selection:
     variables: dict[str, Any]
     classes: Mapping[str, ClassTypes]
     output: Output
+    file_urls: Callable[[str], str] = str
+    """The address of a file by its name."""
 
     def fields(self, of: GraphQLObjectType, nodes: list[FieldNode]) -> dict[str, list[FieldNode]]:
         """The selected fields of a type, by response key, fragments and directives applied."""
@@ -213,6 +219,8 @@ class Selection:
         element = self._writer(statics.element, nodes, lambda item, _: item["value"])
         items = Items(self, nodes)
         plan.within.append((name, items))
+        for types in self._named(nodes):
+            plan.include |= {f"{name}.{path}" for path in items.plan(types).include}
         output = self.output
 
         def write(item: Any) -> Any:
@@ -226,6 +234,19 @@ class Selection:
             return projection.write_list(found, write, output) if isinstance(found, list) else None
 
         return read
+
+    def _named(self, nodes: list[FieldNode]) -> list[ClassTypes]:
+        """The classes that fragments in these selections name."""
+        names: set[str] = set()
+        waiting = [node.selection_set for node in nodes]
+        while waiting:
+            for each in selections.selections if (selections := waiting.pop()) else ():
+                fragment = self.fragments.get(each.name.value) if isinstance(each, FragmentSpreadNode) else each
+                if isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode):
+                    waiting.append(fragment.selection_set)
+                    if (condition := fragment.type_condition) is not None:
+                        names.add(condition.name.value)
+        return [types for types in self.classes.values() if types.name in names]
 
     # ---- compound values
 
@@ -247,7 +268,10 @@ class Selection:
                 return projection.write_list(corners, corner.write, output, nullable=False) if corners is not None else None
 
             return read_polygon
-        writer = self._writer(statics.file_info if kind is FieldType.FILE else statics.geo_point, nodes)
+        if kind is FieldType.FILE:
+            info, address = self._writer(statics.file_info, nodes), self.file_urls
+            return lambda row: info.write({"url": address(row[name]["name"]), **row[name]}) if row.get(name) else None
+        writer = self._writer(statics.geo_point, nodes)
 
         def read(row: Row) -> Any:
             value = row.get(name)

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from app.domains.assets.board import BOARD
 from app.domains.assets.demo import create_demo
 from app.domains.assets.effects import install
 from app.domains.assets.rules import GRANTS, LIMITS, MACHINES, PARENTS_FIRST
+from app.domains.assets.simulate import simulate
 from app.domains.assets.tables import TABLES
 from app.domains.assets.triggers import SQL, tick
 from app.domains.domain import Domain, permissions_of
@@ -17,7 +19,9 @@ ASSETS: Final = Domain(
     install=install,
     grants=GRANTS,
     machines=MACHINES,
+    board=BOARD,
     tick=tick,
     demo=create_demo,
+    simulate=simulate,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

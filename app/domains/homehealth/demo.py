@@ -39,6 +39,7 @@ HAPPENINGS: Final = ("late", "missed", "no_show", "overrun", "unknown", "on_hold
 UNPLANNED: Final = (0.6, 1.5, 2.7, 3.6, 5.2, 6.4, 7.1, 9.0, 11.5)
 """Hours from now at which visits begin that nobody has taken yet: the first ones are urgent, one more becomes so every hour."""
 
+_AVAILABLE: Final = {"late": "available", "missed": "off_duty", "no_show": "available", "unconfirmed": "available"}
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _RAISE: Final = "select careboard.raise_alert($1, $2, 'dispatcher', null, 'Job', $3, $4)"
 _TOLD: Final = {
@@ -129,7 +130,7 @@ class Agency:
         return Technician(
             **self._new(self._rng.randint(60, 900)),
             name=name,
-            availability=("available", "busy", "available", "available", "off_duty")[number % 5],
+            availability=_AVAILABLE.get(HAPPENINGS[number % len(HAPPENINGS)], "busy"),
             user=user,
             location=self._near(CENTRE, 0.08) if placed else None,
             location_at=self._now - timedelta(minutes=self._rng.choice((1, 2, 3, 6, 11, 95))) if placed else None,

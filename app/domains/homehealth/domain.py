@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.domains.domain import Domain, permissions_of
+from app.domains.homehealth.board import BOARD
 from app.domains.homehealth.demo import create_demo
 from app.domains.homehealth.effects import install
 from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, PARENTS_FIRST
@@ -18,6 +19,7 @@ HOMEHEALTH: Final = Domain(
     install=install,
     grants=GRANTS,
     machines=(JOB_STATES,),
+    board=BOARD,
     tick=tick,
     demo=create_demo,
     simulate=simulate,

@@ -18,13 +18,14 @@ from app.domains.homehealth.rules import (
     JOB_STATES,
     OFFICE,
     PARENTS_FIRST,
+    POSITION_FRESH,
     check_handover,
     check_not_ahead,
     check_own_availability,
     check_takes,
     parts_taken,
 )
-from app.domains.limits import pointed
+from app.domains.limits import instant, pointed
 
 BEFORE_MATRIX: Final = BEFORE_REQUIRED - 10
 
@@ -33,6 +34,10 @@ select "technician", "startedAt", "endedAt" from "Job" where "objectId" = $1 for
 """
 _LOCK_PARTS: Final = """
 select "objectId" from "PartsInventory" where "objectId" = any($1::text[]) and "job" = $2 order by "objectId" for no key update
+"""
+_SEEN: Final = """
+select "locationAt" as at, "location"[0] as longitude, "location"[1] as latitude from "Technician"
+where "objectId" = $1 and "location" is not null
 """
 _VERIFYING: Final = """
 select exists (select from "ServiceLog" where "job" = $1 and "verification" in ('complete', 'out_of_area'))
@@ -134,6 +139,16 @@ async def _join_job(event: SaveEvent) -> None:
     for name in ("startedAt", "endedAt"):
         if row is not None and row[name] is not None and event.object.get(name) is None:
             event.set(name, date_to_wire(row[name]))
+    if event.object.get("location") is None:
+        await _set_place(event)
+
+
+async def _set_place(event: SaveEvent) -> None:
+    """Where the technician was last seen, if that is fresh; an older place says nothing about this visit."""
+    row = await event.tx.fetchrow(_SEEN, pointed(event.object.get("technician")))
+    at = instant(event.object.get("serviceTime"))
+    if row is not None and row["at"] is not None and at is not None and abs(at - row["at"]) <= POSITION_FRESH:
+        event.set("location", {"__type": "GeoPoint", "latitude": row["latitude"], "longitude": row["longitude"]})
 
 
 async def _take_parts(event: SaveEvent) -> None:

@@ -33,6 +33,9 @@ OVERRUN_AFTER: Final = timedelta(minutes=15)
 NEARBY_METERS: Final = 250
 """How far from the client's door a visit may be recorded before it counts as out of the area."""
 
+POSITION_FRESH: Final = timedelta(minutes=15)
+"""How far from the time of a service its technician may have been seen for that to be the place of it."""
+
 CLOCK_SKEW: Final = timedelta(minutes=10)
 """How far a device's clock may run ahead."""
 

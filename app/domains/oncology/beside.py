@@ -43,6 +43,7 @@ CYCLES = Source(
         "endDate",
         "patient",
         "clearedBy",
+        "signers",
         "dueAt",
         "urgency",
         "labs",

@@ -1,7 +1,7 @@
 """The board of oncology: cycles by what they wait for, with the newest lab results, the flowsheet and the trends of each.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and the words of an urgency are those of the
-oncology rules. May import live.board, rules and beside.py.
+oncology rules. May import live.board, live.trails, rules and beside.py.
 """
 
 from app.core.wire import Json
@@ -19,7 +19,7 @@ from app.domains.oncology.beside import (
     TREND,
     WARD,
 )
-from app.domains.oncology.rules import CLOSED, LABS_WITHIN, SIGNERS
+from app.domains.oncology.rules import CLOSED, LABS_WITHIN, PARENTS_FIRST, SIGNERS
 from app.live.board import (
     Action,
     Board,
@@ -35,8 +35,8 @@ from app.live.board import (
     SheetRow,
     Source,
     Tile,
-    Trail,
 )
+from app.live.trails import access_list, audit_list
 
 LEVELS = (
     Level(value="overdue", label="Overdue", icon="alert"),
@@ -82,6 +82,7 @@ _COLUMNS = (
         field="profile.name|regimen",
         detail="{regimen} · cycle {cycleNumber}",
         detail_missing="regimen not set",
+        personal=True,
     ),
     Column(
         key="status",
@@ -90,7 +91,7 @@ _COLUMNS = (
         field="status",
         steps=_STEPS,
         tones={"delayed": "warn", "review": "odd"},
-        detail="{statusReason}",
+        detail="{statusReason} · signed by {signers}",
     ),
     Column(
         key="due", label="Next step by", kind="due", field="dueAt", status="status", settled=CLOSED, detail_missing="not known"
@@ -311,7 +312,8 @@ _PANEL = Panel(
                 Fact(label="Ends", field="endDate", kind="clock"),
                 Fact(label="Next step by", field="dueAt", kind="clock", missing="not known"),
                 Fact(label="Reason", field="{statusReason}", missing="none given"),
-                Fact(label="Contact", field="{profile.contact}", missing="not on file"),
+                Fact(label="Signed by", field="{signers}", missing="nobody yet"),
+                Fact(label="Contact", field="profile.contact", kind="phone", missing="not on file"),
             ),
         ),
         TREND,
@@ -356,11 +358,10 @@ BOARD = Board(
     search_hint="patient, regimen, status",
     panel=_PANEL,
     actions=(_STEP, _SIGN, _RESULT, _EFFECT, _TREATMENT),
-    trail=(Trail(related="labs", at="date", values=("result",)),),
     alarm=("overdue",),
     labels=LABELS,
     people_roles=("admin",),
     roles=STAFF,
     empty="A cycle appears here as soon as one is planned for a patient whose care team you are on.",
-    beside=(PATIENT_LIST, EFFECT_LIST, MY_CARE),
+    beside=(PATIENT_LIST, EFFECT_LIST, MY_CARE, audit_list(PARENTS_FIRST), access_list(("admin", "patient"))),
 )

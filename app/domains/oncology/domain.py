@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.domains.domain import Domain, permissions_of
+from app.domains.oncology.board import BOARD
 from app.domains.oncology.demo import create_demo
 from app.domains.oncology.effects import install
 from app.domains.oncology.rules import CYCLE_STATES, GRANTS, LIMITS, PARENTS_FIRST
@@ -18,6 +19,7 @@ ONCOLOGY: Final = Domain(
     install=install,
     grants=GRANTS,
     machines=(CYCLE_STATES,),
+    board=BOARD,
     tick=tick,
     demo=create_demo,
     simulate=simulate,

@@ -217,7 +217,7 @@ GRANTS: Final = Grants(
         *(Grant(role, "SideEffect", "delete") for role in CLINICIANS),
     ),
     derived={
-        "ChemoCycle": frozenset({"urgency", "dueAt", "labs", "labsAt", "labLevel", "worstGrade"}),
+        "ChemoCycle": frozenset({"signers", "urgency", "dueAt", "labs", "labsAt", "labLevel", "worstGrade"}),
         "LabTrend": frozenset({"flag"}),
     },
     advice={

@@ -32,7 +32,8 @@ class Patient(ParseTable, tablename="Patient"):
 
 
 class ChemoCycle(ParseTable, tablename="ChemoCycle"):
-    """One cycle of a regimen. `clearedBy` holds who signed it for release; `labs` the newest result of each test that counts."""
+    """One cycle of a regimen. `clearedBy` holds who signed it for release, `signers` their names as they were then; `labs` the
+    newest result of each test that counts."""
 
     cycle_number = DoublePrecision(default=None, null=False, db_column_name="cycleNumber")
     start_date = Timestamptz(default=None, null=False, db_column_name="startDate")
@@ -42,6 +43,7 @@ class ChemoCycle(ParseTable, tablename="ChemoCycle"):
     status = Text(default=None, null=True, db_column_name="status")
     status_reason = Text(default=None, null=True, db_column_name="statusReason")
     cleared_by = ArrayColumn(default=None, null=True, db_column_name="clearedBy")
+    signers = Text(default=None, null=True, db_column_name="signers")
     due_at = Timestamptz(default=None, null=True, db_column_name="dueAt")
     urgency = Text(default=None, null=True, db_column_name="urgency")
     labs = ObjectColumn(default=None, null=True, db_column_name="labs")

@@ -102,6 +102,14 @@ $sql$;
 """
 
 _FACTS: Final = f"""
+-- As they are called at that moment, in the order they signed.
+create or replace function careboard.oncology_names(people jsonb) returns text language sql stable as $sql$
+  select string_agg(coalesce(u."displayName", u."username"), ', ' order by place)
+  from jsonb_array_elements(case jsonb_typeof(people) when 'array' then people else '[]'::jsonb end)
+    with ordinality signed(one, place)
+  join "_User" u on u."objectId" = case jsonb_typeof(one) when 'object' then one ->> 'objectId' end
+$sql$;
+
 create or replace function careboard.oncology_result_facts() returns trigger language plpgsql as $sql$
 begin
   new."flag" := careboard.oncology_flag(new."result", new."referenceLow", new."referenceHigh", new."criticalLow",
@@ -130,6 +138,11 @@ begin
   else
     new."labs" := '{{}}';
     new."labsAt" := null;
+  end if;
+  if tg_op = 'INSERT' or new."clearedBy" is distinct from old."clearedBy" then
+    new."signers" := careboard.oncology_names(new."clearedBy");
+  else
+    new."signers" := old."signers";
   end if;
   new."labLevel" := careboard.oncology_lab_level(new."labs");
   new."worstGrade" := (select max(e."grade") from "SideEffect" e where e."chemoCycle" = new."objectId");

@@ -3,6 +3,8 @@
 from typing import Final
 
 from app.domains.domain import Domain, permissions_of
+from app.domains.pharmacy.board import BOARD
+from app.domains.pharmacy.demo import create_demo
 from app.domains.pharmacy.effects import install
 from app.domains.pharmacy.rules import (
     DELIVERY_STATES,
@@ -12,6 +14,7 @@ from app.domains.pharmacy.rules import (
     PARENTS_FIRST,
     PRESCRIPTION_STATES,
 )
+from app.domains.pharmacy.simulate import simulate
 from app.domains.pharmacy.tables import TABLES
 from app.domains.pharmacy.triggers import SQL, tick
 
@@ -23,7 +26,15 @@ PHARMACY: Final = Domain(
     install=install,
     grants=GRANTS,
     machines=(DELIVERY_STATES, PRESCRIPTION_STATES, MESSAGE_STATES),
+    board=BOARD,
     tick=tick,
+    demo=create_demo,
+    simulate=simulate,
     read_logged=frozenset({"Prescription", "Delivery", "Signature", "Message"}),
+    subjects={
+        "Prescription": "patient.user",
+        "Delivery": "prescription.patient.user",
+        "Signature": "delivery.prescription.patient.user",
+    },
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

@@ -6,18 +6,18 @@ two who hand it over the second is told; its prescription stays as it is until t
 are there exactly when the status is. May import actions and the files of this domain.
 """
 
-import hashlib
 from typing import Final
 
 from app.actions.alerts import raise_alert
 from app.actions.caller import Caller
 from app.actions.hooks import Hooks, Next, SaveEvent, SaveHandler
 from app.actions.objects import Objects
-from app.core.wire import Json, Object, date_to_wire, identity, pointer
+from app.core.wire import Json, Object, date_to_wire, pointer
 from app.domains.domain import forbidden, invalid, listed
 from app.domains.guard import BEFORE_REQUIRED, EFFECTS, Clock, as_master, audit_class, guard_class
 from app.domains.limits import pointed
 from app.domains.pharmacy.rules import (
+    BOUND,
     DELIVERY_NEWS,
     DELIVERY_STATES,
     DISPENSED_FROM,
@@ -35,6 +35,7 @@ from app.domains.pharmacy.rules import (
     check_not_ahead,
     check_receipt,
     check_recipient,
+    record_hash,
 )
 from app.errors import ErrorCode
 from app.store.refusals import register_sentence
@@ -43,7 +44,6 @@ FILLED = BEFORE_REQUIRED - 10
 """What a caller may leave out is filled in before the matrix and the required fields are asked for."""
 
 _TOLD: Final = frozenset({"attempted", "refused"})
-_BINDS: Final = ("objectId", "prescription", "trackingNumber", "deliveryAddress", "recipientName")
 
 _OWN_PROFILES: Final = """select "objectId" from "PatientProfile" where "user" = $1 and "isActive" limit 2"""
 _OWN_PROVIDERS: Final = """select "objectId" from "Provider" where "user" = $1 limit 2"""
@@ -222,7 +222,7 @@ def _saving_signature(clock: Clock) -> SaveHandler:
         if event.object.get("signedAt") is None:
             event.set("signedAt", date_to_wire(clock()))
         check_not_ahead("signedAt", event.object.get("signedAt"), clock())
-        event.set("recordHash", _record_hash(delivery, event.object))
+        event.set("recordHash", record_hash(delivery, event.object))
         await go_on()
         if delivery["status"] == "arrived":
             handed: Object = {"status": "delivered", "deliveredAt": event.object["signedAt"]}
@@ -243,15 +243,7 @@ async def _lock_delivery(event: SaveEvent) -> Object:
             raise invalid(f"delivery: it is {row['status']}; it is signed for once it has {listed(SIGNED_IN, 'or been')}.")
         if row["signedAt"] is not None:
             raise invalid("delivery: it is signed for already, so somebody else may have been first.")
-    return {name: row[name] for name in ("status", *_BINDS)}
-
-
-def _record_hash(delivery: Object, signature: Object) -> str:
-    """What was signed for, by whom, when and with which image, in one number."""
-    image = signature.get("signatureImage")
-    signed: list[Json] = [signature.get(name) for name in ("signerName", "relationship", "signedAt")]
-    name = image.get("name") if isinstance(image, dict) else None
-    return hashlib.sha256(identity([*(delivery[each] for each in _BINDS), *signed, name])).hexdigest()
+    return {name: row[name] for name in ("status", *BOUND)}
 
 
 # --- messages ---

@@ -6,11 +6,12 @@ are generated from it (`triggers.py`), and a test holds that SQL and Python give
 or touches the database. May import domains.domain, domains.limits and core.
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.wire import Json, Object
+from app.core.wire import Json, Object, identity
 from app.domains.domain import Grant, Grants, Guard, Operation, StateMachine, Transition, forbidden, invalid, listed
 from app.domains.limits import Limit, instant, one_of
 
@@ -197,6 +198,19 @@ READDRESSED_IN: Final = ("requested", "scheduled")
 
 SIGNED_IN: Final = ("arrived", "delivered")
 """States in which a signature is given."""
+
+BOUND: Final = ("objectId", "prescription", "trackingNumber", "deliveryAddress", "recipientName")
+"""What of a delivery a signature binds; `prescription` is the objectId."""
+
+
+def record_hash(delivery: Object, signature: Object) -> str:
+    """What was signed for, by whom, when and with which image, in one number: sha256 of the canonical JSON of the values."""
+    image = signature.get("signatureImage")
+    name = image.get("name") if isinstance(image, dict) else None
+    signed = [signature.get(each) for each in ("signerName", "relationship", "signedAt")]
+    values: list[Json] = [*(delivery.get(each) for each in BOUND), *signed, name]
+    return hashlib.sha256(identity(values)).hexdigest()
+
 
 MESSAGE_STATES: Final = StateMachine(
     class_name="Message",

@@ -29,6 +29,7 @@ TABLES: dict[str, Columns] = {
         "status": ("status", Text, {}),
         "status_reason": ("statusReason", Text, {}),
         "cleared_by": ("clearedBy", ArrayColumn, {}),
+        "signers": ("signers", Text, {}),
         "due_at": ("dueAt", Timestamptz, {}),
         "urgency": ("urgency", Text, {}),
         "labs": ("labs", ObjectColumn, {}),

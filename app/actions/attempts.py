@@ -1,0 +1,73 @@
+"""Wrong sign-ins: how many of them one may make.
+
+Owns: `Attempts`. Holds: an attempt counts as wrong until it has shown to be right, so that many at once gain nothing; who is
+limited reads the same whether the account exists or not; a stranger's attempts elsewhere do not soon lock an account's owner
+out, as the narrow limit is of account and address together; memory is bounded. Counts are of this process. Imports errors only.
+"""
+
+import time
+from collections.abc import Callable
+
+from app.errors import ErrorCode, ParseError
+
+WINDOW_SECONDS = 300.0
+"""So long a wrong attempt counts, less and less."""
+
+ADDRESS_FACTOR = 5
+"""An address may have people behind it who all mistype."""
+
+ACCOUNT_FACTOR = 20
+"""Guesses at one account from many addresses."""
+
+MOST_KEYS = 50_000
+
+_Key = tuple[str, str]
+
+
+class Attempts:
+    """Wrong sign-ins by account and address, each kept as a level that sinks to nothing in `WINDOW_SECONDS`."""
+
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._levels: dict[_Key, tuple[float, float]] = {}
+
+    def begin(self, name: str, address: str) -> None:
+        """Counts an attempt. Raises 155 with how long to wait when there were too many; then it does not count."""
+        if not self._most:
+            return
+        now, limits = self._clock(), self._limits(name, address)
+        for key, most in limits.items():
+            over = self._level(key, now, most) + 1 - most
+            if over > 0:
+                minutes = max(1, round(over / most * WINDOW_SECONDS / 60))
+                words = f"Too many wrong sign-ins; wait {minutes} minute{'s' * (minutes > 1)} and try again."
+                raise ParseError(ErrorCode.REQUEST_LIMIT_EXCEEDED, words)
+        for key, most in limits.items():
+            self._put(key, self._level(key, now, most) + 1, now)
+
+    def forgive(self, name: str, address: str) -> None:
+        """The attempt was right."""
+        if not self._most:
+            return
+        now = self._clock()
+        for key, most in self._limits(name, address).items():
+            self._put(key, self._level(key, now, most) - 1, now)
+
+    def _limits(self, name: str, address: str) -> dict[_Key, int]:
+        name = name.lower()
+        by_account = {("", name): self._most * ACCOUNT_FACTOR}
+        if not address:
+            return by_account
+        return {(address, name): self._most, (address, ""): self._most * ADDRESS_FACTOR, **by_account}
+
+    def _level(self, key: _Key, now: float, most: int) -> float:
+        level, since = self._levels.get(key, (0.0, now))
+        return max(0.0, level - (now - since) * most / WINDOW_SECONDS)
+
+    def _put(self, key: _Key, level: float, now: float) -> None:
+        self._levels.pop(key, None)
+        if level > 0:
+            self._levels[key] = (level, now)
+        while len(self._levels) > MOST_KEYS:
+            del self._levels[next(iter(self._levels))]

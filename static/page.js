@@ -1,0 +1,5 @@
+/** A page that only stands there: the frame with its bell, live. */
+
+import { frame } from "./frame.js";
+
+frame().live.start();
