@@ -69,6 +69,7 @@ def _lab(key: str, label: str, test: str, unit: str, yields: int) -> Column:
         status=f"labs.{test}.flag",
         tones=FLAG_TONES,
         detail_missing="no result",
+        width=(100, 0.3),
         yields=yields,
     )
 
@@ -83,6 +84,7 @@ _COLUMNS = (
         detail="{regimen} · cycle {cycleNumber}",
         detail_missing="regimen not set",
         personal=True,
+        width=(170, 1.6),
     ),
     Column(
         key="status",
@@ -92,11 +94,19 @@ _COLUMNS = (
         steps=_STEPS,
         tones={"delayed": "warn", "review": "odd"},
         detail="{statusReason} · signed by {signers}",
+        width=(140, 1.2),
     ),
     Column(
-        key="due", label="Next step by", kind="due", field="dueAt", status="status", settled=CLOSED, detail_missing="not known"
+        key="due",
+        label="Next step by",
+        kind="due",
+        field="dueAt",
+        status="status",
+        settled=CLOSED,
+        detail_missing="not known",
+        width=(104, 0.4),
     ),
-    Column(key="span", label="Days", kind="span", field="startDate", until="endDate", yields=5),
+    Column(key="span", label="Days", kind="span", field="startDate", until="endDate", width=(112, 0.3), yields=5),
     _lab("anc", "ANC", "ANC", "10⁹/L", 0),
     _lab("plt", "Platelets", "PLT", "10⁹/L", 1),
     _lab("hgb", "Hgb", "HGB", "g/dL", 2),
@@ -112,6 +122,7 @@ _COLUMNS = (
             Flag(field="worstGrade", words="grade 3", tone="bad", equals=3),
             Flag(field="worstGrade", words="grade 2", icon="note", equals=2),
         ),
+        width=(96, 0.3),
         yields=4,
     ),
     Column(
@@ -121,6 +132,7 @@ _COLUMNS = (
         field="labsAt",
         limit_minutes=int(LABS_WITHIN.total_seconds() // 60),
         flash=False,
+        width=(84, 0.0),
         yields=6,
     ),
 )
