@@ -56,26 +56,26 @@ _PEOPLE = Source(
 )
 
 
-def _lab(key: str, label: str, test: str, unit: str, yields: int) -> Column:
+def _lab(key: str, label: str, test: str, yields: int) -> Column:
     """The newest result of one test, against its own reference range."""
     return Column(
         key=key,
         label=label,
         kind="value",
         field=f"labs.{test}.result",
-        unit=unit,
+        unit=f"{{labs.{test}.unit}}",
         low=f"labs.{test}.referenceLow",
         high=f"labs.{test}.referenceHigh",
         status=f"labs.{test}.flag",
         tones=FLAG_TONES,
         detail_missing="no result",
-        width=(100, 0.3),
+        width=(116, 0.3),
         yields=yields,
     )
 
 
 _COLUMNS = (
-    Column(key="urgency", label="Urgency", kind="level", field="urgency"),
+    Column(key="urgency", label="Urgency", kind="level", field="urgency", width=(116, 0.0)),
     Column(
         key="patient",
         label="Patient",
@@ -107,10 +107,10 @@ _COLUMNS = (
         width=(104, 0.4),
     ),
     Column(key="span", label="Days", kind="span", field="startDate", until="endDate", width=(112, 0.3), yields=5),
-    _lab("anc", "ANC", "ANC", "10⁹/L", 0),
-    _lab("plt", "Platelets", "PLT", "10⁹/L", 1),
-    _lab("hgb", "Hgb", "HGB", "g/dL", 2),
-    _lab("crea", "Creatinine", "CREA", "mg/dL", 3),
+    _lab("anc", "ANC", "ANC", 0),
+    _lab("plt", "Platelets", "PLT", 1),
+    _lab("hgb", "Hgb", "HGB", 3),
+    _lab("crea", "Creatinine", "CREA", 4),
     Column(
         key="effects",
         label="Side effects",
@@ -123,7 +123,7 @@ _COLUMNS = (
             Flag(field="worstGrade", words="grade 2", icon="note", equals=2),
         ),
         width=(96, 0.3),
-        yields=4,
+        yields=2,
     ),
     Column(
         key="labs-age",
