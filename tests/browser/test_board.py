@@ -7,14 +7,13 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.visit import PASSWORD, be_live, faults, visit
+from tests.browser.visit import PASSWORD, WITHIN_A_SECOND, be_live, faults, visit
 from tests.conftest import RunningServer
 from tests.network import Relay
 
 pytestmark = pytest.mark.browser
 
 DISPATCHER = "dora"
-WITHIN_A_SECOND = 1000
 
 
 class Fleet:

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from app.config import Settings
 from app.live.board import Board
 from app.main import DOMAINS, prepare
-from tests.browser.visit import PASSWORD, be_live, faults, visit
+from tests.browser.visit import PASSWORD, WITHIN_A_SECOND, be_live, faults, visit
 from tests.conftest import MASTER_KEY, RunningServer, run_apart
 from tests.network import Relay
 
@@ -21,7 +21,6 @@ pytestmark = pytest.mark.browser
 BOARDS: dict[str, Board] = {domain.board.name: domain.board for domain in DOMAINS if domain.board}
 PAGES = {name: [page.name for page in board.beside if "admin" in page.roles or not page.roles] for name, board in BOARDS.items()}
 SIGHTS: list[tuple[int, Literal["light", "dark"]]] = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
-WITHIN_A_SECOND = 1000
 WORD = re.compile(r"\s+")
 
 
