@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from app.core.wire import pointer
-from tests.browser.test_board import ARGUMENTS, WITHIN_A_SECOND, be_live, require_chromium
+from tests.browser.visit import ARGUMENTS, WITHIN_A_SECOND, be_live, require_chromium
 from tests.conftest import RunningServer
 
 PASSWORD = "open sesame"
