@@ -276,7 +276,9 @@ def audit_verify(anchor: Path | None, data: Path | None) -> None:
         )
         sys.exit(1)
     write_private(path, json.dumps(verified.heads, indent=1) + "\n")
-    console.print(f"{verified.rows} rows in {len(verified.heads)} chains hold. Noted in {path}.", soft_wrap=True)
+    console.print(
+        f"All {verified.rows} rows hold, and the ends of all {len(verified.heads)} chains. Noted in {path}.", soft_wrap=True
+    )
 
 
 def read_anchor(path: Path) -> dict[str, tuple[int, str]] | None:

@@ -134,7 +134,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
-            with registered(floors.hub):
+            with registered(floors.hub, floors.services.objects.reads):
                 yield
 
     return Litestar(

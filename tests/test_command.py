@@ -242,7 +242,7 @@ def test_the_audit_trail_is_verified_and_what_was_done_behind_its_back_is_found(
         assert careboard("user", "role", "vera", role, folder=folder).returncode == 0
     whole = careboard("audit", "verify", folder=folder)
     assert (whole.returncode, whole.stderr) == (0, "")
-    assert "chains hold. Noted in .careboard/audit.anchor." in whole.stdout
+    assert "chains. Noted in .careboard/audit.anchor." in whole.stdout
     silently = 'alter table "AuditLog" disable trigger careboard_append_only'
     first = """where "objectId" = (select min("objectId") from "AuditLog")"""
     sql(folder, silently, f"""update "AuditLog" set "summary" = 'nothing' || "summary" {first}""")

@@ -201,8 +201,8 @@ class Files:
             files = await index.find_files(connection, names)
             holders = {file.name: await index.find_holders(connection, file.name) for file in files}
         for file in files:
-            nobody_s = file.uploader is None and not holders[file.name]
-            if not nobody_s and await self._reads(draft.caller, file) is None:
+            is_anybody_s = file.size is not None and file.uploader is None and not holders[file.name]
+            if not is_anybody_s and await self._reads(draft.caller, file) is None:
                 words = f"There is no file {file.name} that you may use; upload it first."
                 raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
 

@@ -19,7 +19,7 @@ from itertools import islice
 from app.actions.caller import Caller
 from app.actions.hooks import Hooks, Next, SaveEvent
 from app.core.query import Query
-from app.core.wire import pointer
+from app.core.wire import decode, pointer
 from app.errors import ErrorCode, ParseError
 from app.store.accesslog import Read, insert_reads
 from app.store.database import Database
@@ -38,8 +38,9 @@ MOST_REMEMBERED = 200_000
 
 ROWS_A_STATEMENT = 5_000
 
-_OUTER_ID = re.compile(r'\{"objectId":"([^"\\]+)"')
-_INNER = re.compile(r'"__type":"Object","className":"(\w+)","objectId":"([^"\\]+)"')
+_ID = r'"objectId":("(?:[^"\\]|\\.)+")'
+_OUTER_ID = re.compile(r"\{" + _ID)
+_INNER = re.compile(r'"__type":"Object","className":"(\w+)",' + _ID)
 """An object in an answer begins so; a value of jsonb has a blank behind each colon, a quote in a text has a backslash."""
 
 _log = logging.getLogger("careboard.reads")
@@ -62,6 +63,11 @@ class Reads:
         self._waiting: dict[Key, datetime] = {}
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are to be written."""
+        return len(self._waiting)
 
     async def start(self) -> None:
         """Begins to write what live pushes show."""
@@ -86,7 +92,7 @@ class Reads:
         if query.class_name in self.classes:
             for text in texts:
                 if found := _OUTER_ID.match(text):
-                    self.note(user, query.class_name, found[1], action)
+                    self.note(user, query.class_name, _plain(found[1]), action)
         if query.include or query.include_all:
             for class_name, object_id in _included(texts):
                 if class_name in self.classes:
@@ -191,4 +197,9 @@ def install(hooks: Hooks) -> None:
 def _included(texts: list[str]) -> Iterator[tuple[str, str]]:
     for text in texts:
         for found in _INNER.finditer(text):
-            yield found[1], found[2]
+            yield found[1], _plain(found[2])
+
+
+def _plain(quoted: str) -> str:
+    """A JSON string as the text it is; ids that clients chose may hold anything."""
+    return str(decode(quoted)) if "\\" in quoted else quoted[1:-1]

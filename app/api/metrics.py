@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.actions.reads import Reads
 from app.api.request import RefusedError, Services, check_master_key, is_loopback, keys_in_headers
 from app.live.counters import LATENCY_BOUNDS
 from app.live.hub import Hub
@@ -46,9 +47,9 @@ class MetricsController(PrometheusController):
 
 
 @contextmanager
-def registered(hub: Hub) -> Iterator[None]:
-    """While inside, scrapes are told what this hub does."""
-    collector = _HubCollector(hub)
+def registered(hub: Hub, reads: Reads) -> Iterator[None]:
+    """While inside, scrapes are told what this hub and this access log do."""
+    collector = _Numbers(hub, reads)
     REGISTRY.register(collector)
     try:
         yield
@@ -56,11 +57,12 @@ def registered(hub: Hub) -> Iterator[None]:
         REGISTRY.unregister(collector)
 
 
-class _HubCollector(Collector):
-    """Reads the hub's numbers when Prometheus asks."""
+class _Numbers(Collector):
+    """Reads the numbers when Prometheus asks."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, reads: Reads) -> None:
         self._hub = hub
+        self._reads = reads
 
     def collect(self) -> Iterator[Metric]:
         hub, counters = self._hub, self._hub.stream.counters
@@ -75,6 +77,8 @@ class _HubCollector(Collector):
         yield CounterMetricFamily("careboard_live_replayed", "Events told again from a cursor.", counters.replayed)
         yield CounterMetricFamily("careboard_live_coalesced", "Events whose place a newer state took.", counters.coalesced)
         yield CounterMetricFamily("careboard_live_closed_slow", "Connections closed as too far behind.", counters.closed_slow)
+        yield GaugeMetricFamily("careboard_access_log_waiting", "Rows of the access log to be written.", self._reads.waiting)
+        yield CounterMetricFamily("careboard_access_log_degraded", "Reads logged without their object.", self._reads.degraded)
         sums = list(accumulate(counters.latency_buckets))
         bounds = [*map(str, LATENCY_BOUNDS), "+Inf"]
         yield HistogramMetricFamily(

@@ -6,7 +6,7 @@ May import core, database, layout and render.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -151,9 +151,9 @@ async def find_file(connection: Connection, name: str) -> Stored | None:
 
 
 async def find_files(connection: Connection, names: Sequence[str]) -> list[Stored]:
-    """The files of these names, those to be deleted too."""
-    rows = await connection.fetch(f"select {_COLUMNS} from careboard.file where name = any($1::text[])", names)
-    return [_stored(row) for row in rows]
+    """The files of these names; one to be deleted has no uploader any more and no size."""
+    rows = await connection.fetch(f"select {_COLUMNS}, gone from careboard.file where name = any($1::text[])", names)
+    return [replace(_stored(row), uploader=None, size=None) if row["gone"] else _stored(row) for row in rows]
 
 
 async def find_holders(connection: Connection, name: str) -> list[Holder]:

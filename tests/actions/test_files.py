@@ -271,6 +271,15 @@ async def test_files_that_nothing_holds_are_swept_and_others_are_not(cabinet: Ca
             await cabinet.content(MASTER, name)
 
 
+async def test_a_file_that_is_being_deleted_is_held_by_nobody_any_more(cabinet: Cabinet) -> None:
+    ana = await cabinet.world.person()
+    name = await cabinet.upload(ana)
+    async with cabinet.world.database.connection() as connection:
+        await connection.execute("update careboard.file set gone = true where name = $1", name)
+    with refusing(119):
+        await cabinet.hold(name, ana)
+
+
 async def test_of_two_objects_that_let_go_at_once_the_last_one_frees_the_file(cabinet: Cabinet) -> None:
     name = await cabinet.upload(MASTER)
     both = [await cabinet.hold(name) for _ in range(2)]

@@ -130,6 +130,16 @@ async def test_an_object_that_looks_like_another_in_its_values_is_one_row(ward: 
     assert await ward.logged(nurse) == [(ward.chart, one, "get")]
 
 
+async def test_an_id_of_any_characters_is_written_as_it_is(ward: Ward) -> None:
+    objects, nurse = ward.world.with_settings(allow_custom_object_id=True).objects, await ward.world.person("nurse")
+    odd = 'a"b\\c'
+    await objects.create(MASTER, ward.chart, {"objectId": odd})
+    noted = (await objects.create(MASTER, ward.note, {"chart": pointer(ward.chart, odd)})).object_id
+    await ward.world.objects.get(nurse, Query(ward.chart), odd)
+    await ward.world.objects.get(nurse, objects.parse_query(ward.note, {"include": "chart"}), noted)
+    assert await ward.logged(nurse) == [(ward.chart, odd, "get"), (ward.chart, odd, "include")]
+
+
 async def test_no_row_no_answer(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written down is not shown; it is written once that is possible again."""
     objects, nurse = ward.world.objects, await ward.world.person("nurse")

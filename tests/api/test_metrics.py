@@ -51,6 +51,7 @@ async def test_what_clients_do_is_counted(running_server: RunningServer) -> None
     assert after["careboard_live_events_total"] == before["careboard_live_events_total"] + 4
     assert after["careboard_live_latency_seconds_count"] == before["careboard_live_latency_seconds_count"] + 1
     assert after['careboard_live_latency_seconds_bucket{le="+Inf"}'] == after["careboard_live_latency_seconds_count"]
+    assert (after["careboard_access_log_waiting"], after["careboard_access_log_degraded_total"]) == (0, 0)
     assert 0 <= after["careboard_feed_lag_seconds"] < PATIENCE
     assert sum(number for name, number in after.items() if name.startswith("careboard_live_nodes")) == 0
     await rest.create("Gauge", psi=1)

@@ -328,6 +328,28 @@ async def test_work_that_says_when_to_come_back_is_believed(hospital: Hospital) 
     assert days(at - hospital.now()) == 30
 
 
+async def test_a_corrected_time_moves_the_date_that_followed_from_it(hospital: Hospital) -> None:
+    asset = await hospital.new_asset()
+    await hospital.make("MaintenancePlan", hospital.plan_body(asset))
+    body = hospital.log_body(asset, startedAt=hospital.ago(days=9))
+    made = await hospital.make("MaintenanceLog", body, "technician")
+    await hospital.objects.update(hospital["technician"], "MaintenanceLog", made, {"completedAt": hospital.ago(days=5)})
+    assert days(await due(hospital, asset)) == 175
+    await hospital.objects.update(hospital["technician"], "MaintenanceLog", made, {"nextDueAt": hospital.ago(days=-30)})
+    assert days(await due(hospital, asset)) == 30
+    await hospital.objects.update(hospital["technician"], "MaintenanceLog", made, {"completedAt": hospital.ago(days=4)})
+    assert days(await due(hospital, asset)) == 30
+
+
+async def test_to_verify_work_says_nothing_of_the_date(hospital: Hospital) -> None:
+    asset = await hospital.new_asset()
+    plan = await hospital.make("MaintenancePlan", hospital.plan_body(asset))
+    made = await hospital.make("MaintenanceLog", hospital.log_body(asset), "technician")
+    await hospital.objects.update(hospital["biomed"], "MaintenancePlan", plan, {"nextDueAt": hospital.ago(days=-40)})
+    await hospital.objects.update(hospital["biomed"], "MaintenanceLog", made, {"status": "verified"})
+    assert days(await due(hospital, asset)) == 40
+
+
 async def test_without_a_plan_the_log_moves_the_asset(hospital: Hospital) -> None:
     asset = await hospital.new_asset(nextServiceDue=hospital.ago(days=3))
     await hospital.make("MaintenanceLog", hospital.log_body(asset), "technician")

@@ -169,6 +169,21 @@ async def test_of_a_cancellation_and_a_beginning_one_wins(agency: Agency) -> Non
         )
 
 
+async def test_of_a_handover_and_a_confirmation_one_wins(agency: Agency) -> None:
+    hers: Object = {"technician": agency.aide("other_technician")}
+    for _ in range(5):
+        job = await agency.new_job("assigned")
+        give = agency.objects.update(agency["dispatcher"], "Job", job, hers)
+        outcomes = await asyncio.gather(agency.move(job, "confirmed", "technician"), give, return_exceptions=True)
+        (refusal,) = [each for each in outcomes if isinstance(each, ParseError)]
+        stored = await agency.stored("Job", job)
+        if stored["status"] == "confirmed":
+            assert stored["technician"] == agency.aide()
+            assert "a visit that is confirmed keeps its technician" in refusal.message
+        else:
+            assert (stored["technician"], int(refusal.code)) == (hers["technician"], 101)
+
+
 # --- overlaps ---
 
 

@@ -71,8 +71,8 @@ def work_hook(clock: Clock) -> SaveHandler:
         asset = await lock_asset(event)
         reached = event.changed("status")
         due = None
-        if log.get("status") in DONE and any(event.changed(name) for name in ("status", "completedAt", "nextDueAt", "plan")):
-            due = next_due(log, plan["frequencyDays"] if plan else None) if await _is_newest(event) else None
+        if _tells_due(event) and await _is_newest(event):
+            due = next_due(_as_told(event, plan), plan["frequencyDays"] if plan else None)
         if due is not None:
             event.set("nextDueAt", date_to_wire(due))
         if plan is not None and reached and log.get("status") in (*TRIED, "completed"):
@@ -85,6 +85,26 @@ def work_hook(clock: Clock) -> SaveHandler:
             await _tell(event, asset, clock())
 
     return save
+
+
+def _tells_due(event: SaveEvent) -> bool:
+    """Whether this write says when the asset was serviced: it completes the work, or corrects what was said. To verify work says
+    nothing new."""
+    if event.object.get("status") not in DONE:
+        return False
+    completes = event.is_new or (event.original or {}).get("status") not in DONE
+    return completes or any(event.changed(name) for name in ("completedAt", "nextDueAt", "plan"))
+
+
+def _as_told(event: SaveEvent, plan: Any) -> Object:
+    """The log without a next date that only followed from the time that is corrected now."""
+    before, log = event.original or {}, event.object
+    if plan is None or event.is_new or "nextDueAt" in event.body:
+        return log
+    followed = next_due({"completedAt": before.get("completedAt")}, plan["frequencyDays"])
+    if followed is None or followed != instant(log.get("nextDueAt")):
+        return log
+    return {name: value for name, value in log.items() if name != "nextDueAt"}
 
 
 def _check_times(event: SaveEvent, now: datetime) -> None:

@@ -5,6 +5,9 @@ Owns: the lists, `ROUTE`, `MY_MEDICINES`, and the sources, actions and words tha
 live.board and rules.
 """
 
+from dataclasses import replace
+
+from app.core.wire import Object
 from app.domains.pharmacy.rules import DONE, PHARMACY
 from app.live.board import (
     Action,
@@ -26,7 +29,7 @@ from app.live.board import (
 
 STEPS = ("requested", "scheduled", "packed", "out_for_delivery", "arrived", "delivered")
 TONES = {"attempted": "warn", "refused": "warn", "returned": "warn"}
-COLD = Flag(field="refrigerated", words="keep cold", icon="alert")
+COLD = Flag(field="refrigerated", words="keep cold", icon="flag", tone="calm")
 
 PRESCRIPTIONS = Source(
     name="prescriptions",
@@ -37,6 +40,13 @@ PATIENTS = Source(
     name="patients",
     class_name="PatientProfile",
     keys=("displayName", "medicalRecordNumber", "dateOfBirth", "primaryClinic", "user"),
+)
+
+PEOPLE = Source(
+    name="people",
+    class_name="_User",
+    where={"role": {"$in": ["courier", "pharmacist", "provider", "admin"]}},
+    keys=("username", "displayName", "role", "active", "phoneNumber"),
 )
 
 _RELATIONS = (
@@ -103,7 +113,7 @@ PAPERS = Board(
     name="prescriptions",
     title="Prescriptions",
     nav="Prescriptions",
-    icon="note",
+    icon="pill",
     noun=("prescription", "prescriptions"),
     order="createdAt",
     newest_first=True,
@@ -120,7 +130,7 @@ PAPERS = Board(
     ),
     joins=(Join(name="patient", field="patient", source="patients"),),
     columns=(
-        Column(key="medicine", label="Medicine", kind="name", field="medicationName", detail="{dosage}"),
+        Column(key="medicine", label="Medicine", kind="name", field="medicationName", detail="{dosage}", width=(170, 1.6)),
         Column(
             key="patient",
             label="Patient",
@@ -128,6 +138,7 @@ PAPERS = Board(
             field="patient.displayName",
             detail="{patient.medicalRecordNumber}",
             detail_missing="not shown",
+            personal=True,
         ),
         Column(key="status", label="Status", kind="status", field="status", tones=_PAPER_TONES),
         Column(key="care", label="Care", kind="flags", field="", flags=(COLD,), yields=2),
@@ -227,6 +238,8 @@ PAPERS = Board(
     empty="A prescription appears here as soon as one is written.",
 )
 
+_TALKERS = ("patient", "provider", "pharmacist", "courier", "admin")
+
 _READ = Action(
     key="read",
     label="Mark as read",
@@ -235,7 +248,7 @@ _READ = Action(
     done="The sender sees that you read it.",
     class_name="Message",
     updates=True,
-    roles=("patient", "provider", "pharmacist", "courier", "admin"),
+    roles=_TALKERS,
     offered={"status": ["sent", "delivered"]},
     fixed={"status": "=read"},
     inputs=(),
@@ -247,14 +260,16 @@ _REPLY = Action(
     submit="Send",
     done="The reply is sent.",
     class_name="Message",
-    roles=("patient", "provider", "pharmacist", "courier", "admin"),
+    roles=_TALKERS,
+    shortcut="r",
+    offered={"status": ["sent", "delivered", "read"]},
     fixed={"sender": "me", "recipient": "sender", "thread": "thread"},
     inputs=TALK,
 )
 
 _INBOX = Part(
     key="messages",
-    label="Messages",
+    label="Messages to me",
     class_name="Message",
     order="-sentAt",
     keys=("body", "status", "sentAt", "readAt", "sender", "recipient", "attachments", "thread"),
@@ -282,14 +297,92 @@ _OUTBOX = Part(
     empty="You have not written yet.",
 )
 
-MESSAGES = Mine(
+_TO_STAFF: Object = {"toPatient.objectId": None}
+"""On the list of both directions: what was written to a patient is not the pharmacy's to read or to answer."""
+
+MESSAGES = Board(
     name="messages",
     title="Messages",
     nav="Messages",
-    roles=("pharmacist", "provider", "admin"),
     icon="note",
-    parts=(_INBOX, _OUTBOX),
+    noun=("message", "messages"),
+    order="sentAt",
+    newest_first=True,
+    label="body",
+    sources=(
+        Source(
+            name="messages",
+            class_name="Message",
+            keys=("body", "status", "sentAt", "readAt", "sender", "recipient", "attachments", "thread"),
+            order="-sentAt",
+            limit=1000,
+        ),
+        PATIENTS,
+        PEOPLE,
+    ),
+    joins=(
+        Join(name="fromPatient", source="patients", field="sender", back="user"),
+        Join(name="fromStaff", source="people", field="sender"),
+        Join(name="toPatient", source="patients", field="recipient", back="user"),
+        Join(name="toStaff", source="people", field="recipient"),
+    ),
+    columns=(
+        Column(
+            key="from",
+            label="From",
+            kind="text",
+            field="fromPatient.displayName|fromStaff.displayName|fromStaff.username",
+            detail="{fromPatient.medicalRecordNumber}",
+            personal=True,
+        ),
+        Column(key="body", label="Message", kind="name", field="body", width=(240, 3.0), personal=True),
+        Column(
+            key="to",
+            label="To",
+            kind="text",
+            field="toPatient.displayName|toStaff.displayName|toStaff.username",
+            detail="{toPatient.medicalRecordNumber}",
+            yields=1,
+            personal=True,
+        ),
+        Column(key="status", label="Receipt", kind="status", field="status", steps=("sent", "delivered", "read")),
+        Column(key="files", label="Files", kind="file", field="attachments", yields=2),
+        Column(key="sent", label="Sent", kind="age", field="sentAt", flash=False),
+    ),
+    tiles=(
+        Tile(
+            key="unread",
+            label="Not read yet",
+            one="messages nobody has read",
+            field="status",
+            among=("sent", "delivered"),
+            none="Every message is read.",
+        ),
+        Tile(key="read", label="Read", one="messages that were read", field="status", equals="read"),
+    ),
+    actions=(replace(_READ, offered=_READ.offered | _TO_STAFF), replace(_REPLY, offered=_REPLY.offered | _TO_STAFF)),
+    search=("body", "fromPatient.displayName", "toPatient.displayName", "fromStaff.displayName", "toStaff.displayName"),
+    search_hint="words, patient, colleague",
+    panel=Panel(
+        title="{fromPatient.displayName|fromStaff.displayName|fromStaff.username}",
+        subtitle=("{body}",),
+        related=(),
+        sections=(
+            Section(
+                kind="facts",
+                label="Message",
+                facts=(
+                    Fact(label="Sent", field="sentAt", kind="clock"),
+                    Fact(label="Read", field="readAt", kind="clock", missing="not yet"),
+                    Fact(label="To", field="{toPatient.displayName|toStaff.displayName|toStaff.username}"),
+                    Fact(label="File", field="attachments", kind="file"),
+                ),
+            ),
+        ),
+    ),
     labels=LABELS,
+    roles=("pharmacist", "provider", "admin"),
+    empty="A message appears here as soon as somebody writes to you.",
 )
 
 _STEP = Action(
@@ -309,7 +402,7 @@ ROUTE = Mine(
     title="My route",
     nav="My route",
     roles=("courier",),
-    icon="person",
+    icon="truck",
     parts=(
         Part(
             key="stops",
@@ -350,7 +443,7 @@ MY_MEDICINES = Mine(
     title="My medicines",
     nav="My medicines",
     roles=("patient",),
-    icon="person",
+    icon="pill",
     sources=(PRESCRIPTIONS,),
     add=(
         Action(
@@ -368,33 +461,6 @@ MY_MEDICINES = Mine(
         ),
     ),
     parts=(
-        Part(
-            key="news",
-            label="News",
-            kind="notes",
-            class_name="Notification",
-            order="-createdAt",
-            keys=("message", "isRead", "kind", "createdAt"),
-            title="{message}",
-            at="createdAt",
-            actions=(
-                Action(
-                    key="seen",
-                    label="Mark as read",
-                    icon="check",
-                    submit="Mark",
-                    done="Marked as read.",
-                    class_name="Notification",
-                    updates=True,
-                    roles=("patient",),
-                    offered={"isRead": False},
-                    fixed={"isRead": "=true"},
-                    inputs=(),
-                ),
-            ),
-            limit=20,
-            empty="There is no news.",
-        ),
         Part(
             key="deliveries",
             label="My deliveries",
@@ -488,6 +554,33 @@ MY_MEDICINES = Mine(
                 ),
             ),
             empty="No prescription is on file.",
+        ),
+        Part(
+            key="news",
+            label="News",
+            kind="notes",
+            class_name="Notification",
+            order="-createdAt",
+            keys=("message", "isRead", "kind", "createdAt"),
+            title="{message}",
+            at="createdAt",
+            actions=(
+                Action(
+                    key="seen",
+                    label="Mark as read",
+                    icon="check",
+                    submit="Mark",
+                    done="Marked as read.",
+                    class_name="Notification",
+                    updates=True,
+                    roles=("patient",),
+                    offered={"isRead": False},
+                    fixed={"isRead": "=true"},
+                    inputs=(),
+                ),
+            ),
+            limit=20,
+            empty="There is no news.",
         ),
         _INBOX,
         _OUTBOX,

@@ -13,6 +13,7 @@ from app.domains.pharmacy.beside import (
     MY_MEDICINES,
     PAPERS,
     PATIENTS,
+    PEOPLE,
     PRESCRIPTIONS,
     ROUTE,
     SIGN,
@@ -20,7 +21,7 @@ from app.domains.pharmacy.beside import (
     TALK,
     TONES,
 )
-from app.domains.pharmacy.rules import DONE, PHARMACY, URGENCIES
+from app.domains.pharmacy.rules import DONE, FAILED, OPEN, PHARMACY, URGENCIES
 from app.live.board import (
     Action,
     Board,
@@ -48,6 +49,7 @@ LEVELS = (
 )
 
 _ON_BOARD: list[Json] = [name for name in URGENCIES if name != "closed"]
+_GOING: list[Json] = [*OPEN, *FAILED]
 _HANDS = (*PHARMACY, "courier")
 
 _DELIVERIES = Source(
@@ -74,17 +76,18 @@ _DELIVERIES = Source(
         "updatedAt",
     ),
 )
-_PEOPLE = Source(
-    name="people",
-    class_name="_User",
-    where={"role": {"$in": ["courier", "pharmacist", "admin"]}},
-    keys=("username", "displayName", "role", "active", "phoneNumber"),
-)
-
 _COLUMNS = (
     Column(key="urgency", label="Urgency", kind="level", field="urgency"),
-    Column(key="number", label="Delivery", kind="name", field="trackingNumber", detail="{recipientName}"),
-    Column(key="to", label="To", kind="place", field="deliveryAddress", point="location", yields=2),
+    Column(
+        key="number",
+        label="Delivery",
+        kind="name",
+        field="recipientName",
+        detail="{trackingNumber}",
+        width=(136, 0.9),
+        personal=True,
+    ),
+    Column(key="to", label="To", kind="place", field="deliveryAddress", point="location", yields=2, personal=True),
     Column(
         key="medicine",
         label="Medicine",
@@ -109,7 +112,7 @@ _COLUMNS = (
         kind="due",
         field="expectedDeliveryDate",
         status="status",
-        settled=DONE,
+        settled=(*DONE, *FAILED),
         detail_missing="no date set",
     ),
     Column(key="courier", label="Courier", kind="person", field="courier.displayName|courier.username", yields=1),
@@ -200,6 +203,7 @@ _ACTIONS = (
         updates=True,
         roles=PHARMACY,
         shortcut="a",
+        offered={"status": _GOING},
         shows={"courier": "courier"},
         inputs=(
             Input(
@@ -224,6 +228,7 @@ _ACTIONS = (
         updates=True,
         roles=PHARMACY,
         shortcut="d",
+        offered={"status": _GOING},
         shows={"expectedDeliveryDate": "expectedDeliveryDate", "proofPolicy": "proofPolicy"},
         inputs=(
             Input(name="expectedDeliveryDate", label="Expected", kind="time", required=True, default="expectedDeliveryDate"),
@@ -315,13 +320,13 @@ BOARD = Board(
     name="pharmacy",
     title="Pharmacy · Deliveries",
     nav="Pharmacy",
-    icon="note",
+    icon="pill",
     noun=("delivery", "deliveries"),
     level_field="urgency",
     levels=LEVELS,
     order="expectedDeliveryDate",
     label="trackingNumber",
-    sources=(_DELIVERIES, PRESCRIPTIONS, PATIENTS, _PEOPLE),
+    sources=(_DELIVERIES, PRESCRIPTIONS, PATIENTS, PEOPLE),
     joins=(
         Join(name="paper", field="prescription", source="prescriptions"),
         Join(name="patient", field="paper.patient", source="patients"),

@@ -270,7 +270,7 @@ class Counter:
                     **self._new(at),
                     patient=patient,
                     message=DELIVERY_NEWS[step].format(number=delivery.tracking_number),
-                    is_read=at < self.now - timedelta(hours=4),
+                    is_read=at < self.now - timedelta(hours=1),
                     kind="delivery",
                     about={"className": "Delivery", "objectId": delivery.object_id},
                 )

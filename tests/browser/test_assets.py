@@ -1,0 +1,205 @@
+"""The board of asset moves and a technician's phone in a real browser: moves, inspections and requests that reach each other."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from app.core.wire import date_to_wire
+from tests.conftest import RunningServer
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "a long enough password"
+ROLES = {"bea": "biomed", "tom": "technician", "mia": "departmentManager", "ned": "nurse", "una": "nurse"}
+
+
+def require_chromium() -> str:
+    """The path of the system's Chromium; skips with the reason where there is none, fails in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None and os.environ.get("CI"):
+        pytest.fail("Chromium is not installed")
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    return found
+
+
+class Ward:
+    """A small hospital on a running server."""
+
+    def __init__(self, server: RunningServer) -> None:
+        headers = {"X-Parse-Application-Id": server.app_id, "X-Parse-Master-Key": server.master_key}
+        self.server = server
+        self._http = httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=20)
+        self.people: dict[str, Any] = {}
+        self.facility: Any = None
+
+    async def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One request with the master key; what it answers."""
+        answer = await self._http.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def make(self, class_name: str, body: dict[str, Any]) -> Any:
+        """A pointer to a new object."""
+        made = await self.ask("POST", f"/classes/{class_name}", body)
+        return {"__type": "Pointer", "className": class_name, "objectId": made["objectId"]}
+
+    async def fill(self) -> None:
+        """Its people and its building."""
+        for name, role in ROLES.items():
+            account = {"username": name, "password": PASSWORD, "email": f"{name}@example.com", "role": role, "active": True}
+            self.people[name] = await self.make("_User", {**account, "displayName": f"{name.title()} Doe", "department": "ICU"})
+        self.facility = await self.make("Facility", {"name": "Main Tower", "code": "MAIN", "isOperational": True})
+
+    async def add(self, tag: str, **fields: Any) -> Any:
+        """A ventilator in the store, looked after by tom."""
+        body = {
+            "facility": self.facility,
+            "assetTag": tag,
+            "name": "Ventilator",
+            "category": "ventilator",
+            "serialNumber": f"S-{tag}",
+            "status": "available",
+            "criticality": "critical",
+            "currentLocation": "Equipment store",
+            "technician": self.people["tom"],
+            "nextServiceDue": date_to_wire(datetime.now(UTC) + timedelta(days=300)),
+        }
+        return await self.make("Asset", {**body, **fields})
+
+    async def assign(self, asset: Any, **fields: Any) -> Any:
+        """Gives an asset to ned in ICU Room 1."""
+        now = date_to_wire(datetime.now(UTC))
+        body = {"asset": asset, "assignedTo": self.people["ned"], "departmentName": "ICU", "roomLabel": "Room 1"}
+        return await self.make("AssetAssignment", {**body, "assignedAt": now, "assignmentStatus": "active", **fields})
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self._http.aclose()
+
+
+@pytest.fixture(scope="module")
+async def ward(running_server: RunningServer) -> AsyncIterator[Ward]:
+    ward = Ward(running_server)
+    await ward.fill()
+    yield ward
+    await ward.close()
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=require_chromium(), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        await browser.close()
+
+
+async def visit(browser: Browser, ward: Ward, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:
+    """A live page of somebody who has just signed in, and the list into which the browser's complaints go."""
+    page = await (await browser.new_context(timezone_id="America/Los_Angeles", **context)).new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(f"{ward.server.url}/?next={path}")
+    await page.get_by_label("Username or e-mail").fill(name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url(f"**{path}*")
+    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
+    return page, complaints
+
+
+def row(page: Page, asset: Any) -> Any:
+    return page.locator(f'tr.row[data-id="{asset["objectId"]}"]')
+
+
+async def test_an_engineer_moves_an_asset_from_room_to_room_and_takes_it_back(chromium: Browser, ward: Ward) -> None:
+    asset = await ward.add("VENT-1")
+    page, complaints = await visit(chromium, ward, "bea", "/boards/assets")
+    await row(page, asset).click()
+    for room, button in (("Room 12", "Move"), ("Room 14", "Move")):
+        await page.locator("#panel, aside").get_by_role("button", name=button, exact=True).first.click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_text("Una Doe").click()
+        await dialog.get_by_label("Department").fill("ICU")
+        await dialog.get_by_label("Room").fill(room)
+        await dialog.get_by_role("button", name="Move").click()
+        await expect(row(page, asset)).to_contain_text(f"ICU {room}", timeout=5000)
+        await expect(row(page, asset)).to_contain_text("In use")
+        await expect(row(page, asset)).to_contain_text("U. Doe")
+    await page.locator("#panel, aside").get_by_role("button", name="Return", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Put back at").fill("Decontamination")
+    await dialog.get_by_role("button", name="Return").click()
+    await expect(row(page, asset)).to_contain_text("Decontamination", timeout=5000)
+    await expect(row(page, asset)).to_contain_text("To be cleaned")
+    moves = (await ward.ask("GET", "/classes/AssetAssignment?order=assignedAt"))["results"]
+    mine = [move["assignmentStatus"] for move in moves if move["asset"]["objectId"] == asset["objectId"]]
+    assert (mine, complaints) == (["transferred", "completed"], [])
+    await page.context.close()
+
+
+async def test_a_failed_inspection_on_the_phone_reaches_the_board(chromium: Browser, ward: Ward) -> None:
+    asset = await ward.add("VENT-2")
+    board, complaints = await visit(chromium, ward, "bea", "/boards/assets")
+    phone, worries = await visit(
+        chromium, ward, "tom", "/boards/assets/my-equipment", viewport={"width": 390, "height": 844}, has_touch=True
+    )
+    card = phone.locator(f'[data-id="{asset["objectId"]}"]')
+    await card.get_by_role("button", name="Inspect").click()
+    dialog = phone.get_by_role("dialog")
+    await dialog.get_by_label("Found").select_option("failed")
+    await dialog.get_by_label("Findings").fill("Cracked housing")
+    await dialog.get_by_role("button", name="Record").click()
+    await expect(row(board, asset)).to_contain_text("Out of service", timeout=5000)
+    await expect(row(board, asset)).to_have_attribute("data-level", "critical")
+    await row(board, asset).click()
+    await expect(board.get_by_text("Cracked housing")).to_be_visible()
+    assert complaints == worries == []
+    await board.context.close()
+    await phone.context.close()
+
+
+async def test_a_manager_sees_the_department_and_asks_for_service(chromium: Browser, ward: Ward) -> None:
+    here, elsewhere = await ward.add("VENT-3"), await ward.add("VENT-4", department="Emergency")
+    page, complaints = await visit(chromium, ward, "mia", "/boards/assets")
+    await expect(row(page, here)).to_have_count(0)
+    held = await ward.assign(here)
+    await expect(row(page, here)).to_contain_text("ICU Room 1", timeout=5000)
+    await expect(row(page, elsewhere)).to_have_count(0)
+    await row(page, here).click()
+    await page.locator("#panel, aside").get_by_role("button", name="Request", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("What is asked for").select_option("service_requested")
+    await dialog.get_by_label("How urgent").select_option("high")
+    await dialog.get_by_label("What is wrong").fill("Alarm sounds without a reason")
+    await dialog.get_by_role("button", name="Request").click()
+    await expect(page.get_by_text("Biomedical engineering is told about VENT-3")).to_be_visible()
+    alerts = (await ward.ask("GET", "/classes/Alert"))["results"]
+    assert "Alarm sounds without a reason" in str([alert["message"] for alert in alerts if alert["kind"] == "service_requested"])
+    await ward.ask("PUT", f"/classes/AssetAssignment/{held['objectId']}", {"assignmentStatus": "transferred"})
+    await expect(row(page, here)).to_have_count(0, timeout=5000)
+    assert complaints == []
+    await page.context.close()
+
+
+async def test_the_figures_are_reckoned_anew_when_work_is_logged(chromium: Browser, ward: Ward) -> None:
+    asset = await ward.add("VENT-5")
+    page, complaints = await visit(chromium, ward, "bea", "/boards/assets/assets-figures")
+    await expect(page.get_by_text("No service was due in the last 90 days.")).to_be_visible()
+    done = date_to_wire(datetime.now(UTC) - timedelta(days=30))
+    plan = {"asset": asset, "frequencyDays": 90, "nextDueAt": done, "status": "active"}
+    made = await ward.make("MaintenancePlan", plan)
+    log = {"asset": asset, "performedBy": ward.people["tom"], "maintenanceType": "preventive", "status": "completed"}
+    await ward.make("MaintenanceLog", {**log, "plan": made, "startedAt": done, "completedAt": done})
+    await expect(page.get_by_text("100.0 %")).to_be_visible(timeout=10_000)
+    await expect(page.get_by_text("(1 + 0 + 0) ÷ 1")).to_be_visible()
+    assert complaints == []
+    await page.context.close()
