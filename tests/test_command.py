@@ -49,7 +49,7 @@ class Served:
         command = [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), *words]
         with self.output.open("w", encoding="utf-8") as out:
             self.process = subprocess.Popen(command, cwd=folder, env=CLEAN | {"PYTHONPATH": str(ROOT)}, stdout=out, stderr=out)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 if httpx.get(f"{self.url}/parse/health", timeout=2).is_success:
