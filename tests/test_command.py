@@ -20,10 +20,10 @@ import websockets
 
 from app.config import Settings
 from app.store.database import ensure_embedded, release_embedded
+from tests.conftest import ROOT, START_SECONDS
 
 APP = {"X-Parse-Application-Id": "careboard"}
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("CAREBOARD_", "DATABASE_", "BROADCAST_"))}
-ROOT = Path(__file__).parent.parent
 
 
 def careboard(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
