@@ -29,6 +29,7 @@ class Settings:
     data_dir: Path = Path(".careboard")
     database_url: str | None = None
     broadcast_url: str | None = None
+    relay: bool = False
     app_id: str = "careboard"
     master_key: str = ""
     rest_key: str | None = None
@@ -230,6 +231,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_DATA": ("data_dir", lambda value: Path(_text(value))),
     "DATABASE_URL": ("database_url", _url("postgres", "postgresql")),
     "BROADCAST_URL": ("broadcast_url", _url("redis", "rediss", "redis-stream", "kafka", "postgres", "postgresql")),
+    "CAREBOARD_RELAY": ("relay", _flag),
     "CAREBOARD_APP_ID": ("app_id", _text),
     "CAREBOARD_MASTER_KEY": ("master_key", _text),
     "CAREBOARD_MASTER_KEY_IPS": ("master_key_ips", _networks),

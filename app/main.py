@@ -103,7 +103,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     users = Users(objects)
     for domain in domains:
         domain.install(hooks, objects)
-    feed = Feed(database, settings.broadcast_url)
+    feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
         settings=settings,
         database=database,

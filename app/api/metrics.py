@@ -77,6 +77,20 @@ class _Numbers(Collector):
         yield CounterMetricFamily("careboard_live_replayed", "Events told again from a cursor.", counters.replayed)
         yield CounterMetricFamily("careboard_live_coalesced", "Events whose place a newer state took.", counters.coalesced)
         yield CounterMetricFamily("careboard_live_closed_slow", "Connections closed as too far behind.", counters.closed_slow)
+        kept, objects = hub.stream.router.kept()
+        yield GaugeMetricFamily("careboard_live_kept_results", "Windows, counts, includes and sub-queries that are kept.", kept)
+        yield GaugeMetricFamily("careboard_live_kept_objects", "Objects in them.", objects)
+        yield CounterMetricFamily("careboard_live_kept_reads", "Reads of the database to keep them.", hub.upkeep.reads)
+        yield GaugeMetricFamily("careboard_live_held_changes", "Changes kept for readers being settled.", hub.stream.held)
+        yield GaugeMetricFamily(
+            "careboard_live_history_bytes", "The last changes, kept for who comes back.", hub.stream.history.bytes
+        )
+        role = GaugeMetricFamily("careboard_feed_role", "1 where changes come from: table, leader, follower.", labels=["role"])
+        for name in ("table", "leader", "follower"):
+            role.add_metric([name], float(name == hub.feed.role))
+        yield role
+        yield CounterMetricFamily("careboard_feed_reads", "Reads of the change table.", hub.feed.reads)
+        yield CounterMetricFamily("careboard_feed_relayed", "Batches that another node had read for this one.", hub.feed.relayed)
         yield GaugeMetricFamily("careboard_access_log_waiting", "Rows of the access log to be written.", self._reads.waiting)
         yield CounterMetricFamily("careboard_access_log_degraded", "Reads logged without their object.", self._reads.degraded)
         sums = list(accumulate(counters.latency_buckets))

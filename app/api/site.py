@@ -73,6 +73,11 @@ class Site:
         way = home_of(self.places, role)
         return way.url if way else "/nothing"
 
+    def own(self, role: str | None) -> list[Way]:
+        """The pages for one person that this role may begin on."""
+        ways = [way for place in self.places for way in place.open_to(role)]
+        return [way for way in ways if isinstance(way.page, Mine) and way.page.home]
+
     def sign_in(
         self, request: AnyRequest, settings: Settings, target: str, *, said: str = "", note: str = "", name: str = ""
     ) -> Response[Any]:

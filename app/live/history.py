@@ -25,8 +25,8 @@ class History:
         self.bytes = 0
         self._floor = Snapshot(1, 1, frozenset())
         """Everything after this is kept."""
-        self._batches: deque[tuple[list[Change], Snapshot, bool, int]] = deque()
-        """Changes, the snapshot behind them, whether it is (not so in the middle of a backlog), their size."""
+        self._batches: deque[tuple[Batch, bool, int]] = deque()
+        """With each whether it stands before its snapshot (not so in the middle of a backlog), and its size."""
         self._end = self._floor
 
     def begin(self, snapshot: Snapshot) -> None:
@@ -36,39 +36,45 @@ class History:
         self._floor = self._end = snapshot
 
     def __len__(self) -> int:
-        return sum(len(changes) for changes, *_ in self._batches)
+        return sum(len(batch.changes) for batch, *_ in self._batches)
 
     def add(self, batch: Batch) -> None:
         """Takes in what was just delivered, and lets go of what is too much."""
         if batch.reset:
             self.begin(batch.snapshot)
-        if not batch.changes:
+        if not batch.changes and batch.classes is None:
             return
-        size = 0
+        size = _EACH
         for change in batch.changes:
             change.forget()
             size += _EACH + len(change.before or "") + len(change.after or "")
-        self._batches.append((batch.changes, batch.snapshot, batch.snapshot != self._end, size))
+        self._batches.append((batch, batch.snapshot != self._end, size))
         self._end = batch.snapshot
         self.bytes += size
         while self.bytes > MOST_BYTES and self._batches:
             self._let_go()
 
-    def since(self, position: Position) -> list[Change] | None:
-        """What a client at this position has not been given, in order; None when that reaches back too far."""
+    def since(self, position: Position, needed: frozenset[str] | None = None) -> list[Change] | None:
+        """What a client at this position has not been given, in order; None when that reaches back too far.
+
+        `needed`: the classes that matter, None for all; where a batch did not hold them, that is too far.
+        """
         if not position.base.covers(self._floor):
             return None
         found: list[Change] = []
-        for changes, snapshot, is_last, _ in reversed(self._batches):
-            if is_last and position.base.covers(snapshot):
+        for batch, is_last, _ in reversed(self._batches):
+            if is_last and position.base.covers(batch.snapshot):
                 break
-            found += [change for change in changes if not position.has(change)]
+            if batch.classes is not None and (needed is None or not needed <= batch.classes):
+                return None
+            found += [change for change in batch.changes if not position.has(change)]
         found.sort(key=lambda change: change.seq)
         return found
 
     def _let_go(self) -> None:
         """Of a backlog that came in parts, all but the last carry the snapshot before it: they go together."""
-        _, snapshot, _, size = self._batches.popleft()
+        batch, _, size = self._batches.popleft()
+        snapshot = batch.snapshot
         self.bytes -= size
         if snapshot == self._floor and self._batches:
             self._let_go()

@@ -16,7 +16,7 @@ from app.core import nodes as ast
 from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
 from app.live.addresses import Addressed
-from app.live.authority import Authorities
+from app.live.authority import AUTHORITY_CLASSES, Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
 from app.live.membership import Member
 from app.live.opening import Opening
@@ -50,6 +50,7 @@ class Hub:
         planner.is_current = lambda: self.stream.is_current
         self.upkeep = Upkeep(self.stream, objects)
         self.resumption = Resumption(time.monotonic, lambda: feed.feed_id)
+        feed.wanted = self._wanted
         self._authorities = Authorities(self.stream, objects, planner, self.upkeep)
         past = Past(self.stream, feed, objects, self.upkeep)
         self._opening = Opening(self.stream, feed, objects, planner, self._authorities, self.upkeep, self.resumption, past)
@@ -81,6 +82,16 @@ class Hub:
     def subscriptions(self) -> int:
         """How many subscriptions they have open."""
         return sum(len(connection.members) for connection in self._connections)
+
+    def _wanted(self) -> frozenset[str] | None:
+        """The classes whose changes anybody here needs; None is all."""
+        classes = self.stream.classes
+        return None if classes is None else classes | AUTHORITY_CLASSES
+
+    @property
+    def feed(self) -> Feed:
+        """Where the changes come from, for whoever watches the server."""
+        return self._feed
 
     @property
     def lag(self) -> float:

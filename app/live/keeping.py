@@ -43,6 +43,7 @@ class Node(ABC):
         self.again = False
         """It must be read once more when it has been read."""
         self.held: list[Held] | None = None
+        self.held_bytes = 0
         self.filled = asyncio.Event()
         """Set while it is not held; set with `error` when it can never be filled."""
         self.error: ParseError | None = None
@@ -60,6 +61,11 @@ class Node(ABC):
     def is_behind(self) -> bool:
         """Whether it is not yet what the changes that were delivered make of it."""
         return self.held is not None or self.again
+
+    @property
+    def size(self) -> int:
+        """How many objects it keeps."""
+        return 0
 
     def everyone(self) -> list[Member]:
         """Those who read it and those who will."""
@@ -201,7 +207,16 @@ class WindowNode(Node):
 
     @property
     def is_behind(self) -> bool:
-        return super().is_behind or self.window.is_short or self._is_lacking
+        return super().is_behind or self._must_be_read
+
+    @property
+    def size(self) -> int:
+        return len(self.window)
+
+    @property
+    def _must_be_read(self) -> bool:
+        """Something is not known; or a result that is kept whole has grown so large that reading it will refuse it."""
+        return self.window.is_short or self._is_lacking or (self.window.limit is None and len(self.window) > 2 * MOST_RESULTS)
 
     # ---- what is kept
 
@@ -437,5 +452,5 @@ class WindowNode(Node):
             member.connection.push(member.head(op), tail, 0, self, is_whole=number == len(steps))
 
     def end_tick(self, touched: Touched) -> None:
-        if (self.window.is_short or self._is_lacking) and self.held is None:
+        if self._must_be_read and self.held is None:
             self.refill(self)

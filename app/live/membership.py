@@ -40,6 +40,7 @@ class Member:
         "heads",
         "held",
         "held_at",
+        "held_bytes",
         "is_open",
         "node",
         "plan",
@@ -59,6 +60,7 @@ class Member:
         """What keeps its result, where it asked for more than the changes."""
         self.held: list[Held] | None = []
         """What came while it was settled; None when it is not held."""
+        self.held_bytes = 0
         self.held_at = ""
         """The cursor of what it had been told when its authority moved."""
         self.is_open = True
@@ -169,6 +171,9 @@ class Reader(Interface):
     held: list[Held] | None
     """What came while it was settled; None when it is not held."""
 
+    held_bytes: int
+    """How much text that is."""
+
     @property
     def caller(self) -> Caller:
         """For whom it reads."""
@@ -181,6 +186,11 @@ class Reader(Interface):
 
 class Keeper(Reader, Interface):
     """A node: it keeps a result for those who asked for it."""
+
+    @property
+    def size(self) -> int:
+        """How many objects it keeps."""
+        ...
 
     def everyone(self) -> list[Member]:
         """Those it serves, and those who wait for it."""
@@ -229,7 +239,17 @@ class Members(Generic[R]):
         self._unfile(member)
         self.held[member] = None
         if member.held is None:
-            member.held = []
+            member.held, member.held_bytes = [], 0
+
+    def keep(self, change: Change, was: bool, now: bool, most: int, most_bytes: int) -> Iterator[R]:
+        """Keeps a change for those that are held; gives those for whom that was too much."""
+        size = len(change.before or "") + len(change.after or "")
+        for member in self.held:
+            assert member.held is not None
+            member.held.append((change, was, now))
+            member.held_bytes += size
+            if len(member.held) > most or member.held_bytes > most_bytes:
+                yield member
 
     def file(self, member: R) -> None:
         """Puts a member into the stream under its present principals."""

@@ -216,7 +216,7 @@ class Opening:
         if position is None:
             return None
         await self._catch_up()
-        missed = await self._past.missed(position)
+        missed = await self._past.missed(position, member.plan)
         if missed is None:
             return None
         changes, snapshot = missed

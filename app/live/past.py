@@ -18,11 +18,11 @@ from app.core import nodes as ast
 from app.core.access import can_read
 from app.core.match import Predicate, compile_match
 from app.core.wire import Object, decode
-from app.live.authority import concerns
+from app.live.authority import AUTHORITY_CLASSES, concerns
 from app.live.included import Target
 from app.live.keeping import Node, WindowNode
 from app.live.membership import LiveQuery
-from app.live.plan import Plan
+from app.live.plan import ANY, Plan
 from app.live.position import Position
 from app.live.relation import RelationNode
 from app.live.relational import Inner, Leaf
@@ -55,12 +55,12 @@ class Past:
         self._upkeep = upkeep
         self._readers = asyncio.Semaphore(MOST_READERS)
 
-    async def missed(self, position: Position) -> tuple[list[Change], Snapshot] | None:
-        """The changes after a position, in order, and how far they go, which may be further than the stream has come.
+    async def missed(self, position: Position, plan: Plan) -> tuple[list[Change], Snapshot] | None:
+        """The changes after a position that may concern a plan, in order, and how far they go: maybe further than the stream.
 
         None when they are gone, or too many.
         """
-        recent = self._stream.history.since(position)
+        recent = self._stream.history.since(position, needed_by(plan))
         if recent is not None:
             return recent, self._stream.snapshot
         async with self._readers:
@@ -95,7 +95,7 @@ class Past:
         library = _Library()
         for _ in range(_ATTEMPTS):
             await self._upkeep.filled(node)
-            changes = await self._changes(position, library)
+            changes = await self._changes(position, plan, library)
             if changes is None or (is_exact and any(concerns(change, plan) for change in changes)):
                 return None
             if not self._upkeep.is_filled(node):
@@ -108,14 +108,14 @@ class Past:
                 await self._read_images(lacking, library)
         return None
 
-    async def _changes(self, position: Position, library: "_Library") -> list[Change] | None:
+    async def _changes(self, position: Position, plan: Plan, library: "_Library") -> list[Change] | None:
         """All since the position, up to where the stream is when this returns."""
         while True:
             older = library.older
-            recent = self._stream.history.since(position if older is None else Position(older[1]))
+            recent = self._stream.history.since(position if older is None else Position(older[1]), needed_by(plan))
             if recent is not None:
                 return recent if older is None else older[0] + recent
-            library.older = await self.missed(position)
+            library.older = await self.missed(position, plan)
             if library.older is None:
                 return None
             await self._stream.reach(library.older[1])
@@ -146,6 +146,12 @@ class Past:
                 image = images.get(object_id)
                 seen = None if image is None else included.as_seen(class_name, image)
                 library.images[lacking.node, (class_name, object_id)] = seen
+
+
+def needed_by(plan: Plan) -> frozenset[str] | None:
+    """The classes whose changes a plan hangs on; None is all."""
+    classes = plan.others | {plan.schema.class_name} | AUTHORITY_CLASSES
+    return None if ANY in classes else classes
 
 
 @dataclass(frozen=True, slots=True)

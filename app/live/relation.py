@@ -44,6 +44,10 @@ class RelationNode(Node):
         return [(self.relation.class_name, self.relation.object_id), ("_SCHEMA", self.relation.class_name)]
 
     @property
+    def size(self) -> int:
+        return len(self._related)
+
+    @property
     def ids(self) -> set[str]:
         """Who is in the relation, whether that may be told or not."""
         return set(self._related)

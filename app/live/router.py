@@ -5,7 +5,7 @@ by one would give; its cost follows the matches, not the number of live queries.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from app.core import nodes as ast
 from app.core.match import compile_match
@@ -62,6 +62,11 @@ class Router:
         if not index.queries:
             del self._classes[query.class_name]
 
+    @property
+    def classes(self) -> Iterable[str]:
+        """The classes that live queries are about."""
+        return self._classes.keys()
+
     def listens_to(self, class_name: str) -> bool:
         """Whether any live query is about this class; if not, its changes need not even be decoded."""
         return class_name in self._classes
@@ -88,6 +93,18 @@ class Router:
             if was or now:
                 matched.append((query, was, now))
         return matched
+
+    def held(self) -> int:
+        """How many changes are kept for readers that are held."""
+        queries = (query for index in self._classes.values() for query in index.queries.values())
+        readers = (reader for query in queries for reader in (*query.members.held, *query.nodes.held))
+        return sum(len(reader.held or ()) for reader in readers)
+
+    def kept(self) -> tuple[int, int]:
+        """How many results are kept, and how many objects in them."""
+        queries = (query for index in self._classes.values() for query in index.queries.values())
+        sizes = [node.size for query in queries for node in query.nodes.all()]
+        return len(sizes), sum(sizes)
 
     def counts(self) -> dict[str, int]:
         """How many live queries are filed under each kind of path, for whoever watches the server."""

@@ -26,6 +26,8 @@ _log = logging.getLogger("careboard.live")
 LOOK_SECONDS = 0.002
 MOST_HELD = 20_000
 """Changes kept for a member while it is settled; one that takes longer is sent away with its cursor."""
+MOST_HELD_BYTES = 32 * 1024 * 1024
+"""Of their texts."""
 
 
 class Stream:
@@ -91,16 +93,19 @@ class Stream:
     def _tell(self, change: Change, touched: dict[Connection[Member], None]) -> None:
         frames = ChangeFrames(change)
         for query, was, now in self.router.match(change.class_name, change.before_object, change.after_object):
-            for held in query.members.held:
-                assert held.held is not None
-                held.held.append((change, was, now))
-                if len(held.held) > MOST_HELD:
-                    held.connection.close_behind(self.cursor)
+            if query.members.held:
+                for member in list(query.members.keep(change, was, now, MOST_HELD, MOST_HELD_BYTES)):
+                    member.connection.close_behind(self.cursor)
             for member, event in audience(query.members, change, was, now):
                 if self.push(member, change, event, frames):
                     touched[member.connection] = None
             if query.nodes:
                 self._tell_nodes(query, change, was, now, touched)
+
+    @property
+    def held(self) -> int:
+        """How many changes are kept for those who are being settled or read."""
+        return self.router.held()
 
     def follow(self, target: tuple[str, str], node: Keeper) -> None:
         """From now on a node is told the changes of an object of any class, or (`ANY`) of every object of one, or of all."""
@@ -112,6 +117,12 @@ class Stream:
         followers.pop(node, None)
         if not followers:
             self._followers.pop(target, None)
+
+    @property
+    def classes(self) -> frozenset[str] | None:
+        """The classes that anybody here is told of, or is judged by; None is all."""
+        names = {*self.router.classes, *(name for name, _ in self._followers)}
+        return None if ANY in names else frozenset(names)
 
     def follows(self, class_name: str) -> bool:
         """Whether a node follows objects of a class."""
@@ -133,11 +144,8 @@ class Stream:
     def _tell_nodes(
         self, query: LiveQuery, change: Change, was: bool, now: bool, touched: dict[Connection[Member], None]
     ) -> None:
-        for held in query.nodes.held:
-            assert held.held is not None
-            held.held.append((change, was, now))
-            if len(held.held) > MOST_HELD:
-                held.fall_behind(self.cursor)
+        for node in list(query.nodes.keep(change, was, now, MOST_HELD, MOST_HELD_BYTES)):
+            node.fall_behind(self.cursor)
         for node, event in list(audience(query.nodes, change, was, now)):
             node.take(change, event, touched)
             self._ticking[node] = None

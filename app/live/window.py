@@ -77,6 +77,9 @@ class Window:
         """The shown part, in order."""
         return self._entries[self.skip :] if self.limit is None else self._entries[self.skip : self.skip + self.limit]
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def get(self, object_id: str) -> Entry | None:
         """What is kept of an object."""
         return self._by_id.get(object_id)

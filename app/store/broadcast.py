@@ -1,10 +1,10 @@
 """The wake-up call between processes: broadcaster, over a Postgres or Redis backend of ours or an engine of its own.
 
-Owns: the only use of broadcaster, the one channel, LISTEN and NOTIFY. Holds: a call carries no data and may be lost, doubled or
-merged at no cost but time, because the change table is the truth; nothing here raises into a writer; a listener that lost its
-connection comes back and calls once by itself, for it may have missed one. NOTIFY locks the whole cluster until its commit is on
-disk, so it is sent apart from every writer's transaction, on a connection that does not wait for the disk. May import database,
-refusals.
+Owns: the only use of broadcaster (the relay speaks over what is made here), the channel of the calls, LISTEN and NOTIFY. Holds:
+a call carries no data and may be lost, doubled or merged at no cost but time, because the change table is the truth; nothing here
+raises into a writer; a listener that lost its connection comes back and calls once by itself, for it may have missed one. NOTIFY
+locks the whole cluster until its commit is on disk, so it is sent apart from every writer's transaction, on a connection that
+does not wait for the disk. May import database, refusals.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ log = logging.getLogger(__name__)
 Connect = Callable[[], Awaitable[Any]]
 
 
-def make_broadcast(database: Database, broadcast_url: str | None) -> Broadcast:
+def make_broadcast(database: Database, broadcast_url: str | None, *, waiting: int = WAITING_EVENTS) -> Broadcast:
     """The broadcaster for BROADCAST_URL (redis://, rediss://, redis-stream://, kafka://), by default the database's own."""
     if broadcast_url is None:
-        return Broadcast(backend=PostgresBackend(lambda: database.connect(**_UNSYNCED)))
+        return Broadcast(backend=PostgresBackend(lambda: database.connect(**_UNSYNCED), waiting))
     if broadcast_url.startswith(("postgres://", "postgresql://")):
-        return Broadcast(backend=PostgresBackend(lambda: _connect(broadcast_url)))
+        return Broadcast(backend=PostgresBackend(lambda: _connect(broadcast_url), waiting))
     if broadcast_url.startswith(("redis://", "rediss://")):
-        return Broadcast(backend=RedisBackend(broadcast_url))
+        return Broadcast(backend=RedisBackend(broadcast_url, waiting))
     return Broadcast(broadcast_url)
 
 
@@ -57,8 +57,8 @@ async def _connect(url: str) -> Any:
 class _Line(BroadcastBackend, ABC):
     """Channels heard over one connection that comes back by itself, and calls once when it did."""
 
-    def __init__(self) -> None:
-        self._events: asyncio.Queue[Event] = asyncio.Queue(WAITING_EVENTS)
+    def __init__(self, waiting: int) -> None:
+        self._events: asyncio.Queue[Event] = asyncio.Queue(waiting)
         self._channels: set[str] = set()
         self._changed = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
@@ -130,8 +130,8 @@ class _Line(BroadcastBackend, ABC):
 class PostgresBackend(_Line):
     """LISTEN on one connection under a watchdog, NOTIFY on another."""
 
-    def __init__(self, connect: Connect) -> None:
-        super().__init__()
+    def __init__(self, connect: Connect, waiting: int = WAITING_EVENTS) -> None:
+        super().__init__(waiting)
         self._connect = connect
         self._publisher: Any = None
         self._publishing = asyncio.Lock()
@@ -180,8 +180,8 @@ class RedisBackend(_Line):
     broadcaster's own ends in silence with its first lost connection.
     """
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
+    def __init__(self, url: str, waiting: int = WAITING_EVENTS) -> None:
+        super().__init__(waiting)
         self._redis: Any = import_module("redis.asyncio")
         self._url = url
         self._publisher: Any = None

@@ -4,7 +4,7 @@ Owns: the poll, the hints, replay, the housekeeping of the change table. Holds: 
 in the later one, whole and once, whatever order transactions commit in; a long transaction stalls nothing; a lost hint,
 connection or server costs time, never a change; the changes of one object come in the order of `seq`, for it is drawn while the
 row is locked (never by xid: a transaction may be older than the change it waits for). May import database, snapshot, reading,
-capture, broadcast.
+capture, broadcast, relay.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,6 +20,7 @@ from app.store.broadcast import Hints
 from app.store.capture import maintain
 from app.store.database import Connection, Database
 from app.store.reading import FAILURES, READING, Change, Position, read_feed_id, read_floor, read_now
+from app.store.relay import Header, Relay
 from app.store.snapshot import Snapshot, parse_cursor, to_cursor
 
 __all__ = ["Batch", "Change", "CursorExpired", "Feed", "Snapshot", "parse_cursor", "to_cursor"]
@@ -48,18 +49,29 @@ class Batch:
     A big backlog comes in several batches: all but the last carry the cursor before the backlog, so one who resumes in the middle
     of it hears some changes twice, and none is lost. `reset` says that changes before this batch are gone (a restored or another
     database, or a pause longer than the retention): whoever holds state reads it anew.
+    `classes`: it holds the changes of these only; None is all.
     """
 
     changes: list[Change]
     snapshot: Snapshot
     cursor: str
     reset: bool = False
+    classes: frozenset[str] | None = None
 
 
 class Feed:
     """The feed of one process. One consumer iterates `subscribe()`; any code calls `hint()` after it wrote."""
 
-    def __init__(self, database: Database, broadcast_url: str | None = None) -> None:
+    def __init__(self, database: Database, broadcast_url: str | None = None, *, relay: bool = False) -> None:
+        """`relay`: one node reads the table for all, and this one may be it or not."""
+        self.wanted: Callable[[], frozenset[str] | None] = lambda: None
+        """The classes whose changes the consumer needs at present; None is all."""
+        self.reads = 0
+        """How often the change table was read."""
+        self.relayed = 0
+        """How many batches came from the node that reads for all."""
+        self._relay = Relay(database, broadcast_url) if relay else None
+        self._follows = ""
         self._database = database
         self._hints = Hints(database, broadcast_url, self._hear)
         self._feed_id = ""
@@ -95,7 +107,15 @@ class Feed:
     @property
     def is_current(self) -> bool:
         """Whether the consumer was handed everything that this process wrote, and all it was told that others wrote."""
-        return self._hinted == self._answered and self._batches.empty()
+        reads = self._relay is None or self._relay.leads
+        return reads and self._hinted == self._answered and self._batches.empty()
+
+    @property
+    def role(self) -> str:
+        """Where its changes come from: `table`, or with a relay `leader` or `follower`."""
+        if self._relay is None:
+            return "table"
+        return "leader" if self._relay.leads else "follower" if self._relay.is_heard else "table"
 
     async def start(self) -> None:
         """Begins at this moment; what was written before is not handed out. Raises asyncpg's errors when unreachable."""
@@ -105,6 +125,8 @@ class Feed:
         self._current, self._head = self._position.since, time.monotonic()
         self._database.committed.append(self.hint)
         self._hints.start()
+        if self._relay is not None:
+            self._relay.start(self._feed_id)
         self._tasks = [asyncio.create_task(self._read_forever(connection)), asyncio.create_task(self._maintain())]
 
     async def stop(self) -> None:
@@ -115,6 +137,8 @@ class Feed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._hints.stop()
+        if self._relay is not None:
+            await self._relay.stop()
         while self._batches.full():
             self._batches.get_nowait()
         self._batches.put_nowait(None)
@@ -163,23 +187,81 @@ class Feed:
 
     async def _read(self, connection: Connection) -> None:
         """Reads until the connection fails: at once after a hint, else soon after the last change and seldom when idle."""
-        position, wait = self._position, BUSY_SECONDS
+        wait, relay = BUSY_SECONDS, self._relay
+        self._follows = ""
+        if relay is not None:
+            relay.resign()
         while True:
+            if relay is not None and not relay.leads:
+                if relay.is_heard:
+                    await self._follow(connection, relay)
+                await relay.elect(connection)
             began, hinted = time.monotonic(), self._hinted
             self._wake.clear()
-            found = False
-            async for changes in position.read(connection):
-                if changes:
-                    found = True
-                    await self._batches.put(Batch(changes, position.since, to_cursor(self._feed_id, position.since)))
-                elif self._batches.empty():
-                    self._current = position.since
-            self._head, self._answered = time.monotonic(), hinted
+            found = await self._read_once(connection)
+            self._answered = hinted
             wait = BUSY_SECONDS if found else min(wait * 2, IDLE_SECONDS)
             await asyncio.sleep(max(0.0, SPACING_SECONDS - (self._head - began)))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
+
+    async def _read_once(self, connection: Connection) -> bool:
+        """One read of the table, handed out, and to the other nodes too by the one that reads for all; says if it found any."""
+        position, since = self._position, self._position.since
+        found: list[Change] | None = [] if position.is_plain else None
+        self.reads += 1
+        async for changes in position.read(connection):
+            # What comes in parts, or is read once more, is not all there: who needs it reads it too.
+            found = None if position.since is since or found is None else changes
+            if changes:
+                await self._batches.put(Batch(changes, position.since, to_cursor(self._feed_id, position.since)))
+            elif self._batches.empty():
+                self._current = position.since
+        self._head = time.monotonic()
+        if self._relay is not None and self._relay.leads:
+            self._relay.publish(since, position.since, found)
+        return found is None or bool(found)
+
+    async def _follow(self, connection: Connection, relay: Relay) -> None:
+        """Takes what the node that reads for all has read, as long as it is heard. Raises as `_read` when the connection is lost.
+
+        Another relay than before may come after a crash of Postgres that took numbers back: then the table is asked first,
+        over the connection of before, which a crash has cut.
+        """
+        while relay.is_heard:
+            header = await relay.next()
+            if header is None:
+                return
+            if connection.is_closed():
+                raise ConnectionError("the connection was lost")
+            if header.relay != self._follows:
+                await self._read_once(connection)
+                self._follows = header.relay
+            if not await self._take(relay, header):
+                await self._read_once(connection)
+            self._head = time.monotonic()
+
+    async def _take(self, relay: Relay, header: Header) -> bool:
+        """Hands out what a header announces; False when something of it is not there."""
+        position, wanted = self._position, self.wanted()
+        if header.parts is None or not position.is_plain or not position.since.covers(header.since):
+            return False
+        if position.since.covers(header.until):
+            return True
+        changes = await relay.collect(header, wanted)
+        now_wanted = self.wanted()
+        if changes is None or (wanted is not None and (now_wanted is None or (now_wanted - wanted) & header.parts.keys())):
+            return False
+        fresh = sorted((change for change in changes if not position.since.sees(change.xid)), key=lambda change: change.seq)
+        if header.parts:
+            cursor = to_cursor(self._feed_id, header.until)
+            await self._batches.put(Batch(fresh, header.until, cursor, classes=now_wanted))
+            self.relayed += 1
+        elif self._batches.empty():
+            self._current = header.until
+        position.take(header.until, fresh, now_wanted if header.parts else None)
+        return True
 
     async def _come_back(self) -> Connection:
         """A new connection, from which reading goes on where it ended; where that is impossible, a reset is handed out."""

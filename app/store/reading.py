@@ -112,9 +112,12 @@ class Position:
         self.since = since
         self._until: Snapshot | None = None
         self._last_seq = 0
-        self._trail: deque[tuple[float, Snapshot]] = deque()
+        self._trail: deque[tuple[float, Snapshot, frozenset[str] | None]] = deque()
+        """When something was handed out, the snapshot before it, and of which classes it was; None is all."""
         self._recent: deque[tuple[float, Change]] = deque()
         self._repeats: set[tuple[object, ...]] = set()
+        self._whole: frozenset[str] | None = None
+        """After a step back: the classes that were handed out all the time; of others nobody wanted what had been."""
         self._reached: Snapshot | None = None
 
     def step_back(self) -> None:
@@ -127,6 +130,10 @@ class Position:
         self._reached = self._reached or self.since
         self.since = self._trail[0][1]
         self._repeats = {change.identity for _, change in self._recent}
+        self._whole = None
+        for _, _, classes in self._trail:
+            if classes is not None:
+                self._whole = classes if self._whole is None else self._whole & classes
 
     async def read(self, connection: Connection) -> AsyncIterator[list[Change]]:
         """What became visible since, in order of `seq`; `since` is moved on by the time the last list is given.
@@ -170,15 +177,32 @@ class Position:
         yield changes
         self._remember(before, changes)
 
-    def _fresh(self, changes: list[Change]) -> list[Change]:
-        return [change for change in changes if change.identity not in self._repeats] if self._repeats else changes
+    @property
+    def is_plain(self) -> bool:
+        """Whether all before it was handed out and nothing behind it: not so in the middle of a backlog, or stepped back."""
+        return self._until is None and self._reached is None
 
-    def _remember(self, before: Snapshot, changes: list[Change]) -> None:
+    def take(self, until: Snapshot, changes: list[Change], classes: frozenset[str] | None) -> None:
+        """What was handed out came another way, and of these classes only: goes on from there."""
+        before, self.since = self.since, until
+        self._remember(before, changes, classes)
+
+    def _fresh(self, changes: list[Change]) -> list[Change]:
+        if not self._repeats and self._whole is None:
+            return changes
+        return [change for change in changes if change.identity not in self._repeats and not self._was_unwanted(change)]
+
+    def _was_unwanted(self, change: Change) -> bool:
+        if self._whole is None or change.class_name in self._whole:
+            return False
+        return self._reached is not None and self._reached.sees(change.xid)
+
+    def _remember(self, before: Snapshot, changes: list[Change], classes: frozenset[str] | None = None) -> None:
         """Keeps what `step_back` needs: a snapshot that is old enough, and every change handed out after it."""
         now = time.monotonic()
-        self._trail.append((now, self._reached or before))
+        self._trail.append((now, self._reached or before, classes))
         self._recent.extend((now, change) for change in changes)
-        self._reached, self._repeats = None, set()
+        self._reached, self._repeats, self._whole = None, set(), None
         while len(self._trail) > 1 and self._trail[1][0] < now - OVERLAP_SECONDS:
             self._trail.popleft()
         while self._recent and self._recent[0][0] < self._trail[0][0]:

@@ -54,6 +54,11 @@ async def test_what_clients_do_is_counted(running_server: RunningServer) -> None
     assert (after["careboard_access_log_waiting"], after["careboard_access_log_degraded_total"]) == (0, 0)
     assert 0 <= after["careboard_feed_lag_seconds"] < PATIENCE
     assert sum(number for name, number in after.items() if name.startswith("careboard_live_nodes")) == 0
+    roles = [after[f'careboard_feed_role{{role="{role}"}}'] for role in ("table", "leader", "follower")]
+    assert roles == [1, 0, 0]
+    assert after["careboard_feed_reads_total"] > before["careboard_feed_reads_total"]
+    assert after["careboard_live_history_bytes"] > 0
+    assert after["careboard_live_held_changes"] == after["careboard_live_kept_objects"] == 0
     await rest.create("Gauge", psi=1)
     async with open_socket(running_server) as socket:
         await socket.ask({**CONNECT, "cursors": True})

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -235,13 +235,26 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(database: Database, schemas: Schemas, settings: Settings) -> AsyncIterator[Stage]:
-    """Feed and hub on a started, migrated database."""
+async def open_stage(database: Database, schemas: Schemas, settings: Settings, *, relay: bool = False) -> AsyncIterator[Stage]:
+    """Feed and hub on a started, migrated database; with a `relay` another node reads for this one."""
     world = await make_world(database, schemas, settings)
-    feed = Feed(database)
-    hub = Hub(feed, world.objects)
-    await feed.start()
-    await hub.start()
-    yield Stage(world, feed, hub)
-    await hub.stop()
-    await feed.stop()
+    async with AsyncExitStack() as stack:
+        if relay:
+            other = Feed(database, relay=True)
+            await other.start()
+            other.wanted = frozenset
+            draining = asyncio.create_task(_drain(other))
+            stack.push_async_callback(asyncio.gather, draining)
+            stack.push_async_callback(other.stop)
+        feed = Feed(database, relay=relay)
+        hub = Hub(feed, world.objects)
+        await feed.start()
+        await hub.start()
+        yield Stage(world, feed, hub)
+        await hub.stop()
+        await feed.stop()
+
+
+async def _drain(feed: Feed) -> None:
+    async for _ in feed.subscribe():
+        pass

@@ -4,6 +4,7 @@ import pytest
 
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, pointer
+from app.live import keeping, stream
 from app.live.window import BUFFER
 from tests.actions.world import acl
 from tests.live.stage import Following, Stage
@@ -124,6 +125,7 @@ async def test_a_window_that_runs_short_is_read_again_and_only_then(stage: Stage
 
 async def test_those_who_ask_the_same_share_one_window(stage: Stage) -> None:
     thing, _ = await things(stage, 1, 2, 3)
+    await stage.quiet()
     client = await stage.client()
     reads = stage.hub.upkeep.reads
     followers = [await client.subscribe(thing, order="n", limit=2, snapshot=True) for _ in range(5)]
@@ -219,6 +221,42 @@ async def test_what_cannot_be_kept_is_refused_with_the_reason(stage: Stage, aske
     assert following.error is not None
     assert following.error["code"] == 102
     assert word in str(following.error["error"])
+
+
+async def test_a_whole_result_that_outgrows_its_room_ends_with_the_reason(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    thing, _ = await things(stage, 1)
+    client = await stage.client()
+    other: Object = {"query": {"className": thing, "where": {"m": 1}}, "key": "m"}
+    following = await client.subscribe(thing, {"n": {"$dontSelect": other}}, snapshot=True)
+    window = await client.subscribe(thing, order="n", limit=2, snapshot=True)
+    monkeypatch.setattr(keeping, "MOST_RESULTS", 3)
+    for n in range(2, 8):
+        await create(stage, thing, n=n)
+    await stage.quiet()
+    assert following.error is not None
+    assert following.error["code"] == 102
+    assert "narrow it" in str(following.error["error"])
+    assert (window.error, shown(window)) == (None, [1, 2])
+
+
+async def test_a_reader_for_whom_too_much_is_held_is_sent_away_with_its_cursor(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MOST_HELD_BYTES", 100)
+    thing, ids = await things(stage, 1)
+    client = await stage.client()
+    following = await client.subscribe(thing, order="n", limit=2, snapshot=True)
+    [query] = stage.hub.stream.router.queries_of(thing)
+    [node] = query.nodes.all()
+    query.nodes.hold(node)
+    await update(stage, thing, ids[1], n=5)
+    await client.until(lambda: client.closed is not None)
+    assert client.closed is not None
+    assert client.closed[0] == 1013
+    monkeypatch.undo()
+    client.cut()
+    await client.come_back()
+    assert shown(following) == [5]
 
 
 async def test_a_window_that_nobody_watches_is_forgotten(stage: Stage) -> None:

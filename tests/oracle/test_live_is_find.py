@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -45,9 +46,9 @@ FIELDS: Object = {
 COLORS = ("red", "reddish", "green", "blue")
 
 
-@pytest.fixture(scope="module")
-async def stage(database: Database, schemas: Schemas, settings: Settings) -> AsyncIterator[Stage]:
-    async with open_stage(database, schemas, settings) as stage:
+@pytest.fixture(scope="module", params=["alone", "behind a relay"])
+async def stage(database: Database, schemas: Schemas, settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    async with open_stage(database, schemas, settings, relay=request.param != "alone") as stage:
         yield stage
 
 
@@ -75,7 +76,7 @@ class Town:
     async def build(self) -> None:
         world = self.stage.world
         self.people = [await world.person() for _ in range(3)]
-        tag = self.chance.randrange(10**9)
+        tag = uuid4().hex[:8]  # a name is taken once in a database
         for name in (f"crew{tag}", f"captains{tag}"):
             made = await world.objects.create(MASTER, "_Role", {"name": name, "ACL": acl(public="r")})
             self.roles[name] = made.object_id
