@@ -41,6 +41,8 @@ class Following:
     """Events that take away what the client did not have; only told of where the state is whole."""
     error: Object | None = None
     is_open: bool = False
+    is_stale: bool = False
+    """It was told to read anew, and has not."""
     reloads: int = 0
 
     @property
@@ -56,9 +58,13 @@ class Following:
             return
         if op == "reload":
             self.reloads += 1
+            self.is_stale, self.is_open = True, False
         if op == "subscribed":
-            self.is_open = True
+            self.is_open = not self.is_stale
+        if self.is_stale and op != "snapshot":  # its cursors speak for what the client has not read yet
+            return
         if op == "snapshot":
+            self.is_stale, self.is_open = False, True
             assert isinstance(frame["results"], list)
             self.state, self.order, self.strays = {}, [], []
             for result in frame["results"]:
