@@ -299,7 +299,6 @@ const commands = {
 const keys = {
   j: { words: "Next row", run: () => step(1) },
   k: { words: "Row before; Enter opens", run: () => step(-1) },
-  ...Object.fromEntries(actions.filter((action) => action.shortcut && action.roles.includes(me.role)).map((action) => [action.shortcut, { words: action.label, run: () => act(action.key) }])),
   c: { words: "Call the first contact", run: call },
   o: { words: "Open the row on a page of its own", run: () => list.current && !start.row && (location.href = `${here}/rows/${list.current}`) },
   b: { words: "Alerts", run: () => bell.toggle() },
@@ -308,6 +307,7 @@ const keys = {
   "Ctrl-K": { words: "Go to anything", run: () => openPalette(find) },
   Escape: { words: "Close, or clear the filter", run: escape },
   "?": { words: "This list", run: () => showKeys(keys) },
+  ...Object.fromEntries(actions.filter((action) => action.shortcut && action.roles.includes(me.role)).map((action) => [action.shortcut, { words: action.label, run: () => act(action.key) }])),
 };
 
 /** What Ctrl-K finds. */

@@ -163,7 +163,7 @@ const KINDS = {
   due: ({ board, column, row }) => {
     const iso = isoOf(read(row, column.field));
     if (!iso) return [h("b", {}, DASH), small(column.detailMissing || "not set")];
-    const main = h("b", {}, when(iso, "clock"));
+    const main = h("b", {}, when(iso, "near"));
     if (column.status && column.settled?.includes(read(row, column.status))) return [main, small(detail(board, column, row))];
     if (Date.parse(iso) > now()) return [main, h("small", {}, "in ", when(iso, "left"))];
     return [main, h("small", { class: "bad" }, icon("clock"), "late ", when(iso, "late"))];

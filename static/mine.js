@@ -13,7 +13,7 @@ import { readPoints } from "./panel.js";
 import { trend } from "./plot.js";
 import { Queue } from "./queue.js";
 import { tel } from "./sections.js";
-import { now, onTick, stamp } from "./time.js";
+import { dateKey, now, onTick, stamp } from "./time.js";
 import { toast } from "./toast.js";
 
 const { start, rest, live } = frame();
@@ -89,13 +89,20 @@ function card(part, item) {
   const phone = part.phone ? read(item, part.phone) : "";
   return h("li", { class: "own", "data-key": item.objectId, "data-id": item.objectId, "data-tone": part.tones?.[status] ?? "calm", "data-done": Boolean(done), "data-pending": item.$pending },
     h("div", { class: "own-head" }, h("h3", {}, fill(mine, part.title, item) || "—"), status && h("span", { class: "tag" }, part.tones?.[status] && icon("alert"), upper(words(mine, item, part.status)))),
-    at && h("p", { class: "own-time" }, h("b", {}, when(at, "clock"), until && "–", until && when(until, "time")), late && h("span", { class: "bad" }, " ", icon("clock"), "late ", when(due, "late"))),
+    at && h("p", { class: "own-time" }, h("b", {}, ...span(at, until)), late && h("span", { class: "bad" }, " ", icon("clock"), "late ", when(due, "late"))),
     ...(part.lines ?? []).map((pattern) => fill(mine, pattern, item)).filter(Boolean).map((line) => h("p", {}, line)),
     h("div", { class: "own-ways" },
       place && (point ? h("a", { class: "button", href: geoLink(point) }, icon("place"), place) : h("p", { class: "own-place" }, icon("place"), place)),
       phone && h("a", { class: "button", href: tel(phone) }, icon("phone"), "Call", h("span", { class: "sr" }, ` ${phone}`)),
       ...(part.files ? fileLinks(read(item, part.files)) : []).map(([href, name]) => h("a", { class: "button", href, target: "_blank", rel: "noopener" }, icon("file"), name))),
     steps(part, item));
+}
+
+/** A time, or from when to when: of one day by the clock, else by the days. */
+function span(at, until) {
+  if (!until) return [when(at, "clock")];
+  const isOneDay = dateKey(Date.parse(at)) === dateKey(Date.parse(until));
+  return isOneDay ? [when(at, "clock"), "–", when(until, "time")] : [when(at, "day"), " – ", when(until, "day")];
 }
 
 /** The buttons of a card: each state that may follow is one, the first the widest. */
@@ -108,7 +115,8 @@ function steps(part, item) {
     return next.map((state) => ({ action, state, label: upper(words(mine, { [name]: state }, name)) }));
   });
   if (!buttons.length) return null;
-  return h("div", { class: "own-steps" }, ...buttons.map(({ action, state, label }, index) => h("button", { type: "button", class: index ? "button" : "button primary", "data-act": action.key, "data-part": part.key, "data-id": item.objectId, "data-state": state ?? null, "data-key": `${action.key}-${state ?? ""}` }, icon(action.icon), label)));
+  const isDone = part.done?.includes(read(item, part.status ?? ""));
+  return h("div", { class: "own-steps" }, ...buttons.map(({ action, state, label }, index) => h("button", { type: "button", class: index || isDone ? "button" : "button primary", "data-act": action.key, "data-part": part.key, "data-id": item.objectId, "data-state": state ?? null, "data-key": `${action.key}-${state ?? ""}` }, icon(action.icon), label)));
 }
 
 function note(part, item) {

@@ -181,7 +181,7 @@ export class Panel {
       h("div", { class: "fact f-left" }, ...this.part(row, END)),
       h("p", { class: "fact f-name" }, [name && words(board, row, name.field), about].filter(Boolean).join(" · ")),
       said && h("p", { class: "fact f-person" }, `${person.label} `, h("b", { class: fault ? "warn" : null }, said)),
-      age && h("p", { class: "fact f-age" }, ...(iso ? [stale ? "as read " : "read ", when(iso, "ago"), " ago"] : [age.detailMissing || "never read"])),
+      age && h("p", { class: "fact f-age" }, ...(iso ? [stale ? "as read " : `${age.label.toLowerCase()} `, when(iso, "ago"), " ago"] : [age.detailMissing || "never read"])),
     );
   }
 

@@ -41,18 +41,27 @@ export const hours = (at) => `${two(new Date(at).getHours())}:${two(new Date(at)
 /** '11:31', 'Sat 03:17' or '3 Dec 03:17'. */
 export const clock = (at) => `${day(at)} ${hours(at)}`.trim();
 
-/** How long until then: '0 min', '52 min', '1 h 34', '1 d 13 h'. */
+/** '11:31', 'Sat 03:17'; further off than six days the day alone. */
+export const near = (at) => (/\d/.test(day(at)) ? day(at) : clock(at));
+
+/** Days and hours; from four days on the hours say nothing any more. */
+function days(minutes) {
+  const whole = Math.floor(minutes / 1440);
+  return whole >= 4 ? `${whole} d` : `${whole} d ${Math.floor((minutes % 1440) / 60)} h`;
+}
+
+/** How long until then: '0 min', '52 min', '1 h 34', '1 d 13 h', '39 d'. */
 export function left(at) {
   const minutes = Math.max(0, Math.floor((at - now()) / MINUTE));
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)}`;
-  return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+  return days(minutes);
 }
 
-/** How late it is: '0:24', '11:05', '2 d 3 h'. */
+/** How late it is: '0:24', '11:05', '2 d 3 h', '16 d'. */
 export function late(at) {
   const minutes = Math.max(0, Math.floor((now() - at) / MINUTE));
-  if (minutes >= 1440) return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+  if (minutes >= 1440) return days(minutes);
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)}`;
 }
 
@@ -98,7 +107,7 @@ export function stamp() {
 /** The value of a datetime-local input for an instant. */
 export const toInput = (at) => `${dateKey(at)}T${hours(at)}`;
 
-const SHAPES = { ago, left, clock, late, short, time: hours, day: (at) => day(at) || "today" };
+const SHAPES = { ago, left, clock, near, late, short, time: hours, day: (at) => day(at) || "today" };
 
 /** The words for a <time data-as>. */
 export const say = (shape, iso) => SHAPES[shape](Date.parse(iso));

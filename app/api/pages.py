@@ -63,7 +63,7 @@ def pages(site: Site) -> Router:
             services = services_of(request)
             caller = await caller_of(request, services)
             if caller.user_id is not None:
-                target = _next_page(request.query_params.get("next")) or site.home(caller.role)
+                target = _next_page(request.query_params.get("next")) or await _home(site, request, caller)
                 return headed(Redirect(path=target, status_code=303), request)
             note = "Your session has ended. Sign in to go on where you were." if "ended" in request.query_params else ""
             return site.sign_in(request, services.settings, _next_page(request.query_params.get("next")), note=note)
@@ -163,13 +163,20 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
     except ParseError as refusal:
         said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
         return site.sign_in(request, services.settings, target, said=said, name=name)
-    answer = Redirect(path=target or site.home(_role_of(account.get("role"))), status_code=303)
+    answer = Redirect(path=target or "/", status_code=303)
     answer.set_cookie(_session_cookie(request, services.settings, str(account["sessionToken"])))
     return headed(answer, request)
 
 
-def _role_of(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+async def _home(site: Site, request: AnyRequest, caller: Caller) -> str:
+    """Where a caller begins: of several pages for one person the first with something on it, for a role may be of two trades."""
+    own = [way for way in site.own(caller.role) if isinstance(way.page, Mine)]
+    for way in own if len(own) > 1 else ():
+        for part in way.page.parts if isinstance(way.page, Mine) else ():
+            class_name, params = part_query(part, caller.user_id or "")
+            if await read(services_of(request), caller, (class_name, {**params, "limit": 1})):
+                return way.url
+    return site.home(caller.role)
 
 
 async def _sign_out(request: AnyRequest, form: Mapping[str, str]) -> Response[Any]:
@@ -197,5 +204,7 @@ def _session_cookie(request: AnyRequest, settings: Settings, token: str) -> Cook
 
 def _next_page(asked: str | None) -> str:
     """Where to go after signing in: only a page of ours; "" for the caller's home."""
-    is_ours = asked is not None and asked.startswith(("/boards/", "/states/")) and asked.isprintable() and "\\" not in asked
+    is_ours = (
+        asked is not None and asked.startswith(("/boards/", "/states/", "/graphql")) and asked.isprintable() and "\\" not in asked
+    )
     return asked if asked and is_ours else ""

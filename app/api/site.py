@@ -73,6 +73,11 @@ class Site:
         way = home_of(self.places, role)
         return way.url if way else "/nothing"
 
+    def own(self, role: str | None) -> list[Way]:
+        """The pages for one person that this role may begin on."""
+        ways = [way for place in self.places for way in place.open_to(role)]
+        return [way for way in ways if isinstance(way.page, Mine) and way.page.home]
+
     def sign_in(
         self, request: AnyRequest, settings: Settings, target: str, *, said: str = "", note: str = "", name: str = ""
     ) -> Response[Any]:
@@ -203,6 +208,10 @@ class Site:
         """A page of a few words."""
         context = {"title": title, "words": words, "home": home}
         return self._page(request, "broken.html", context, status=status)
+
+    def bare(self, request: AnyRequest, template: str, context: Mapping[str, object]) -> Response[Any]:
+        """A page of its own, without the frame of the boards."""
+        return self._page(request, template, context)
 
     def broken(self, request: AnyRequest, error: Exception) -> Response[Any]:
         """Any failure as a page that says what happened and what to do next; never a code alone."""

@@ -359,7 +359,8 @@ class Part:
 class Mine:
     """A page for one person with a phone in the hand: what is theirs, in order, and the next step within the thumb's reach.
 
-    `sources` feed the choices of its dialogs; `add` are actions that are not about a card; `labels` as on a board.
+    `sources` feed the choices of its dialogs; `add` are actions that are not about a card; `labels` as on a board. `home`: where
+    its roles begin.
     """
 
     name: str
@@ -370,6 +371,7 @@ class Mine:
     icon: str = "person"
     sources: tuple[Source, ...] = ()
     add: tuple[Action, ...] = ()
+    home: bool = True
     labels: dict[str, dict[str, str]] = part(default_factory=dict)
 
 
@@ -451,7 +453,9 @@ def _parts_to_wire(described: object) -> Object:
     wire: Object = {}
     for each in fields(described):  # type: ignore[arg-type] # only the dataclasses of this file come here
         value = getattr(described, each.name)
-        if value != (each.default_factory() if each.default_factory is not MISSING else each.default):
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        # 1 equals True, and is not the same.
+        if value != default or type(value) is not type(default):
             first, *rest = each.name.split("_")
             wire[first + "".join(word.title() for word in rest)] = _value_to_wire(value)
     return wire

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from app.core.wire import Object, parse_iso
 from app.live.board import Board, Column, Join
-from app.live.rows import date_of, level_of, read
+from app.live.rows import date_of, level_of, read, same
 
 _FIELD = re.compile(r"\{([^}]+)\}")
 _DASH = "—"
@@ -52,14 +52,19 @@ class Moment:
         """'11:31', 'Sat 03:17' or '3 Dec 03:17'."""
         return f"{self.day(iso)} {self.local(iso):%H:%M}".strip()
 
+    def near(self, iso: str) -> str:
+        """'11:31', 'Sat 03:17'; further off than six days the day alone."""
+        day = self.day(iso)
+        return day if any(letter.isdigit() for letter in day) else self.clock(iso)
+
     def left(self, iso: str) -> str:
-        """How long until then: '0 min', '52 min', '1 h 34', '1 d 13 h'."""
+        """How long until then: '0 min', '52 min', '1 h 34', '1 d 13 h', '39 d'."""
         minutes = max(0, int((parse_iso(iso) - self.now) / timedelta(minutes=1)))
         if minutes < 60:
             return f"{minutes} min"
         if minutes < 24 * 60:
             return f"{minutes // 60} h {minutes % 60:02d}"
-        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+        return _days(minutes)
 
     def ago(self, iso: str) -> str:
         """How long since then: '22 s', '3 min', '9 h', '2 d'."""
@@ -70,10 +75,10 @@ class Moment:
         return f"{seconds} s"
 
     def late(self, iso: str) -> str:
-        """How late it is: '0:24', '11:05', '2 d 3 h'."""
+        """How late it is: '0:24', '11:05', '2 d 3 h', '16 d'."""
         minutes = max(0, int((self.now - parse_iso(iso)) / timedelta(minutes=1)))
         if minutes >= 24 * 60:
-            return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+            return _days(minutes)
         return f"{minutes // 60}:{minutes % 60:02d}"
 
     def short(self, iso: str) -> str:
@@ -89,6 +94,12 @@ class Moment:
     def is_past(self, iso: str) -> bool:
         """Whether that time has come."""
         return parse_iso(iso) <= self.now
+
+
+def _days(minutes: int) -> str:
+    """Days and hours; from four days on the hours say nothing any more."""
+    days = minutes // 1440
+    return f"{days} d" if days >= 4 else f"{days} d {minutes % 1440 // 60} h"
 
 
 def number(value: float) -> str:
@@ -274,7 +285,7 @@ def _due(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
     iso = date_of(read(row, column.field))
     if iso is None:
         return Cell(column=column, sub=column.detail_missing or "not set")
-    made = Cell(column=column, main=moment.clock(iso), iso=iso)
+    made = Cell(column=column, main=moment.near(iso), iso=iso)
     if column.status and read(row, column.status) in column.settled:
         made.sub = details(board, column, row)
     elif moment.is_past(iso):
@@ -330,7 +341,7 @@ def range_tone(value: float, low: object, high: object) -> tuple[str, str]:
 
 
 def _flags(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
-    badges = tuple(Badge(flag.words, flag.icon, flag.tone) for flag in column.flags if read(row, flag.field) == flag.equals)
+    badges = tuple(Badge(flag.words, flag.icon, flag.tone) for flag in column.flags if same(read(row, flag.field), flag.equals))
     return Cell(column=column, badges=badges, sub="" if badges else column.detail_missing)
 
 

@@ -42,6 +42,7 @@ def _card(mine: Mine, part: Part, item: Object, moment: Moment) -> dict[str, obj
     point = read(item, part.point) if part.point else None
     due = until or at
     done = status in part.done
+    is_one_day = not at or not until or moment.local(at).date() == moment.local(until).date()
     return {
         "id": item["objectId"],
         "title": fill(mine, part.title, item) or "—",
@@ -49,8 +50,9 @@ def _card(mine: Mine, part: Part, item: Object, moment: Moment) -> dict[str, obj
         "status": upper(words(mine, item, part.status)) if status else "",
         "tone": part.tones.get(status, "calm"),
         "at": at or "",
-        "clock": moment.clock(at) if at else "",
-        "end": f"{moment.local(until):%H:%M}" if until else "",
+        "clock": (moment.clock(at) if is_one_day else moment.day(at) or "today") if at else "",
+        "end": (f"{moment.local(until):%H:%M}" if is_one_day else moment.day(until) or "today") if until else "",
+        "shapes": ("clock", "time") if is_one_day else ("day", "day"),
         "until": until or "",
         "late": moment.late(due) if due and part.status and not done and moment.is_past(due) else "",
         "place": words(mine, item, part.place) or place_words(point),

@@ -56,5 +56,5 @@ class Place:
 def home_of(places: Sequence[Place], role: str | None) -> Way | None:
     """Where a caller begins: the page made for one person of their role, else the first board; None where nothing is theirs."""
     open_ways = [way for place in places for way in place.open_to(role)]
-    own = [way for way in open_ways if isinstance(way.page, Mine)]
+    own = [way for way in open_ways if isinstance(way.page, Mine) and way.page.home]
     return next(iter([*own, *open_ways]), None)

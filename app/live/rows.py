@@ -31,12 +31,9 @@ def date_of(value: Json) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def meets(record: Object, facts: Object) -> bool:
-    """Whether a record has these facts; a list is one of them."""
-    return all(
-        read(record, path) in wanted if isinstance(wanted, list) else read(record, path) == wanted
-        for path, wanted in facts.items()
-    )
+def same(value: Json, wanted: Json) -> bool:
+    """Whether two values are the same; 1 is not true."""
+    return value == wanted and isinstance(value, bool) is isinstance(wanted, bool)
 
 
 def join_rows(board: Board, found: Mapping[str, Iterable[Object]], *, sees_people: bool) -> list[Object]:
@@ -116,7 +113,7 @@ def sort_key(board: Board, row: Object) -> tuple[int, bool, str, str]:
 def belongs(tile: Tile, row: Object) -> bool:
     """Whether a tile counts this row."""
     value = read(row, tile.field)
-    return value in tile.among if tile.among else value == tile.equals
+    return value in tile.among if tile.among else same(value, tile.equals)
 
 
 def tiles_for(board: Board, *, sees_people: bool) -> list[Tile]:

@@ -5,12 +5,13 @@ grid, and which column goes when the list is narrow. May import live.board.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.live.board import Board, Column
 
 _WIDTHS: dict[str, tuple[int, float]] = {
     "level": (110, 0.0),
-    "name": (118, 0.5),
+    "name": (128, 0.6),
     "text": (110, 1.3),
     "gauge": (148, 0.0),
     "left": (112, 0.6),
@@ -29,6 +30,8 @@ _WIDTHS: dict[str, tuple[int, float]] = {
 }
 _SPARK = 50
 """What the small line beside a gauge takes; it is the first thing to go."""
+_LETTER, _PADDING, _TAG = 6.9, 18, 54
+"""A letter of the small type, what stands around a head, and what stands around a level's word."""
 _ESSENTIAL = {"level", "name", "left", "due", "gauge", "status"}
 
 
@@ -39,7 +42,7 @@ def sheet(boards: Sequence[tuple[str, Board]]) -> str:
 
 def _rules(path: str, board: Board) -> str:
     selector = f'[data-board="{path}"]'
-    columns = list(board.columns)
+    columns = [_sized(board, column) for column in board.columns]
     lines = [f"{selector} .rows {{ --columns: {_tracks(columns, spark=True)}; }}"]
     room = _least(columns)
     if any(column.kind == "gauge" for column in columns):
@@ -52,7 +55,8 @@ def _rules(path: str, board: Board) -> str:
         rule = f"{selector} .rows {{ --columns: {_tracks(columns)}; }} {', '.join(hidden)} {{ display: none; }}"
         lines.append(f"@container list (min-width: 641px) and (max-width: {room - 1}px) {{ {rule} }}")
         room = _least(columns)
-    lines.append(f"@media print {{ {selector} .rows {{ --columns: {_print_tracks(board.columns)}; }} }}")
+    every = [_sized(board, column) for column in board.columns]
+    lines.append(f"@media print {{ {selector} .rows {{ --columns: {_print_tracks(every)}; }} }}")
     return "\n".join(lines)
 
 
@@ -62,6 +66,16 @@ def _in_order_of_going(columns: Sequence[Column]) -> list[Column]:
         return sorted((column for column in columns if column.yields), key=lambda column: -column.yields)
     texts = [column.key for column in columns if column.kind in ("text", "place")][:1]
     return [column for column in reversed(columns) if column.kind not in _ESSENTIAL and column.key not in texts]
+
+
+def _sized(board: Board, column: Column) -> Column:
+    """The column with a width that its own head, and for levels each of their words, fits into."""
+    if column.width:
+        return column
+    least, share = _WIDTHS[column.kind]
+    words = max((len(level.label) for level in board.levels), default=0) if column.kind == "level" else 0
+    fitting = max(least, round(len(column.label) * _LETTER + _PADDING), round(words * _LETTER + _TAG) if words else 0)
+    return replace(column, width=(fitting, share))
 
 
 def _width(column: Column) -> tuple[int, float]:

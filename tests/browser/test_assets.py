@@ -72,7 +72,7 @@ class Ward:
             "technician": self.people["tom"],
             "nextServiceDue": date_to_wire(datetime.now(UTC) + timedelta(days=300)),
         }
-        return await self.make("Asset", {**body, **fields})
+        return await self.make("Asset", {name: value for name, value in {**body, **fields}.items() if value is not None})
 
     async def assign(self, asset: Any, **fields: Any) -> Any:
         """Gives an asset to ned in ICU Room 1."""
@@ -202,4 +202,33 @@ async def test_the_figures_are_reckoned_anew_when_work_is_logged(chromium: Brows
     await expect(page.get_by_text("100.0 %")).to_be_visible(timeout=10_000)
     await expect(page.get_by_text("(1 + 0 + 0) ÷ 1")).to_be_visible()
     assert complaints == []
+    await page.context.close()
+
+
+async def test_a_planned_service_gives_an_asset_its_date_and_a_paused_plan_takes_it_back(chromium: Browser, ward: Ward) -> None:
+    asset = await ward.add("VENT-6", nextServiceDue=None)
+    page, complaints = await visit(chromium, ward, "bea", "/boards/assets")
+    await expect(row(page, asset)).to_contain_text("No date")
+    await row(page, asset).click()
+    await page.locator("#panel, aside").get_by_role("button", name="Plan service", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Every").fill("180")
+    day = datetime.now(UTC) + timedelta(days=100)
+    await dialog.get_by_label("First due").fill(f"{day:%Y-%m-%d}")
+    await dialog.get_by_label("Checklist").fill("leak test, alarm test")
+    await dialog.get_by_role("button", name="Plan").click()
+    await expect(row(page, asset)).to_have_attribute("data-level", "ok", timeout=5000)
+    plans, worries = await visit(chromium, ward, "bea", "/boards/assets/assets-plans")
+    plan = plans.locator("tr.row", has_text="VENT-6")
+    await expect(plan).to_contain_text("180")
+    await plan.click()
+    await expect(plans.get_by_text("leak test")).to_be_visible()
+    await plans.locator("#panel, aside").get_by_role("button", name="Pause or end", exact=True).click()
+    dialog = plans.get_by_role("dialog")
+    await dialog.get_by_text("Paused").click()
+    await dialog.get_by_role("button", name="Set").click()
+    await expect(plan).to_contain_text("Paused", timeout=5000)
+    await expect(row(page, asset)).to_have_attribute("data-level", "unknown", timeout=5000)
+    assert complaints == worries == []
+    await plans.context.close()
     await page.context.close()

@@ -1,34 +1,19 @@
 """A dispatcher at the oxygen board, in a real browser: what it shows is true, at once, and it says when it is not sure."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
+from tests.browser.visit import PASSWORD, WITHIN_A_SECOND, be_live, faults, visit
 from tests.conftest import RunningServer
 from tests.network import Relay
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parent.parent / "sdk" / "node_modules" / "axe-core" / "axe.min.js"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
-DISPATCHER, PASSWORD = "dora", "a long enough password"
-WITHIN_A_SECOND = 1000
-
-
-def require_chromium() -> str:
-    """The path of the system's Chromium; skips with the reason where there is none, fails in CI."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("Chromium is not installed")
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    return found
+DISPATCHER = "dora"
 
 
 class Fleet:
@@ -41,6 +26,7 @@ class Fleet:
         self.tanks: dict[str, str] = {}
         self.site: Any = None
         self.driver: Any = None
+        self.dispatcher: Any = None
 
     async def ask(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """One request with the master key; what it answers."""
@@ -51,7 +37,7 @@ class Fleet:
 
     async def fill(self) -> None:
         """Three people, one site, three tanks."""
-        await self._person(DISPATCHER, "dispatcher", "Dora Diaz")
+        self.dispatcher = await self._person(DISPATCHER, "dispatcher", "Dora Diaz")
         self.driver = await self._person("will", "driver", "Will Otto")
         contact = await self._person("may", "careTeam", "May Lin")
         site = {"siteName": "Harbor View", "addressLine1": "1 Shore Dr", "city": "Alameda", "region": "CA", "postalCode": "94501"}
@@ -92,26 +78,9 @@ async def fleet(running_server: RunningServer) -> AsyncIterator[Fleet]:
     await fleet.close()
 
 
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=require_chromium(), args=ARGUMENTS)
-        yield browser
-        await browser.close()
-
-
 async def sign_in(browser: Browser, url: str, **context: Any) -> tuple[Page, list[str]]:
     """A page on the board, and the list into which the browser's complaints go."""
-    page = await (await browser.new_context(timezone_id="America/Los_Angeles", **context)).new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    await page.goto(url)
-    await page.get_by_label("Username or e-mail").fill(DISPATCHER)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url("**/boards/oxygen*")
-    return page, complaints
+    return await visit(browser, url, DISPATCHER, **context)
 
 
 def row(page: Page, fleet: Fleet, serial: str) -> Any:
@@ -120,10 +89,6 @@ def row(page: Page, fleet: Fleet, serial: str) -> Any:
 
 def pressure(page: Page, fleet: Fleet, serial: str) -> Any:
     return row(page, fleet, serial).locator(".c-gauge .num")
-
-
-async def be_live(page: Page) -> None:
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=10_000)
 
 
 async def test_a_reading_sent_by_rest_appears_within_a_second_without_reload(browser: Browser, fleet: Fleet) -> None:
@@ -243,16 +208,11 @@ async def test_a_wrong_password_is_told_kindly_and_opens_nothing(browser: Browse
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 async def test_axe_finds_nothing(browser: Browser, fleet: Fleet, scheme: str, width: int) -> None:
-    if not AXE.exists():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("axe-core is not installed: run npm install in tests/sdk")
     page, _ = await sign_in(
         browser, fleet.server.url, color_scheme=scheme, viewport={"width": width, "height": 844}, bypass_csp=True
     )
     await be_live(page)
     await row(page, fleet, "OX-1").click()
     await expect(page.locator("#panel")).to_be_visible()
-    await page.add_script_tag(path=AXE)
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = await page.evaluate("rules => axe.run({runOnly: rules})", rules)
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
+    assert await faults(page) == []
     await page.context.close()

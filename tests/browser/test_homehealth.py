@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from app.actions.objects import utc_now
 from app.core.wire import Object, date_to_wire, pointer
-from tests.browser.test_board import ARGUMENTS, AXE, require_chromium
+from tests.browser.visit import ARGUMENTS, AXE, require_chromium
 from tests.conftest import RunningServer
 from tests.network import Relay
 

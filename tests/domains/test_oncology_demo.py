@@ -112,11 +112,15 @@ async def test_what_was_given_lies_within_its_cycle(demo: Demo) -> None:
         assert str(cycle["startDate"]) <= str(each["date"]) <= str(cycle["endDate"]) or cycle["status"] == "in_progress"
 
 
-async def test_severe_side_effects_of_late_call_for_a_nurse(demo: Demo) -> None:
+async def test_what_is_severe_and_late_calls_for_a_nurse(demo: Demo) -> None:
     alerts = await demo.all("Alert", role="nurse")
     assert alerts
     effects = {str(each["objectId"]) for each in await demo.all("SideEffect", grade={"$gte": 3})}
-    assert all(isinstance(about := each["about"], dict) and about["objectId"] in effects for each in alerts)
+    results = {str(each["objectId"]) for each in await demo.all("LabTrend", flag={"$in": ["LL", "HH"]})}
+    told = {str(about["objectId"]) for each in alerts if isinstance(about := each["about"], dict)}
+    assert told <= effects | results
+    assert told & effects
+    assert told & results
 
 
 def test_the_same_seed_draws_the_same_ward() -> None:

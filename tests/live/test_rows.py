@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from app.core.wire import Object
-from app.live.board import Board, Column, Join, Level, Panel, Source, Tile, tone_of
+from app.live.board import Board, Column, Flag, Join, Level, Panel, Source, Tile, to_wire, tone_of
 from app.live.places import Place, home_of
-from app.live.rows import join_rows, level_of, tally
+from app.live.rows import join_rows, level_of, same, tally
 
 LEVELS = tuple(Level(value=value, label=value, icon="dot") for value in ("late", "due", "unknown", "soon", "ok"))
 
@@ -123,3 +123,12 @@ def test_a_board_is_offered_to_those_who_may_read_its_rows() -> None:
     home = home_of([place], "dispatcher")
     assert home is not None
     assert home.url == "/boards/jobs"
+
+
+def test_one_is_not_true() -> None:
+    assert (same(1, True), same(True, True), same(1, 1)) == (False, True, True)
+    flag = Flag(field="n", words="n", equals=1)
+    columns = to_wire(replace(BOARD, columns=(Column(key="f", label="F", kind="flags", field="", flags=(flag,)),)))["columns"]
+    assert isinstance(columns, list)
+    assert isinstance(columns[0], dict)
+    assert columns[0]["flags"] == [{"field": "n", "words": "n", "equals": 1}]

@@ -150,6 +150,23 @@ INSPECT: Final = Action(
     ),
 )
 
+PLAN: Final = Action(
+    key="plan",
+    label="Plan service",
+    icon="calendar",
+    submit="Plan",
+    done="The service of {assetTag} is planned.",
+    class_name="MaintenancePlan",
+    roles=DESK,
+    shortcut="p",
+    fixed={"asset": "row", "status": "=active"},
+    inputs=(
+        Input(name="frequencyDays", label="Every", kind="number", unit="days", required=True, minimum=1, maximum=3650),
+        Input(name="nextDueAt", label="First due", kind="date", required=True),
+        Input(name="checklist", label="Checklist", kind="list", hint="Steps, separated by commas."),
+    ),
+)
+
 _GO_ON: Final = Action(
     key="go-on",
     label="Go on",
@@ -298,7 +315,9 @@ _MOVES: Final = Board(
         Column(key="place", label="Where", kind="text", field="departmentName", detail="{roomLabel}"),
         Column(key="who", label="With", kind="text", field="who.displayName|who.username", detail="{who.role}"),
         Column(key="status", label="Status", kind="status", field="assignmentStatus"),
-        Column(key="back", label="Back", kind="date", field="returnedAt", detail="{returnedTo}", yields=1),
+        Column(
+            key="back", label="Back", kind="date", field="returnedAt", detail="{returnedTo}", detail_missing="in use", yields=1
+        ),
     ),
     tiles=(
         Tile(key="now", label="Now in use", one="active assignments", field="assignmentStatus", equals="active"),
@@ -328,6 +347,97 @@ _MOVES: Final = Board(
     labels=LABELS,
     people_roles=DESK,
     empty="Each move appears here, the newest first.",
+)
+
+_PLANS: Final = Board(
+    name="assets-plans",
+    title="Service plans",
+    nav="Plans",
+    icon="calendar",
+    noun=("plan", "plans"),
+    order="nextDueAt",
+    label="of.assetTag",
+    roles=HANDS,
+    sources=(
+        Source(
+            name="plans",
+            class_name="MaintenancePlan",
+            where={"status": {"$ne": "completed"}},
+            keys=("asset", "frequencyDays", "nextDueAt", "status", "checklist"),
+        ),
+        _ASSETS,
+    ),
+    joins=(_OF_ASSET,),
+    columns=(
+        _ASSET_NAME,
+        Column(
+            key="due",
+            label="Next due",
+            kind="due",
+            field="nextDueAt",
+            status="status",
+            settled=("paused",),
+            flash=False,
+            width=(152, 0.8),
+        ),
+        Column(key="every", label="Every", kind="count", field="frequencyDays", unit="days", width=(96, 0.3)),
+        Column(key="status", label="Status", kind="status", field="status", tones={"paused": "warn"}),
+        Column(key="where", label="Where", kind="text", field="of.currentLocation", detail="{of.department}", yields=1),
+        Column(key="steps", label="Checklist", kind="count", field="checklist", unit="steps", yields=2),
+    ),
+    tiles=(
+        Tile(key="active", label="Active", one="active plans", field="status", equals="active"),
+        Tile(key="paused", label="Paused", one="paused plans", field="status", equals="paused", none="No plan is paused."),
+    ),
+    search=("of.assetTag", "of.name", "of.currentLocation", "of.department", "status"),
+    search_hint="asset, place",
+    panel=Panel(
+        title="{of.assetTag} · every {frequencyDays} days",
+        subtitle=("{of.name}", "{of.currentLocation}"),
+        related=(),
+        sections=(
+            Section(kind="checklist", label="Checklist", field="checklist", empty="This plan has no checklist."),
+            Section(kind="others", label="More plans of this asset", field="of.objectId"),
+        ),
+    ),
+    actions=(
+        Action(
+            key="plan-state",
+            label="Pause or end",
+            icon="pause",
+            submit="Set",
+            done="The plan of {of.assetTag} is set.",
+            class_name="MaintenancePlan",
+            roles=DESK,
+            updates=True,
+            inputs=(Input(name="status", label="Plan", kind="state", required=True),),
+        ),
+        Action(
+            key="plan-change",
+            label="Change",
+            icon="calendar",
+            submit="Change",
+            done="The plan of {of.assetTag} is changed.",
+            class_name="MaintenancePlan",
+            roles=DESK,
+            updates=True,
+            inputs=(
+                Input(
+                    name="frequencyDays",
+                    label="Every",
+                    kind="number",
+                    unit="days",
+                    required=True,
+                    minimum=1,
+                    maximum=3650,
+                    default="frequencyDays",
+                ),
+                Input(name="nextDueAt", label="Next due", kind="date", required=True, default="nextDueAt"),
+            ),
+        ),
+    ),
+    labels=LABELS,
+    empty="A plan appears here as soon as one is made from an asset's panel.",
 )
 
 _FIGURES: Final = Figures(
@@ -402,4 +512,4 @@ _MINE: Final = Mine(
     ),
 )
 
-LISTS: Final = (_WORK, _MOVES, _FIGURES, audit_list(PARENTS_FIRST, name="assets-audit"), _MINE)
+LISTS: Final = (_WORK, _PLANS, _MOVES, _FIGURES, audit_list(PARENTS_FIRST, name="assets-audit"), _MINE)

@@ -14,6 +14,7 @@ from app.domains.assets.beside import (
     LISTS,
     LOG_WORK,
     PEOPLE,
+    PLAN,
 )
 from app.live.board import (
     Action,
@@ -126,7 +127,7 @@ _COLUMNS: Final = (
         settled=("retired",),
         detail_missing="no plan",
         flash=False,
-        width=(136, 0.6),
+        width=(150, 0.6),
     ),
     Column(
         key="holder",
@@ -266,6 +267,7 @@ _ACTIONS: Final = (
     ),
     LOG_WORK,
     INSPECT,
+    PLAN,
     Action(
         key="request",
         label="Request",
@@ -388,7 +390,14 @@ _PANEL: Final = Panel(
             empty="Nothing is recorded for this asset.",
             wide=True,
         ),
-        Section(kind="history", label="Audit trail", related=("history",), at="createdAt", wide=True),
+        Section(
+            kind="history",
+            label="Audit trail",
+            related=("history",),
+            at="createdAt",
+            empty="Nothing was changed here yet.",
+            wide=True,
+        ),
         Section(kind="others", label="Also in this department", field="department"),
     ),
 )

@@ -150,6 +150,7 @@ create unique index if not exists "Facility_unique_code" on "Facility" ("code");
 create unique index if not exists "Asset_unique_assetTag" on "Asset" ("assetTag");
 create unique index if not exists "AssetAssignment_one_active" on "AssetAssignment" ("asset")
   where "assignmentStatus" = 'active';
+create index if not exists "_User_department" on "_User" ("department") where "role" = 'departmentManager';
 create index if not exists "Asset_urgency_due" on "Asset" ("urgency", "nextServiceDue");
 create index if not exists "MaintenanceLog_asset_time" on "MaintenanceLog" ("asset", "startedAt" desc);
 create index if not exists "Inspection_asset_time" on "Inspection" ("asset", "inspectedAt" desc);

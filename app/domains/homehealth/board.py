@@ -1,14 +1,15 @@
 """The job board: what a dispatcher of home health watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and their words are those of the rules (late
-after 5 minutes, not assigned within 4 h, not confirmed within 1 h). May import live.board, and the lists and the phone of this
-domain.
+after 5 minutes, not assigned within 4 h, not confirmed within 1 h). May import live, and the lists, the phone and the rules of
+this domain.
 """
 
 from typing import Final
 
 from app.domains.homehealth.lists import LABELS, LOGS, PARTS, TECHNICIANS
 from app.domains.homehealth.phone import MY_VISITS, REASON
+from app.domains.homehealth.rules import PARENTS_FIRST
 from app.live.board import (
     Action,
     Board,
@@ -23,6 +24,7 @@ from app.live.board import (
     Source,
     Tile,
 )
+from app.live.trails import audit_list
 
 LEVELS: Final = (
     Level(value="missed", label="Missed", icon="alert"),
@@ -378,5 +380,5 @@ BOARD: Final = Board(
     labels=LABELS,
     people_roles=_DESK,
     empty="A visit appears here as soon as one is scheduled that you may see.",
-    beside=(MY_VISITS, TECHNICIANS, PARTS, LOGS),
+    beside=(MY_VISITS, TECHNICIANS, PARTS, LOGS, audit_list(PARENTS_FIRST)),
 )

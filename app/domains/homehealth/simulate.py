@@ -177,10 +177,12 @@ class Shift:
 
 
 async def _aides(api: Api, dispatcher: str, seed: int) -> list[Aide]:
-    """A Technician for each account of the role that can be signed in; one is made where there is none."""
-    users = await api.staff("technician", TECHNICIANS)
+    """The Technicians whose accounts can be signed in; where there is none, one is made for each account of the role."""
+    accounts = await api.staff("technician", TECHNICIANS)
     found = await api.find("/classes/Technician", {"user": {"$exists": True}}, 1000, user=dispatcher)
     known = {pointed(each["user"]): str(each["objectId"]) for each in found}
+    # Technicians of another trade have the role too; they make no visits.
+    users = [user for user in accounts if user in known] or accounts
     for number, user in enumerate(users):
         if user not in known:
             body: Object = {"name": f"Simulated aide {number + 1}", "availability": "available", "user": pointer("_User", user)}

@@ -103,7 +103,9 @@ PATIENT_LIST = Board(
     ),
     joins=(Join(name="cycle", source="cycles", field="user", back="patient", newest="startDate"),),
     columns=(
-        Column(key="name", label="Patient", kind="name", field="name", detail="{contact}", detail_missing="no contact"),
+        Column(
+            key="name", label="Patient", kind="name", field="name", detail="{contact}", personal=True, detail_missing="no contact"
+        ),
         Column(
             key="cycle",
             label="Open cycle",
@@ -188,21 +190,23 @@ EFFECT_LIST = Board(
             key="what",
             label="Side effect",
             kind="name",
+            width=(260, 2.0),
             field="description",
             detail="{profile.name} · {cycle.regimen} · cycle {cycle.cycleNumber}",
         ),
-        Column(key="severity", label="Severity", kind="text", field="severity"),
+        Column(key="severity", label="Severity", kind="text", field="severity", width=(120, 0.6)),
         Column(
             key="grade",
             label="Grade",
             kind="value",
+            width=(110, 0.6),
             field="grade",
             status="grade",
             tones=GRADE_TONES,
             detail="CTCAE {ctcaeVersion}",
             detail_missing="not graded",
         ),
-        Column(key="when", label="When", kind="age", field="recordedAt", limit_minutes=7 * 24 * 60, flash=False),
+        Column(key="when", label="When", kind="age", field="recordedAt", flash=False, width=(84, 0.0)),
     ),
     tiles=(
         Tile(key="grade-3", label="Grade 3", one="side effects of grade 3", field="grade", equals=3),
@@ -268,7 +272,8 @@ MY_CARE = Mine(
             key="cycles",
             label="My cycles",
             class_name="ChemoCycle",
-            order="startDate",
+            order="-startDate",
+            limit=4,
             keys=("cycleNumber", "regimen", "status", "startDate", "endDate"),
             where={"patient": "$me"},
             title="{regimen} · cycle {cycleNumber}",
@@ -276,7 +281,6 @@ MY_CARE = Mine(
             tones={"delayed": "warn"},
             done=CLOSED,
             at="startDate",
-            until="endDate",
             actions=(
                 Action(
                     key="effect",

@@ -56,25 +56,26 @@ _PEOPLE = Source(
 )
 
 
-def _lab(key: str, label: str, test: str, unit: str, yields: int) -> Column:
+def _lab(key: str, label: str, test: str, yields: int) -> Column:
     """The newest result of one test, against its own reference range."""
     return Column(
         key=key,
         label=label,
         kind="value",
         field=f"labs.{test}.result",
-        unit=unit,
+        unit=f"{{labs.{test}.unit}}",
         low=f"labs.{test}.referenceLow",
         high=f"labs.{test}.referenceHigh",
         status=f"labs.{test}.flag",
         tones=FLAG_TONES,
         detail_missing="no result",
+        width=(116, 0.3),
         yields=yields,
     )
 
 
 _COLUMNS = (
-    Column(key="urgency", label="Urgency", kind="level", field="urgency"),
+    Column(key="urgency", label="Urgency", kind="level", field="urgency", width=(116, 0.0)),
     Column(
         key="patient",
         label="Patient",
@@ -83,6 +84,7 @@ _COLUMNS = (
         detail="{regimen} · cycle {cycleNumber}",
         detail_missing="regimen not set",
         personal=True,
+        width=(170, 1.6),
     ),
     Column(
         key="status",
@@ -92,15 +94,23 @@ _COLUMNS = (
         steps=_STEPS,
         tones={"delayed": "warn", "review": "odd"},
         detail="{statusReason} · signed by {signers}",
+        width=(140, 1.2),
     ),
     Column(
-        key="due", label="Next step by", kind="due", field="dueAt", status="status", settled=CLOSED, detail_missing="not known"
+        key="due",
+        label="Next step by",
+        kind="due",
+        field="dueAt",
+        status="status",
+        settled=CLOSED,
+        detail_missing="not known",
+        width=(104, 0.4),
     ),
-    Column(key="span", label="Days", kind="span", field="startDate", until="endDate", yields=5),
-    _lab("anc", "ANC", "ANC", "10⁹/L", 0),
-    _lab("plt", "Platelets", "PLT", "10⁹/L", 1),
-    _lab("hgb", "Hgb", "HGB", "g/dL", 2),
-    _lab("crea", "Creatinine", "CREA", "mg/dL", 3),
+    Column(key="span", label="Days", kind="span", field="startDate", until="endDate", width=(112, 0.3), yields=5),
+    _lab("anc", "ANC", "ANC", 0),
+    _lab("plt", "Platelets", "PLT", 1),
+    _lab("hgb", "Hgb", "HGB", 3),
+    _lab("crea", "Creatinine", "CREA", 4),
     Column(
         key="effects",
         label="Side effects",
@@ -112,7 +122,8 @@ _COLUMNS = (
             Flag(field="worstGrade", words="grade 3", tone="bad", equals=3),
             Flag(field="worstGrade", words="grade 2", icon="note", equals=2),
         ),
-        yields=4,
+        width=(96, 0.3),
+        yields=2,
     ),
     Column(
         key="labs-age",
@@ -121,6 +132,7 @@ _COLUMNS = (
         field="labsAt",
         limit_minutes=int(LABS_WITHIN.total_seconds() // 60),
         flash=False,
+        width=(84, 0.0),
         yields=6,
     ),
 )

@@ -18,7 +18,7 @@ from app.actions.users import Users
 from app.core.wire import Json, pointer
 from app.domains.domain import Passwords, SignIn
 from app.domains.oncology.regimens import ALLERGIES, DELAYS, PATIENTS, REGIMENS, SIGN_INS, STAFF, TESTS, Regimen, Test
-from app.domains.oncology.rules import CTCAE_DEFAULT, SEVERE
+from app.domains.oncology.rules import CTCAE_DEFAULT, SEVERE, lab_flag
 from app.domains.oncology.tables import ChemoCycle, LabTrend, Patient, SideEffect, Treatment
 from app.store.tables import ParseTable
 
@@ -26,6 +26,8 @@ DAY: Final = timedelta(days=1)
 CHUNK: Final = 500
 NADIR: Final = 10.0
 """The day of a cycle on which counts are lowest."""
+DEEP: Final = 0.38
+"""A neutrophil count that lets somebody call."""
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _SEVERITIES: Final = {1: "mild", 2: "moderate", 3: "severe", 4: "life_threatening"}
@@ -38,6 +40,8 @@ class Now:
     status: str
     starts_in: float
     labs: bool
+    deep: bool = False
+    """Whether counts fell further than they should."""
 
 
 PRESENT: Final = (
@@ -67,7 +71,7 @@ PRESENT: Final = (
     Now("in_progress", -30, True),
     Now("in_progress", -100, True),
     Now("in_progress", -190, True),
-    Now("in_progress", -250, True),
+    Now("in_progress", -250, True, deep=True),
     Now("planned", 240, False),
 )
 """One a patient. Labs are due 72 h before a start, so that something turns due within a day, or overdue, every hour or two."""
@@ -96,9 +100,11 @@ async def create_demo(objects: Objects, users: Users, now: datetime, rng: Random
         for rows in ward.build():
             for start in range(0, len(rows), CHUNK):
                 await type(rows[0]).insert(*rows[start : start + CHUNK])
+        ask = "select careboard.raise_alert($1, 'high', 'nurse', null, $2, $3, $4)"
         for effect in ward.severe():
-            ask = "select careboard.raise_alert($1, 'high', 'nurse', null, 'SideEffect', $2, 'side_effect_severe')"
-            await tx.execute(ask, "A severe side effect was reported.", effect)
+            await tx.execute(ask, "A severe side effect was reported.", "SideEffect", effect, "side_effect_severe")
+        for result in ward.critical():
+            await tx.execute(ask, "A lab result is outside its critical limits.", "LabTrend", result, "lab_critical")
     return sign_ins
 
 
@@ -129,6 +135,17 @@ class Ward:
     def severe(self) -> list[str]:
         """The severe side effects of the last days, which somebody must still look at."""
         return [str(each.object_id) for each in self._effects if each.grade >= SEVERE and each.recorded_at > self._now - 3 * DAY]
+
+    def critical(self) -> list[str]:
+        """The results of the last days outside their critical limits."""
+        late = [each for each in self._results if each.date > self._now - 3 * DAY]
+        flags = {
+            str(each.object_id): lab_flag(
+                each.result, each.reference_low, each.reference_high, each.critical_low, each.critical_high
+            )
+            for each in late
+        }
+        return [result for result, flag in flags.items() if flag in ("LL", "HH")]
 
     def _of_role(self, role: str) -> list[str]:
         return [self._ids[username] for username, _, each in STAFF if each == role]
@@ -172,7 +189,7 @@ class Ward:
             self._add_given(made, regimen, account, starts)
             self._add_effects(made, regimen, starts)
         if present.labs:
-            self._add_results(account, regimen, number, min(starts, self._now), (-1.5, NADIR))
+            self._add_results(account, regimen, number, min(starts, self._now), (-1.5, NADIR), deep=present.deep)
         elif present.status in ("review", "cleared"):
             # Nothing newer than two weeks before the start: what was drawn since then went to another laboratory.
             self._results = [
@@ -222,7 +239,9 @@ class Ward:
                     )
                 )
 
-    def _add_results(self, account: str, regimen: Regimen, number: int, starts: datetime, days: tuple[float, ...]) -> None:
+    def _add_results(
+        self, account: str, regimen: Regimen, number: int, starts: datetime, days: tuple[float, ...], *, deep: bool = False
+    ) -> None:
         for day in days:
             drawn = starts + timedelta(days=day, minutes=self._rng.randint(0, 90))
             if drawn > self._now:
@@ -231,7 +250,7 @@ class Ward:
                 LabTrend(
                     **self._new(drawn),
                     lab_test_name=test.name,
-                    result=level(test, regimen, number, day, self._rng),
+                    result=DEEP if deep and test.key == "ANC" and day == NADIR else level(test, regimen, number, day, self._rng),
                     date=drawn,
                     patient=account,
                     unit=test.unit,

@@ -153,7 +153,7 @@ def _saving_delivery(clock: Clock) -> SaveHandler:
 
 
 async def _check_own_delivery(event: SaveEvent, before: Json) -> None:
-    """What the ACL of a row cannot say: whose prescription a new delivery is for, and until when a patient may redirect one."""
+    """What the ACL of a row cannot say: whose prescription a new delivery is for, and until when it may be changed."""
     if _is_staff(event.caller):
         return
     if event.is_new:
@@ -161,6 +161,11 @@ async def _check_own_delivery(event: SaveEvent, before: Json) -> None:
         if not await event.tx.fetchval(_IS_OWN_PRESCRIPTION, target, event.caller.user_id):
             raise forbidden("prescription: there is none of yours with that objectId; ask a pharmacist to send it.")
     redirected = any(event.changed(name) for name in ("deliveryAddress", "recipientName", "location"))
+    status = event.object.get("status")
+    if event.changed("deliveredAt") and not (status == "delivered" and before != "delivered"):
+        raise forbidden("deliveredAt: give it with the status delivered; afterwards only a pharmacist corrects it.")
+    if event.changed("failureReason") and status not in _TOLD:
+        raise forbidden(f"failureReason: give it with the status {listed(sorted(_TOLD), 'or')}.")
     if not event.is_new and redirected and before not in READDRESSED_IN:
         words = f"a delivery that is {before} is not redirected any more; ask a pharmacist."
         raise forbidden(f"deliveryAddress: {words} You may change it while it is {listed(READDRESSED_IN, 'or')}.")

@@ -1,0 +1,54 @@
+"""A person at a browser: signing in, waiting until the page is live, and what axe says about it."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+AXE = Path(__file__).parent.parent / "sdk" / "node_modules" / "axe-core" / "axe.min.js"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
+PASSWORD = "a long enough password"
+WITHIN_A_SECOND = 1000
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def require_chromium() -> str:
+    """The path of the system's Chromium; skips with the reason where there is none, fails in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None and os.environ.get("CI"):
+        pytest.fail("Chromium is not installed")
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    return found
+
+
+async def visit(browser: Browser, url: str, name: str, path: str = "", **context: Any) -> tuple[Page, list[str]]:
+    """A page of somebody who has just signed in, and the list into which the browser's complaints go."""
+    page = await (await browser.new_context(timezone_id="America/Los_Angeles", **context)).new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(f"{url}/?next={path}" if path else url)
+    await page.get_by_label("Username or e-mail").fill(name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url(f"**{path}*" if path else "**/boards/**")
+    return page, complaints
+
+
+async def be_live(page: Page) -> None:
+    """Waits until the pill says Live."""
+    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
+
+
+async def faults(page: Page) -> list[Any]:
+    """What axe finds wrong with the page; the context must bypass the content security policy."""
+    if not AXE.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("axe-core is not installed: run npm install in tests/sdk")
+    if not await page.evaluate("'axe' in window"):
+        await page.add_script_tag(path=AXE)
+    found = await page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
