@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from uuid import uuid4
 
 from app.actions.caller import MASTER, Caller
 from app.config import Settings
@@ -213,9 +214,8 @@ class Client:
                 await self._arrived.wait()
 
     def _attach(self) -> Connection[Member]:
-        numbers = count(1)
         keys = Keys("app", "master")
-        protocol = Protocol(keys, lambda: f"client{next(numbers)}", may_use_master_key=True)
+        protocol = Protocol(keys, lambda: str(uuid4()), may_use_master_key=True)
         return self._stage.hub.attach(protocol, self)
 
 
