@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.api.graphql.asker import master
-from tests.browser.test_board import ARGUMENTS, AXE, DISPATCHER, PASSWORD, Fleet, require_chromium
+from tests.browser.test_board import DISPATCHER, Fleet
+from tests.browser.visit import AXE, PASSWORD
 from tests.conftest import RunningServer
 
 MAKE_SITE = (
@@ -17,24 +18,21 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-async def page(running_server: RunningServer) -> AsyncIterator[Page]:
+async def page(running_server: RunningServer, browser: Browser) -> AsyncIterator[Page]:
     """A dispatcher who asked for /graphql and signed in."""
-    path = require_chromium()
     fleet = Fleet(running_server)
     await fleet.fill()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        tab = await browser.new_page()
-        elsewhere: list[str] = []
-        tab.on("request", lambda asked: None if asked.url.startswith(running_server.url) else elsewhere.append(asked.url))
-        await tab.goto(f"{running_server.url}/graphql")
-        await tab.fill("#username", DISPATCHER)
-        await tab.fill("#password", PASSWORD)
-        await tab.click("text=Sign in >> nth=-1")
-        await tab.wait_for_url("**/graphql")
-        yield tab
-        assert elsewhere == []
-        await browser.close()
+    tab = await browser.new_page()
+    elsewhere: list[str] = []
+    tab.on("request", lambda asked: None if asked.url.startswith(running_server.url) else elsewhere.append(asked.url))
+    await tab.goto(f"{running_server.url}/graphql")
+    await tab.fill("#username", DISPATCHER)
+    await tab.fill("#password", PASSWORD)
+    await tab.click("text=Sign in >> nth=-1")
+    await tab.wait_for_url("**/graphql")
+    yield tab
+    assert elsewhere == []
+    await tab.close()
     await fleet.close()
 
 
