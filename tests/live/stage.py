@@ -63,6 +63,8 @@ class Following:
         if op == "subscribed":
             self.is_open = not self.is_stale
         if self.is_stale and op != "snapshot":  # its cursors speak for what the client has not read yet
+            if op in EVENTS:
+                self.told.append((op, frame))
             return
         if op == "snapshot":
             self.is_stale, self.is_open = False, True
