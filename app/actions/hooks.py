@@ -206,9 +206,7 @@ class Hooks:
             raise
         except Exception as error:
             log.exception("the function %s failed", name)
-            raise ParseError(
-                ErrorCode.SCRIPT_FAILED, f"The function {name} failed; the log says why."
-            ) from error
+            raise ParseError(ErrorCode.SCRIPT_FAILED, f"The function {name} failed; the log says why.") from error
 
     def prepare(self, class_name: str, handler: PrepareHandler, *, id: str) -> None:  # noqa: A002
         """Calls a handler before the transaction of a save begins: the place of slow work (hashing), which must hold no lock."""
