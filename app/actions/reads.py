@@ -189,9 +189,27 @@ def install(hooks: Hooks) -> None:
                 raise ParseError(ErrorCode.OPERATION_FORBIDDEN, f"{named[0]} follows from user; leave it out.")
             if event.object.get("user") != pointer("_User", str(caller.user_id)):
                 raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "user: give yourself; nobody notes a read of somebody else.")
+            await _check_entity(event)
         await go_on()
 
     hooks.on_save("AccessLog", save, id="careboard.access")
+
+
+async def _check_entity(event: SaveEvent) -> None:
+    """Refuses (119) a look at what the caller may not read: the row would tell whose it is."""
+    class_name, object_id = event.object.get("entityType"), event.object.get("entityId")
+    if not isinstance(class_name, str) or object_id is None or not event.objects.schemas.has(class_name):
+        return
+    query = event.objects.parse_query(class_name, {"where": {"objectId": object_id}, "keys": ["objectId"]})
+    try:
+        seen = (await event.objects.find(event.caller, query, tx=event.tx, is_shown=False)).results
+    except ParseError as error:
+        if error.code not in (ErrorCode.OPERATION_FORBIDDEN, ErrorCode.OBJECT_NOT_FOUND):
+            raise
+        seen = []
+    if not seen:
+        words = f"entityId: there is no {class_name} with that objectId that you may read; who looked could."
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
 
 
 def _included(texts: list[str]) -> Iterator[tuple[str, str]]:
