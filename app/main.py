@@ -145,7 +145,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
             states_handler(),
             event_handler(settings.mount),
             MetricsController,
-            *graphql_handlers(floors.services, floors.hub),
+            *graphql_handlers(floors.services, floors.hub, site),
             pages(site),
         ],
         lifespan=[lifespan],

@@ -204,5 +204,7 @@ def _session_cookie(request: AnyRequest, settings: Settings, token: str) -> Cook
 
 def _next_page(asked: str | None) -> str:
     """Where to go after signing in: only a page of ours; "" for the caller's home."""
-    is_ours = asked is not None and asked.startswith(("/boards/", "/states/")) and asked.isprintable() and "\\" not in asked
+    is_ours = (
+        asked is not None and asked.startswith(("/boards/", "/states/", "/graphql")) and asked.isprintable() and "\\" not in asked
+    )
     return asked if asked and is_ours else ""

@@ -209,6 +209,10 @@ class Site:
         context = {"title": title, "words": words, "home": home}
         return self._page(request, "broken.html", context, status=status)
 
+    def bare(self, request: AnyRequest, template: str, context: Mapping[str, object]) -> Response[Any]:
+        """A page of its own, without the frame of the boards."""
+        return self._page(request, template, context)
+
     def broken(self, request: AnyRequest, error: Exception) -> Response[Any]:
         """Any failure as a page that says what happened and what to do next; never a code alone."""
         status, title, words = _explain(error)

@@ -74,7 +74,8 @@ class Client:
     async def ask_raw(self, method: str, path: str, body: Object | None, headers: str) -> tuple[int, bytes]:
         """One request; status and body as they came."""
         content = b"" if body is None else encode(body)
-        head = f"{method} /parse{path} HTTP/1.1\r\n{self.headers}{headers}Content-Length: {len(content)}\r\n\r\n"
+        where = path if path == "/graphql" else f"/parse{path}"
+        head = f"{method} {where} HTTP/1.1\r\n{self.headers}{headers}Content-Length: {len(content)}\r\n\r\n"
         self._writer.write(head.encode() + content)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])

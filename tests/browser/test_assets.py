@@ -1,32 +1,20 @@
 """The board of asset moves and a technician's phone in a real browser: moves, inspections and requests that reach each other."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from app.core.wire import date_to_wire
+from tests.browser.visit import PASSWORD, be_live, visit
 from tests.conftest import RunningServer
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "a long enough password"
 ROLES = {"bea": "biomed", "tom": "technician", "mia": "departmentManager", "ned": "nurse", "una": "nurse"}
-
-
-def require_chromium() -> str:
-    """The path of the system's Chromium; skips with the reason where there is none, fails in CI."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("Chromium is not installed")
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    return found
 
 
 class Ward:
@@ -93,26 +81,10 @@ async def ward(running_server: RunningServer) -> AsyncIterator[Ward]:
     await ward.close()
 
 
-@pytest.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=require_chromium(), args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        await browser.close()
-
-
-async def visit(browser: Browser, ward: Ward, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:
+async def open_live(browser: Browser, ward: Ward, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:
     """A live page of somebody who has just signed in, and the list into which the browser's complaints go."""
-    page = await (await browser.new_context(timezone_id="America/Los_Angeles", **context)).new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    await page.goto(f"{ward.server.url}/?next={path}")
-    await page.get_by_label("Username or e-mail").fill(name)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url(f"**{path}*")
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
+    page, complaints = await visit(browser, ward.server.url, name, path, **context)
+    await be_live(page)
     return page, complaints
 
 
@@ -120,9 +92,9 @@ def row(page: Page, asset: Any) -> Any:
     return page.locator(f'tr.row[data-id="{asset["objectId"]}"]')
 
 
-async def test_an_engineer_moves_an_asset_from_room_to_room_and_takes_it_back(chromium: Browser, ward: Ward) -> None:
+async def test_an_engineer_moves_an_asset_from_room_to_room_and_takes_it_back(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-1")
-    page, complaints = await visit(chromium, ward, "bea", "/boards/assets")
+    page, complaints = await open_live(browser, ward, "bea", "/boards/assets")
     await row(page, asset).click()
     for room, button in (("Room 12", "Move"), ("Room 14", "Move")):
         await page.locator("#panel, aside").get_by_role("button", name=button, exact=True).first.click()
@@ -146,11 +118,11 @@ async def test_an_engineer_moves_an_asset_from_room_to_room_and_takes_it_back(ch
     await page.context.close()
 
 
-async def test_a_failed_inspection_on_the_phone_reaches_the_board(chromium: Browser, ward: Ward) -> None:
+async def test_a_failed_inspection_on_the_phone_reaches_the_board(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-2")
-    board, complaints = await visit(chromium, ward, "bea", "/boards/assets")
-    phone, worries = await visit(
-        chromium, ward, "tom", "/boards/assets/my-equipment", viewport={"width": 390, "height": 844}, has_touch=True
+    board, complaints = await open_live(browser, ward, "bea", "/boards/assets")
+    phone, worries = await open_live(
+        browser, ward, "tom", "/boards/assets/my-equipment", viewport={"width": 390, "height": 844}, has_touch=True
     )
     card = phone.locator(f'[data-id="{asset["objectId"]}"]')
     await card.get_by_role("button", name="Inspect").click()
@@ -167,9 +139,9 @@ async def test_a_failed_inspection_on_the_phone_reaches_the_board(chromium: Brow
     await phone.context.close()
 
 
-async def test_a_manager_sees_the_department_and_asks_for_service(chromium: Browser, ward: Ward) -> None:
+async def test_a_manager_sees_the_department_and_asks_for_service(browser: Browser, ward: Ward) -> None:
     here, elsewhere = await ward.add("VENT-3"), await ward.add("VENT-4", department="Emergency")
-    page, complaints = await visit(chromium, ward, "mia", "/boards/assets")
+    page, complaints = await open_live(browser, ward, "mia", "/boards/assets")
     await expect(row(page, here)).to_have_count(0)
     held = await ward.assign(here)
     await expect(row(page, here)).to_contain_text("ICU Room 1", timeout=5000)
@@ -190,9 +162,9 @@ async def test_a_manager_sees_the_department_and_asks_for_service(chromium: Brow
     await page.context.close()
 
 
-async def test_the_figures_are_reckoned_anew_when_work_is_logged(chromium: Browser, ward: Ward) -> None:
+async def test_the_figures_are_reckoned_anew_when_work_is_logged(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-5")
-    page, complaints = await visit(chromium, ward, "bea", "/boards/assets/assets-figures")
+    page, complaints = await open_live(browser, ward, "bea", "/boards/assets/assets-figures")
     await expect(page.get_by_text("No service was due in the last 90 days.")).to_be_visible()
     done = date_to_wire(datetime.now(UTC) - timedelta(days=30))
     plan = {"asset": asset, "frequencyDays": 90, "nextDueAt": done, "status": "active"}
@@ -205,9 +177,9 @@ async def test_the_figures_are_reckoned_anew_when_work_is_logged(chromium: Brows
     await page.context.close()
 
 
-async def test_a_planned_service_gives_an_asset_its_date_and_a_paused_plan_takes_it_back(chromium: Browser, ward: Ward) -> None:
+async def test_a_planned_service_gives_an_asset_its_date_and_a_paused_plan_takes_it_back(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-6", nextServiceDue=None)
-    page, complaints = await visit(chromium, ward, "bea", "/boards/assets")
+    page, complaints = await open_live(browser, ward, "bea", "/boards/assets")
     await expect(row(page, asset)).to_contain_text("No date")
     await row(page, asset).click()
     await page.locator("#panel, aside").get_by_role("button", name="Plan service", exact=True).click()
@@ -218,7 +190,7 @@ async def test_a_planned_service_gives_an_asset_its_date_and_a_paused_plan_takes
     await dialog.get_by_label("Checklist").fill("leak test, alarm test")
     await dialog.get_by_role("button", name="Plan").click()
     await expect(row(page, asset)).to_have_attribute("data-level", "ok", timeout=5000)
-    plans, worries = await visit(chromium, ward, "bea", "/boards/assets/assets-plans")
+    plans, worries = await open_live(browser, ward, "bea", "/boards/assets/assets-plans")
     plan = plans.locator("tr.row", has_text="VENT-6")
     await expect(plan).to_contain_text("180")
     await plan.click()

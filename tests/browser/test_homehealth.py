@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from app.actions.objects import utc_now
 from app.core.wire import Object, date_to_wire, pointer
-from tests.browser.visit import ARGUMENTS, AXE, require_chromium
+from tests.browser.visit import AXE
 from tests.conftest import RunningServer
 from tests.network import Relay
 
@@ -86,14 +86,6 @@ async def agency(running_server: RunningServer) -> AsyncIterator[Agency]:
     await agency.fill()
     yield agency
     await agency.close()
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=require_chromium(), args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 async def sign_in(browser: Browser, url: str, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:

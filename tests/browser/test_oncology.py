@@ -1,14 +1,12 @@
 """The board of cycles and a patient's phone in a real browser: two sign at two desks, a result arrives, a report is read."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from app.core.wire import date_to_wire
 from tests.conftest import RunningServer
@@ -18,16 +16,6 @@ pytestmark = pytest.mark.browser
 PASSWORD = "a long enough password"
 ROLES = {"nia": "nurse", "omar": "oncologist", "pia": "patient"}
 WITHIN_A_SECOND = 1000
-
-
-def require_chromium() -> str:
-    """The path of the system's Chromium; skips with the reason where there is none, fails in CI."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("Chromium is not installed")
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    return found
 
 
 class Clinic:
@@ -87,15 +75,6 @@ async def clinic(running_server: RunningServer) -> AsyncIterator[Clinic]:
     await clinic.fill()
     yield clinic
     await clinic.close()
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=require_chromium(), args=arguments)
-        yield browser
-        await browser.close()
 
 
 async def visit(browser: Browser, clinic: Clinic, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from app.core.wire import pointer
-from tests.browser.visit import ARGUMENTS, WITHIN_A_SECOND, be_live, require_chromium
+from tests.browser.visit import WITHIN_A_SECOND, be_live
 from tests.conftest import RunningServer
 
 PASSWORD = "open sesame"
@@ -69,14 +69,6 @@ async def shop(running_server: RunningServer) -> AsyncIterator[Shop]:
     await shop.fill()
     yield shop
     await shop.close()
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=require_chromium(), args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 async def open_as(browser: Browser, shop: Shop, who: str, path: str, **context: Any) -> tuple[Page, list[str]]:

@@ -7,7 +7,8 @@ const [url, appId, masterKey] = process.argv.slice(2);
 const PATIENCE = 20_000;
 
 export const step = (name) => console.log(`ok ${name}`);
-export const globalId = (className, objectId) => Buffer.from(`${className}:${objectId}`).toString("base64");
+/** An object is there that was not: `enter` is also said of a new one whose pointers had to be looked up first. */
+export const arrives = ({ event }) => event === "create" || event === "enter";
 
 /** One caller: `token` is a session, `"master"` the master key, nothing is nobody. */
 export class Caller {

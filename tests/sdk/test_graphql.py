@@ -20,6 +20,36 @@ SEQUENCES = {
         "what was missed comes with the cursor",
         "who is not concerned sees nothing",
     ],
+    "pharmacy": [
+        "sign in, with the patient's context",
+        "a prescription is asked for",
+        "and a delivery",
+        "the delivery is brought",
+        "the patient is notified",
+        "a signature with its image",
+        "the dashboard shows the notifications",
+    ],
+    "oncology": [
+        "log in",
+        "chemotherapy cycles",
+        "a side effect is logged and the care team hears of it",
+        "lab trends",
+        "the access is logged",
+        "another nurse sees nothing",
+    ],
+    "assets": [
+        "log in",
+        "critical equipment in the order of its due dates",
+        "preventive maintenance is recorded",
+        "the ventilator moves to its room",
+        "live updates of assets and maintenance",
+    ],
+    "homehealth": [
+        "log in",
+        "technicians and who is free",
+        "a job is scheduled and its technician hears of it",
+        "parts are seen by whose job needs them",
+    ],
 }
 
 

@@ -8,7 +8,7 @@ origin; no error tells more than its sentence. May import actions and below, liv
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ariadne.asgi.handlers import GraphQLHTTPHandler
@@ -17,7 +17,7 @@ from ariadne.file_uploads import combine_multipart_data
 from graphql import GraphQLError
 from litestar import Request
 from litestar.exceptions import HTTPException
-from litestar.types import Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 from starlette.requests import Request as AriadneRequest
 
 from app.actions.caller import Caller
@@ -41,8 +41,8 @@ _NAME = re.compile(r"'([^']*)'")
 _STATUS = {"BAD_USER_INPUT": 400, VALIDATION_FAILED: 400, PARSE_FAILED: 400, INTROSPECTION_DISABLED: 403}
 _NO_BODY = "POST body missing, invalid Content-Type, or JSON object has no keys."
 
-Explorer = Callable[[Request[Any, Any, Any]], Any]
-"""The page for browsers, as an ASGI application."""
+Explorer = Callable[[Request[Any, Any, Any]], Awaitable[ASGIApp]]
+"""The page for browsers."""
 
 
 class GraphQLDoor:
@@ -87,7 +87,7 @@ class HttpDoor(GraphQLHTTPHandler):
         if request.method == "OPTIONS":
             await Answer(b"")(scope, receive, send)
         elif request.method == "GET" and "query" not in request.query_params:
-            await self._explorer(request)(scope, receive, send)
+            await (await self._explorer(request))(scope, receive, send)
         elif request.method in ("GET", "POST"):
             await (await self._answer(request))(scope, receive, send)
         else:
@@ -123,7 +123,10 @@ class HttpDoor(GraphQLHTTPHandler):
             return await _read_multipart(request, self._door.services, caller)
         if kind not in ("application/json", "application/graphql-response+json"):
             raise HttpBadRequestError(_NO_BODY)
-        data = decode(await _body(request))
+        try:
+            data = decode(await _body(request))
+        except ParseError as error:
+            raise HttpBadRequestError(error.message) from error
         if isinstance(data, list):
             raise HttpBadRequestError("Operation batching disabled.")
         if not isinstance(data, dict) or not data:

@@ -6,6 +6,7 @@ import nothing of the project but config.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,7 +24,10 @@ from graphql import (
 
 from app.config import Settings
 
-MOST_TOKENS = 10_000
+MOST_TOKENS = 5_000
+_MOST_ALIKE = 20
+"""How often one selection may name the same field; to look whether they agree costs the square of it."""
+
 _GUESSED_ITEMS = 10
 """How many objects a connection is taken to hold that says no number; what it really holds is counted as it is read."""
 
@@ -108,8 +112,13 @@ class _Weigher:
     def _weigh(self, selections: SelectionSetNode | None) -> tuple[int, int, int]:
         """Levels, fields that may be answered, aliases."""
         depth = cost = aliases = 0
+        alike: Counter[str] = Counter()
         for selection in selections.selections if selections else ():
             if isinstance(selection, FieldNode):
+                key = (selection.alias or selection.name).value
+                alike[key] += 1
+                if alike[key] > _MOST_ALIKE:
+                    raise _refused(f"One selection asks for {key} more than {_MOST_ALIKE} times; ask once.")
                 below, inner, named = self._weigh(selection.selection_set)
                 below, inner, named = below + 1, 1 + inner * self._items(selection), named + (selection.alias is not None)
             elif isinstance(selection, FragmentSpreadNode):

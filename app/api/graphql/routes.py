@@ -13,15 +13,16 @@ from app.api.graphql.explorer import explorer_page
 from app.api.graphql.http import GraphQLDoor, HttpDoor
 from app.api.graphql.socket import SocketDoor
 from app.api.request import Services
+from app.api.site import Site
 from app.live.hub import Hub
 
 PATH = "/graphql"
 
 
-def graphql_handlers(services: Services, hub: Hub) -> list[HTTPRouteHandler | WebsocketRouteHandler]:
+def graphql_handlers(services: Services, hub: Hub, site: Site) -> list[HTTPRouteHandler | WebsocketRouteHandler]:
     """The handlers of /graphql."""
     door = GraphQLDoor(services, hub)
-    http = HttpDoor(door, explorer_page)
+    http = HttpDoor(door, lambda request: explorer_page(request, site))
     sockets = SocketDoor(door, http)
 
     async def answer() -> ASGIApp:

@@ -5,6 +5,7 @@ names would collide with what is there is left out, and what points to it is an 
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import is_
 
@@ -62,18 +63,18 @@ class Schemata:
         now = self._schemas.all()
         build = self._build
         if build is None or len(now) != len(build.made_from) or not all(map(is_, now, build.made_from)):
-            build = self._build = make_build(now)
+            build = self._build = make_build(now, self._schemas.is_declared)
         return build
 
 
-def make_build(schemas: list[ClassSchema]) -> Build:
-    """The schema of these classes, system classes first."""
+def make_build(schemas: list[ClassSchema], is_declared: Callable[[str], bool] = lambda _: False) -> Build:
+    """The schema of these classes, system classes first; `is_declared` says which of them the server's code declares."""
     statics = Statics()
     classes: dict[str, ClassTypes] = {}
     union = ArrayResult(statics, classes)
     taken = {each.name for each in statics.types} | _RESERVED | _PAYLOADS
     for schema in sorted(schemas, key=lambda each: (not each.class_name.startswith("_"), each.class_name)):
-        types = ClassTypes(schema, statics, classes, union)
+        types = ClassTypes(schema, statics, classes, union, is_declared=is_declared(schema.class_name))
         made = {each.name for each in types.types} | {f"{verb}{types.name}{end}" for verb in _VERBS for end in _ENDS}
         made.add(f"{types.name}Event")
         if made & taken or types.field_name in _QUERIES:

@@ -86,7 +86,7 @@ class SocketDoor(GraphQLTransportWSHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]  # Litestar's names of ASGI
         """One socket, from handshake to close."""
         asked: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
-        websocket = WebSocket(dict(scope), self._metered(receive), send)  # type: ignore[arg-type]  # Litestar's names of ASGI
+        websocket = WebSocket(dict(scope), self._metered(receive, send), send)  # type: ignore[arg-type]  # Litestar's names of ASGI
         socket = Socket(self._door, websocket, asked, keys_in_headers(dict(scope["headers"])))
         websocket.state.careboard = socket
         if SUBPROTOCOL not in (websocket.scope.get("subprotocols") or [SUBPROTOCOL]):
@@ -103,7 +103,7 @@ class SocketDoor(GraphQLTransportWSHandler):
             for stream in list(socket.streams):
                 stream.end()
 
-    def _metered(self, receive: Receive) -> Any:
+    def _metered(self, receive: Receive, send: Send) -> Any:
         """Messages no faster than the settings allow; who is faster is told so and closed."""
         meter = Meter(limits_of(self._door.services.settings), asyncio.get_running_loop().time())
 
@@ -113,6 +113,8 @@ class SocketDoor(GraphQLTransportWSHandler):
                 size = len(message.get("text") or message.get("bytes") or "")
                 excess = meter.take(size, asyncio.get_running_loop().time())
                 if excess is not None:
+                    close: Any = {"type": "websocket.close", "code": _TOO_FAST, "reason": excess[:_LONGEST_REASON]}
+                    await send(close)
                     return {"type": "websocket.disconnect", "code": _TOO_FAST, "reason": excess}
             return message
 

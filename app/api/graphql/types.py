@@ -46,8 +46,18 @@ _LINKS = (FieldType.POINTER, FieldType.RELATION)
 class ClassTypes:
     """The types of one class; `others` finds those of another."""
 
-    def __init__(self, schema: ClassSchema, statics: Statics, others: "Mapping[str, ClassTypes]", union: "ArrayResult") -> None:
+    def __init__(
+        self,
+        schema: ClassSchema,
+        statics: Statics,
+        others: "Mapping[str, ClassTypes]",
+        union: "ArrayResult",
+        *,
+        is_declared: bool = False,
+    ) -> None:
+        """`is_declared`: rules of the server may fill its required fields, so a client may leave them out."""
         self.schema = schema
+        self._is_declared = is_declared
         self.class_name = schema.class_name
         self.name = names.type_name(schema.class_name)
         self.field_name = names.field_name(schema.class_name)
@@ -80,8 +90,8 @@ class ClassTypes:
         fields: dict[str, Type] = {"ACL": self.statics.acl_input}
         for name, field in self.own.items():
             of = self._input_type(field)
-            # A default, or a hook before required fields are asked for, may fill what the client leaves out.
-            fields[name] = required(of) if is_new and field.required and field.default is None else of
+            is_needed = is_new and field.required and field.default is None and not self._is_declared
+            fields[name] = required(of) if is_needed else of
         return fields
 
     def _input_type(self, field: Field) -> Type:

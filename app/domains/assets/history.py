@@ -5,7 +5,7 @@ rest of the transaction; an event names the person who caused it: where the mast
 record names, with `by` saying so. May import actions, guard and the rules.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -56,7 +56,6 @@ class Asset:
     missing: bool = False
     next_service_due: datetime | None = None
     last_inspection_at: datetime | None = None
-    told: Object = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: Object) -> "Asset":

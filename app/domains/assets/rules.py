@@ -137,7 +137,6 @@ GRANTS: Final = Grants(
 
 _DESK: Final = frozenset(DESK)
 _HANDS: Final = frozenset({*DESK, "technician"})
-_ANYWHERE: Final = frozenset({*DESK, "technician"})
 
 _NOT_RECALLED: Final = Guard(
     name="not_recalled",
@@ -225,7 +224,7 @@ ASSIGNMENT_STATES: Final = StateMachine(
 INSPECTION_STATES: Final = StateMachine(
     class_name="Inspection",
     field="status",
-    transitions=tuple(Transition(None, state, _ANYWHERE) for state in ("passed", "attention_needed", "failed")),
+    transitions=tuple(Transition(None, state, _HANDS) for state in ("passed", "attention_needed", "failed")),
 )
 """A finding stays; a second look is a new inspection."""
 

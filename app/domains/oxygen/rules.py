@@ -124,7 +124,7 @@ _OWN_TANK: Final = Through(pointer="tankAssignment", class_name="TankAssignment"
 GRANTS: Final = Grants(
     rows=(
         *(Grant(role, name, operation) for role in STAFF for name in PARENTS_FIRST for operation in _ALL),
-        *(Grant(role, name, "read") for role in ("driver", "careTeam") for name in PARENTS_FIRST),
+        *(Grant(role, name, "read") for role in ("driver", "careTeam", "patient") for name in PARENTS_FIRST),
         Grant("driver", "TankAssignment", "update", fields=frozenset({"psiLevel", "status", "lastCheckedAt"})),
         Grant("driver", "RefillLog", "create", signed="refilledBy", through=_OWN_TANK),
         Grant("driver", "DispatchEvent", "create", signed="recordedBy", through=_OWN_TANK),
