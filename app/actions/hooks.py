@@ -58,6 +58,10 @@ class Writes(Protocol):
     async def get_object(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> Object: ...
 
 
+FunctionHandler = Callable[[Caller, Mapping[str, Json], Writes], Awaitable[Json]]
+"""What a client calls by name: who asks, what with, and the objects it may read and write."""
+
+
 @dataclass(slots=True, eq=False)
 class Draft:
     """A save before its transaction: what `prepare` handlers may change. `object_id` is None on create.
@@ -182,8 +186,27 @@ class Hooks:
         self._delete: list[_Link[DeleteEvent]] = []
         self._commit: list[tuple[str, str, CommitHandler]] = []
         self._prepare: dict[tuple[str, str], PrepareHandler] = {}
+        self.functions: dict[str, FunctionHandler] = {}
+        """What a client may call by name."""
         self._committed: deque[SaveEvent | DeleteEvent] = deque()
         self._teller: asyncio.Task[None] | None = None
+
+    def define(self, name: str, handler: FunctionHandler) -> None:
+        """Lets clients call a handler: POST /functions/<name>, and GraphQL's callCloudCode."""
+        self.functions[name] = handler
+
+    async def call(self, caller: Caller, name: str, params: Mapping[str, Json], objects: Writes) -> Json:
+        """What a function answers. Raises 141 when there is none, or it failed, and what it refuses itself."""
+        handler = self.functions.get(name)
+        if handler is None:
+            raise ParseError(ErrorCode.SCRIPT_FAILED, f'Invalid function: "{name}"')
+        try:
+            return canonical(await handler(caller, params, objects), name)
+        except ParseError:
+            raise
+        except Exception as error:
+            log.exception("the function %s failed", name)
+            raise ParseError(ErrorCode.SCRIPT_FAILED, f"The function {name} failed; the log says why.") from error
 
     def prepare(self, class_name: str, handler: PrepareHandler, *, id: str) -> None:  # noqa: A002
         """Calls a handler before the transaction of a save begins: the place of slow work (hashing), which must hold no lock."""

@@ -161,6 +161,12 @@ async def upgrade_session(call: Call) -> Answer:
     return Answer(await call.services.users.my_session(call.caller, call.keys.get("session")))
 
 
+async def call_function(call: Call, name: str) -> Answer:
+    """POST /functions/name: `{"result": …}` of what the server's code defines under that name."""
+    objects = call.services.objects
+    return Answer({"result": await objects.hooks.call(call.caller, name, call.body, objects)})
+
+
 async def get_schemas(call: Call) -> Answer:
     """GET /schemas, with the master key."""
     call.require_master()
@@ -312,6 +318,7 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/sessions/me", get_my_session),
         Route("POST", "/upgradeToRevocableSession", upgrade_session),
         *(entry for name, path in _SYSTEM_PATHS.items() for entry in _crud(path, name)),
+        Route("POST", "/functions/{name}", call_function),
         Route("GET", "/schemas", get_schemas),
         Route("POST", "/schemas", create_schema),
         Route("GET", "/schemas/{class_name}", get_schema),

@@ -18,6 +18,7 @@ from app.errors import ErrorCode, ParseError
 from app.live.addresses import Addressed
 from app.live.authority import AUTHORITY_CLASSES, Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
+from app.live.elsewhere import Elsewhere
 from app.live.membership import Member
 from app.live.opening import Opening
 from app.live.past import Past
@@ -52,13 +53,16 @@ class Hub:
         self.resumption = Resumption(time.monotonic, lambda: feed.feed_id)
         feed.wanted = self._wanted
         self._authorities = Authorities(self.stream, objects, planner, self.upkeep)
+        self._elsewhere = Elsewhere(self.resumption, objects.database)
         past = Past(self.stream, feed, objects, self.upkeep)
-        self._opening = Opening(self.stream, feed, objects, planner, self._authorities, self.upkeep, self.resumption, past)
+        self._opening = Opening(
+            self.stream, feed, objects, planner, self._authorities, self.upkeep, self.resumption, past, self._elsewhere
+        )
 
     async def start(self) -> None:
         """Begins to consume the feed, which must have been started."""
         self.stream.begin()
-        work = (self._consume(), self._tell_progress(), self._end_sessions())
+        work = (self._consume(), self._tell_progress(), self._end_sessions(), self._elsewhere.run())
         self._tasks = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
@@ -69,6 +73,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._elsewhere.note()
         await self._authorities.stop()
         await self.upkeep.stop()
         await self.stream.stop()
@@ -126,6 +131,10 @@ class Hub:
             except Exception:  # noqa: BLE001 - the connection lives on, whatever one request did
                 _log.exception("a live query request failed")
                 self._apologise(connection, effect)
+
+    async def note(self) -> None:
+        """Notes for other processes how far clients without cursors have been told; it happens by itself every few seconds."""
+        await self._elsewhere.note()
 
     def mark(self, connection: Connection[Member]) -> int | None:
         """A number to be sent to a client that knows no cursors, so that it comes back; None when it is of no use."""

@@ -13,6 +13,7 @@ from app.actions.objects import Objects
 from app.errors import ErrorCode, ParseError
 from app.live.authority import Authorities, concerns
 from app.live.connection import Connection
+from app.live.elsewhere import Elsewhere
 from app.live.keeping import Node
 from app.live.membership import Held, Member
 from app.live.past import Past
@@ -57,6 +58,7 @@ class Opening:
         upkeep: Upkeep,
         resumption: Resumption,
         past: Past,
+        elsewhere: Elsewhere,
     ) -> None:
         self._stream = stream
         self._feed = feed
@@ -66,6 +68,7 @@ class Opening:
         self._upkeep = upkeep
         self._resumption = resumption
         self._past = past
+        self._elsewhere = elsewhere
         self._present = Present(objects.database)
 
     async def open(self, connection: Connection[Member], subscription: Subscription) -> None:
@@ -127,7 +130,8 @@ class Opening:
         node.joining[member] = None
         connection.members[subscription.request_id] = member
         self._authorities.add(member)
-        since = subscription.since or self._forgotten(member)
+        has_order = plan.kept is not None and (plan.kept.order or plan.kept.count)  # who keeps places begins anew
+        since = subscription.since or (None if has_order else await self._forgotten(member))
         told = None if since is None or node.kept.count else await self._told(member, node, since)
         joined = await self._upkeep.join(node, member)
         if not member.is_open:
@@ -151,10 +155,12 @@ class Opening:
         await self._catch_up()
         return await self._past.told(node, position, member.plan, is_exact=member.subscription.since is not None)
 
-    def _forgotten(self, member: Member) -> str | None:
-        """Where a client goes on that knows no cursors; one that keeps an order begins anew, for it counts places."""
-        kept = member.plan.kept
-        return None if kept is None or kept.order or kept.count else self._resumption.since(member)
+    async def _forgotten(self, member: Member) -> str | None:
+        """Where a client goes on that knows no cursors, whichever process it was at; None where it begins."""
+        connection = member.connection
+        if self._resumption.is_new(connection):
+            await self._elsewhere.ask(connection)
+        return self._resumption.since(member)
 
     def _greet(self, member: Member, node: Node) -> None:
         connection, subscription = member.connection, member.subscription
@@ -197,7 +203,7 @@ class Opening:
                 return start
             reason = "cursor expired"
         else:
-            missed = self._resumption.since(member)
+            missed = await self._forgotten(member)
             start = await self._replay(member, missed, is_exact=False) if missed is not None else None
             if start is not None:
                 return start

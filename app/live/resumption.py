@@ -3,12 +3,15 @@
 Owns: `Resumption`: for each installation, how far each of its subscriptions was acknowledged, while it is connected
 and for a bounded time and count after. Always holds: a subscription goes on only from one with the same request id,
 query and reader, and never from later than what was acknowledged of it; when several could be meant (two windows of
-one browser), from the earliest. May import core, store.snapshot and live.
+one browser), from the earliest. What is noted for other processes is up to some seconds old, so more is told, not less.
+May import core, store.snapshot and live.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from app.core.wire import Json, decode, encode
 from app.live.connection import Connection
 from app.live.membership import Member
 from app.live.position import parse_position
@@ -25,7 +28,7 @@ UNSURE_SECONDS = 21.0
 """The time between two pings, and a little: a connection that answers none for so long is dead."""
 
 _Reader = tuple[bool, str | None]
-_Asked = tuple[str, str, object, object, str]
+_Asked = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ class Resumption:
         self._by_installation: dict[str, list[int]] = {}
         self._number = 0
         self._subscriptions = 0
+        self._elsewhere: dict[Connection[Member], list[dict[RequestId, _Told]]] = {}
+        """What other processes noted of the same installation, once that was asked."""
+        self._noted: dict[str, object] = {}
+        """What was noted of each connection last, by client id."""
+        self._parted: dict[str, tuple[str, str]] = {}
+        """Connections that are gone and not noted yet: client id -> installation and text."""
 
     def greet(self, connection: Connection[Member]) -> None:
         """A client has said who it is."""
@@ -74,8 +83,13 @@ class Resumption:
     def part(self, connection: Connection[Member]) -> None:
         """A client is gone; call it while its subscriptions are still there."""
         installation_id = self._unfile(connection)
+        self._elsewhere.pop(connection, None)
+        client_id = connection.protocol.client_id or ""
+        was = self._noted.pop(client_id, None)
         if installation_id is None or self._was_dead(connection):
             return
+        if (text := _noted(connection)) != was:
+            self._parted[client_id] = installation_id, text
         told = {request_id: found for request_id in connection.members if (found := _told(connection, request_id))}
         if told:
             self._number += 1
@@ -102,6 +116,10 @@ class Resumption:
             told = self._gone[number].told.get(request_id)
             if told is not None and (told.asked, told.reader) == (asked, reader):
                 cursors.append(told.cursor)
+        for noted in self._elsewhere.get(connection, ()):
+            told = noted.get(request_id)
+            if told is not None and (told.asked, told.reader) == (asked, reader):
+                cursors.append(told.cursor)
         return self._earliest(cursors) if cursors else None
 
     def taken(self, member: Member) -> None:
@@ -120,6 +138,27 @@ class Resumption:
                 if not told:
                     self._drop(number)
                 return
+
+    # ---- between processes
+
+    def is_new(self, connection: Connection[Member]) -> bool:
+        """Whether it was not yet asked what other processes know of this client."""
+        return connection in self._homes and connection not in self._elsewhere
+
+    def learn(self, connection: Connection[Member], texts: Iterable[str]) -> None:
+        """Takes what other processes noted of the same installation."""
+        self._elsewhere[connection] = [_read_noted(text) for text in texts]
+
+    def to_note(self) -> list[tuple[str, str, str]]:
+        """What is to be noted for other processes since it was asked last: client id, installation, text."""
+        rows = [(client_id, *parted) for client_id, parted in self._parted.items()]
+        self._parted.clear()
+        for connection, installation_id in self._homes.items():
+            client_id, text = connection.protocol.client_id or "", _noted(connection)
+            if text != "[]" and self._noted.get(client_id) != text:
+                self._noted[client_id] = text
+                rows.append((client_id, installation_id, text))
+        return rows
 
     def _was_dead(self, connection: Connection[Member]) -> bool:
         """Whether it was dead already when another went on from it: it answered no ping since, and had the time to."""
@@ -171,11 +210,26 @@ def _reader(member: Member) -> _Reader:
 
 
 def _asked(subscription: Subscription) -> _Asked:
-    """The query in a form that compares; the subscription holds its parts anyway."""
-    return (
-        subscription.class_name,
-        repr(subscription.where),
-        subscription.keys,
-        subscription.watch,
-        repr(subscription.extras),
-    )
+    """A word for the query, the same in every process."""
+    lists: list[Json] = [None if names is None else [*sorted(names)] for names in (subscription.keys, subscription.watch)]
+    text = encode([subscription.class_name, subscription.where, *lists, subscription.extras])
+    return hashlib.sha256(text).hexdigest()[:24]
+
+
+def _noted(connection: Connection[Member]) -> str:
+    """How far each subscription was told, as a text."""
+    told = {request_id: found for request_id in connection.members if (found := _told(connection, request_id))}
+    rows: list[Json] = [[request_id, each.asked, *each.reader, each.cursor] for request_id, each in told.items()]
+    return encode(rows).decode()
+
+
+def _read_noted(text: str) -> dict[RequestId, _Told]:
+    found: dict[RequestId, _Told] = {}
+    rows = decode(text)
+    for row in rows if isinstance(rows, list) else ():
+        assert isinstance(row, list)
+        request_id, asked, is_master, user_id, cursor = row
+        assert isinstance(request_id, (int, float))
+        reader = bool(is_master), None if user_id is None else str(user_id)
+        found[request_id] = _Told(str(asked), reader, str(cursor))
+    return found

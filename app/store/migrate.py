@@ -32,6 +32,7 @@ from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
 from app.store.schemas import Schemas
 from app.store.tables import AccessLog, Alert, AuditLog
+from app.store.told import TOLD_DDL
 
 _LOCK = 7_164_021_002
 
@@ -122,6 +123,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
     schemas = declare(database, domains)
     async with _patient(database) as connection:
         await connection.execute(CHANGE_DDL)
+        await connection.execute(TOLD_DDL)
         await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)
         await connection.execute(FILES_DDL)

@@ -1,6 +1,6 @@
 """What sockets cost: CPU of the server an event, memory of idle sockets, and what a client that reads nothing does to others.
 
-    python -m tests.bench.sockets [--subscribers 500] [--writes 400] [--idle 2000]
+    python -m tests.bench.sockets [--subscribers 500] [--writes 400] [--idle 2000] [--storm 2000] [--no-slow]
 
 Loopback only, on an embedded server of its own; prints and asserts nothing. The clients are raw sockets in a process of their
 own, so that only the server is measured. CPU an event is the server's CPU over the writes, less that of the same writes with no
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from websockets.asyncio.client import ClientConnection, connect
 
 from app.config import Settings
 from app.store.database import ensure_embedded, release_embedded
@@ -282,11 +283,80 @@ async def latencies(server: Server, writes: int, size: int = 100) -> list[float]
     return found
 
 
+class Returner:
+    """A client that goes away and comes back with its cursor."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"ws://127.0.0.1:{port}/parse"
+        self.cursor = ""
+        self.heard: list[int] = []
+        self.socket: ClientConnection | None = None
+
+    async def come(self) -> None:
+        """Connects and subscribes; returns when that was answered."""
+        self.socket = await connect(self.url, compression=None, ping_interval=None, open_timeout=60, close_timeout=1)
+        await self.socket.send('{"op":"connect","applicationId":"careboard","cursors":true}')
+        await self.socket.recv()
+        since = {"since": self.cursor} if self.cursor else {}
+        await self.socket.send(
+            json.dumps({"op": "subscribe", "requestId": 1, "query": {"className": CLASS, "where": {}}} | since)
+        )
+        answer = json.loads(await self.socket.recv())
+        if answer["op"] != "subscribed":
+            raise RuntimeError(str(answer))
+        self.cursor = answer["cursor"]
+
+    async def hear(self, count: int) -> None:
+        """Reads so many events."""
+        assert self.socket is not None
+        while len(self.heard) < count:
+            frame = json.loads(await self.socket.recv())
+            if frame["op"] == "create":
+                self.heard.append(frame["object"]["psi"])
+
+    def cut(self) -> None:
+        assert self.socket is not None
+        self.socket.transport.abort()
+
+
+async def measure_storm(server: Server, count: int, missed: int = 20) -> None:
+    """All are cut off, miss some events, and come back at once."""
+    await asyncio.to_thread(server.write, 1)
+    clients = [Returner(server.port) for _ in range(count)]
+    for start in range(0, count, 100):
+        await asyncio.gather(*(client.come() for client in clients[start : start + 100]))
+    for client in clients:
+        client.cut()
+    await asyncio.sleep(1)
+    await asyncio.to_thread(server.write, missed)
+    began, cpu = time.perf_counter(), sum(server.cpu())
+
+    async def back(client: Returner) -> None:
+        await client.come()
+        await client.hear(missed)
+
+    done, late = await asyncio.wait([asyncio.create_task(back(client)) for client in clients], timeout=55)
+    took = time.perf_counter() - began
+    for task in late:
+        task.cancel()
+    lost = sum(missed - len(client.heard) for client in clients)
+    wrong = sum(client.heard != list(range(len(client.heard))) for client in clients)
+    failed = sum(task.exception() is not None for task in done)
+    print(
+        f"{count} clients come back at once: all resumed in {took:.1f} s, {sum(server.cpu()) - cpu:.1f} s server CPU; "
+        f"{lost} events lost, {wrong} clients out of order, {failed} failed, {len(late)} late"
+    )
+    for client in clients:
+        client.cut()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subscribers", type=int, default=500)
     parser.add_argument("--writes", type=int, default=400)
     parser.add_argument("--idle", type=int, default=2000)
+    parser.add_argument("--storm", type=int, default=2000)
+    parser.add_argument("--no-slow", action="store_true")
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -300,7 +370,10 @@ def main() -> None:
                 measure_events(server, options.subscribers, options.writes)
             if options.idle:
                 measure_idle(server, options.idle)
-            asyncio.run(measure_slow(server))
+            if options.storm:
+                asyncio.run(measure_storm(server, options.storm))
+            if not options.no_slow:
+                asyncio.run(measure_slow(server))
         finally:
             server.stop()
             release_embedded(settings.postgres_dir)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from uuid import uuid4
 
 from app.actions.caller import MASTER, Caller
 from app.config import Settings
@@ -41,6 +42,8 @@ class Following:
     """Events that take away what the client did not have; only told of where the state is whole."""
     error: Object | None = None
     is_open: bool = False
+    is_stale: bool = False
+    """It was told to read anew, and has not."""
     reloads: int = 0
 
     @property
@@ -56,9 +59,15 @@ class Following:
             return
         if op == "reload":
             self.reloads += 1
+            self.is_stale, self.is_open = True, False
         if op == "subscribed":
-            self.is_open = True
+            self.is_open = not self.is_stale
+        if self.is_stale and op != "snapshot":  # its cursors speak for what the client has not read yet
+            if op in EVENTS:
+                self.told.append((op, frame))
+            return
         if op == "snapshot":
+            self.is_stale, self.is_open = False, True
             assert isinstance(frame["results"], list)
             self.state, self.order, self.strays = {}, [], []
             for result in frame["results"]:
@@ -207,9 +216,8 @@ class Client:
                 await self._arrived.wait()
 
     def _attach(self) -> Connection[Member]:
-        numbers = count(1)
         keys = Keys("app", "master")
-        protocol = Protocol(keys, lambda: f"client{next(numbers)}", may_use_master_key=True)
+        protocol = Protocol(keys, lambda: str(uuid4()), may_use_master_key=True)
         return self._stage.hub.attach(protocol, self)
 
 

@@ -3,10 +3,13 @@
 import pytest
 
 from app.actions.caller import MASTER
+from app.config import Settings
 from app.core.wire import Json, Object
 from app.live import resumption
+from app.store.database import Database
+from app.store.schemas import Schemas
 from tests.actions.world import acl
-from tests.live.stage import Client, Following, Stage
+from tests.live.stage import Client, Following, Stage, open_stage
 
 FIELDS: Object = {"n": {"type": "Number"}, "m": {"type": "Number"}}
 
@@ -157,3 +160,39 @@ async def test_a_client_with_cursors_asks_for_itself(stage: Stage, thing: str) -
     back = await stage.client(installationId=thing)
     assert numbers(await back.subscribe(thing)) == []
     assert stage.hub.mark(back.connection) is None
+
+
+async def test_another_process_goes_on_where_the_first_was_told_to(
+    stage: Stage, thing: str, database: Database, schemas: Schemas, settings: Settings
+) -> None:
+    client = await phone(stage, thing)
+    await client.subscribe(thing, keys=["n", "m"])
+    await create(stage, thing, n=1)
+    await stage.quiet()
+    answer_ping(stage, client)
+    await stage.hub.note()  # as every few seconds; what comes from here on is lost with the process
+    await create(stage, thing, n=2)
+    await stage.quiet()
+    async with open_stage(database, schemas, settings) as other:
+        back = await phone(other, thing)
+        again = await back.subscribe(thing, keys=["m", "n"])
+        await back.until(lambda: len(again.told) == 1)
+        assert numbers(again) == [2]
+        stranger = await (await phone(other, thing)).subscribe(thing, {"n": {"$gt": 0}})
+        assert stranger.told == []
+
+
+async def test_a_process_that_stops_notes_all_it_knows(
+    stage: Stage, thing: str, database: Database, schemas: Schemas, settings: Settings
+) -> None:
+    async with open_stage(database, schemas, settings) as first:
+        client = await phone(first, thing)
+        await client.subscribe(thing)
+        await create(stage, thing, n=1)
+        await first.quiet()
+        answer_ping(first, client)
+    await create(stage, thing, n=2)
+    back = await phone(stage, thing)
+    again = await back.subscribe(thing)
+    await back.until(lambda: len(again.told) == 1)
+    assert numbers(again) == [2]

@@ -4,12 +4,13 @@ Owns: those fields of `Mutation`. Holds: each is the action behind the REST rout
 the operation is asked as that account, as in Parse Server. May import actions and below, api/graphql.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from graphql import (
     GraphQLBoolean,
+    GraphQLEnumType,
     GraphQLField,
     GraphQLInputField,
     GraphQLInputObjectType,
@@ -22,7 +23,7 @@ from app.actions.caller import resolve as resolve_caller
 from app.api.graphql.bodies import Bodies, Upload
 from app.api.graphql.context import Context
 from app.api.graphql.mutations import mutation
-from app.api.graphql.scalars import OBJECT
+from app.api.graphql.scalars import ANY, OBJECT
 from app.api.graphql.statics import read, required
 from app.api.graphql.types import ClassTypes
 from app.core.wire import Object
@@ -56,6 +57,16 @@ def account_mutations(users: ClassTypes, viewer: GraphQLObjectType, store: Uploa
         "sendVerificationEmail": mutation("SendVerificationEmail", {"email": text}, done, _needs_mail),
         "challenge": mutation("Challenge", asked, answered, _challenge),
     }
+
+
+def function_mutation(names: Iterable[str]) -> dict[str, GraphQLField]:
+    """callCloudCode, where there is a function to call."""
+    known = {name: name for name in sorted(names) if name.isidentifier() and name.isascii()}
+    if not known:
+        return {}
+    inputs = {"functionName": required(GraphQLEnumType("CloudCodeFunction", known)), "params": OBJECT}
+    shown = {"result": GraphQLField(ANY, resolve=read)}
+    return {"callCloudCode": mutation("CallCloudCode", inputs, shown, _call)}
 
 
 def config_mutation(config: GraphQLObjectType) -> dict[str, GraphQLField]:
@@ -126,6 +137,12 @@ async def _needs_mail(_: GraphQLResolveInfo, __: Mapping[str, Any]) -> dict[str,
 
 async def _challenge(_: GraphQLResolveInfo, __: Mapping[str, Any]) -> dict[str, Any]:
     raise ParseError(ErrorCode.OTHER_CAUSE, "Nothing to challenge.")
+
+
+async def _call(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+    context: Context = info.context
+    objects = context.services.objects
+    return {"result": await objects.hooks.call(context.caller, given["functionName"], given.get("params") or {}, objects)}
 
 
 async def _update_config(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, Any]:

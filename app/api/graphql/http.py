@@ -51,7 +51,7 @@ class GraphQLDoor:
     def __init__(self, services: Services, hub: Hub) -> None:
         self.services = services
         self.hub = hub
-        self.schemata = Schemata(services.objects.schemas)
+        self.schemata = Schemata(services.objects.schemas, services.objects.hooks.functions)
         self.documents = Documents(limits_of(services.settings))
 
     def context(self, caller: Caller, keys: dict[str, str], address: str) -> Context:

@@ -5,7 +5,7 @@ names would collide with what is there is left out, and what points to it is an 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from operator import is_
 
@@ -18,7 +18,7 @@ from graphql import (
     GraphQLString,
 )
 
-from app.api.graphql.accounts import account_mutations, config_mutation
+from app.api.graphql.accounts import account_mutations, config_mutation, function_mutation
 from app.api.graphql.files import file_mutations, store_upload
 from app.api.graphql.live import class_subscription, event_enum
 from app.api.graphql.mutations import class_mutations, schema_mutations
@@ -54,8 +54,10 @@ class Build:
 class Schemata:
     """The schema for the classes of now."""
 
-    def __init__(self, schemas: Schemas) -> None:
+    def __init__(self, schemas: Schemas, functions: Collection[str] = ()) -> None:
+        """`functions`: the names of what clients may call, known when the server starts."""
         self._schemas = schemas
+        self._functions = functions
         self._build: Build | None = None
 
     def current(self) -> Build:
@@ -63,11 +65,13 @@ class Schemata:
         now = self._schemas.all()
         build = self._build
         if build is None or len(now) != len(build.made_from) or not all(map(is_, now, build.made_from)):
-            build = self._build = make_build(now, self._schemas.is_declared)
+            build = self._build = make_build(now, self._schemas.is_declared, self._functions)
         return build
 
 
-def make_build(schemas: list[ClassSchema], is_declared: Callable[[str], bool] = lambda _: False) -> Build:
+def make_build(
+    schemas: list[ClassSchema], is_declared: Callable[[str], bool] = lambda _: False, functions: Collection[str] = ()
+) -> Build:
     """The schema of these classes, system classes first; `is_declared` says which of them the server's code declares."""
     statics = Statics()
     classes: dict[str, ClassTypes] = {}
@@ -82,20 +86,20 @@ def make_build(schemas: list[ClassSchema], is_declared: Callable[[str], bool] = 
             continue
         taken |= made
         classes[schema.class_name] = types
-    return Build(_schema(statics, classes, union), classes, schemas)
+    return Build(_schema(statics, classes, union, functions), classes, schemas)
 
 
 _VERBS = ("Create", "Update", "Delete")
 _ENDS = ("Input", "Payload")
 
 
-def _schema(statics: Statics, classes: dict[str, ClassTypes], union: ArrayResult) -> GraphQLSchema:
+def _schema(statics: Statics, classes: dict[str, ClassTypes], union: ArrayResult, functions: Collection[str]) -> GraphQLSchema:
     users = classes["_User"]
     viewer = viewer_type(users)
     config = out("ConfigValue", {"value": GraphQLString, "isMasterKeyOnly": GraphQLBoolean})
     queries = shared_queries(statics, viewer, config)
     mutations = {**file_mutations(statics), **account_mutations(users, viewer, store_upload), **schema_mutations(statics)}
-    mutations |= config_mutation(config)
+    mutations |= config_mutation(config) | function_mutation(functions)
     for types in classes.values():
         _add(queries, class_queries(types))
         _add(mutations, class_mutations(types, store_upload))

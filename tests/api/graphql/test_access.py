@@ -1,17 +1,20 @@
 """GraphQL shows and changes exactly what REST does, for every caller; and asks the database once a level."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from graphql import execute, parse
 
-from app.actions.caller import MASTER
+from app.actions.caller import MASTER, Caller
+from app.actions.hooks import Writes
 from app.api.graphql.context import Context
 from app.api.graphql.execution import Executor
 from app.api.graphql.schema import Schemata
 from app.config import Settings
+from app.core.wire import Json
+from app.errors import ErrorCode, ParseError
 from app.main import assemble
 from tests.api.depot import CLASSES, READERS, Depot, open_depot
 from tests.api.graphql.asker import Asker
@@ -106,6 +109,37 @@ async def test_a_nested_selection_costs_one_statement_a_relation(depot: Depot) -
             "{ roles { edges { node { name users { count edges { node { username } } } roles { edges { node { name } } } } } } }"
         )
         assert await statements(floors, related, asked) == 3
+
+
+async def test_a_function_of_the_server_is_called(depot: Depot) -> None:
+    floors = assemble(Settings(database_url=depot.server.database_url, master_key="x", data_dir=depot.server.log.parent))
+
+    async def greet(caller: Caller, params: Mapping[str, Json], objects: Writes) -> Json:
+        if params.get("name") == "nobody":
+            raise ParseError(ErrorCode.VALIDATION_ERROR, "name: give somebody's.")
+        return {"said": f"Hello {params['name']}", "master": caller.is_master}
+
+    floors.services.objects.hooks.define("greet", greet)
+    query = """
+mutation ($name: String!) { callCloudCode(input: { functionName: greet, params: { name: $name } }) { result } }
+"""
+    async with floors.writing():
+        told = await answer(floors, query, {"name": "Ana"})
+        assert told.data == {"callCloudCode": {"result": {"said": "Hello Ana", "master": True}}}
+        told = await answer(floors, query, {"name": "nobody"})
+        assert told.errors[0].extensions == {"code": 142}
+        with pytest.raises(ParseError, match="Invalid function"):
+            await floors.services.objects.hooks.call(MASTER, "other", {}, floors.services.objects)
+
+
+async def answer(floors: Any, query: str, variables: dict[str, Any]) -> Any:
+    """What an operation of the master key answers, on floors of the test's own."""
+    build = Schemata(floors.schemas, floors.services.objects.hooks.functions).current()
+    context = Context(floors.services, floors.hub, MASTER, build.classes)
+    told: Any = execute(
+        build.schema, parse(query), context_value=context, variable_values=variables, execution_context_class=Executor
+    )
+    return await told
 
 
 async def statements(floors: Any, query: str, asked: list[str]) -> int:
