@@ -232,7 +232,7 @@ export function cell(what) {
   const made = plain(what);
   if (column.personal) made.classList.add("personal");
   if (!column.personal || !what.masked) return made;
-  for (const text of made.querySelectorAll("b, small, span, a")) if (!text.childElementCount) text.textContent = masked(text.textContent);
+  for (const text of made.querySelectorAll("b")) text.textContent = masked(text.textContent);
   made.setAttribute("data-masked", "");
   return made;
 }

@@ -5,10 +5,12 @@
 
 import { cell, isStale, number, sign } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
-import { onTick } from "./time.js";
+import { onTick, refreshScope, setScope } from "./time.js";
 import { isWall } from "./wall.js";
 
-const STEP = 500;
+// What the first paint has, and how much is added at a time: little enough for one frame.
+const FIRST = 250;
+const STEP = 80;
 const SLIDE = 180;
 // A pointer left lying on the list must not keep an urgent row from rising for ever.
 const HOLD = 30_000;
@@ -18,7 +20,7 @@ const REST = 900;
 
 export class List {
   #rows = new Map();
-  #limit = STEP;
+  #limit = FIRST;
   #over = false;
   #activeAt = -HOLD;
   #movedAt = -GUARD;
@@ -59,12 +61,12 @@ export class List {
   }
 
   /** Draws what has changed. `reset`: the filter did, so rows may move under the pointer, which asked for it. */
-  draw(dirty, { reset = false } = {}) {
-    if (reset) this.#limit = STEP;
+  draw(dirty, { reset = false, whole = false } = {}) {
+    if (reset) this.#limit = FIRST;
     const chosen = this.model.choose(this.state.show, this.state.text);
     const wanted = chosen.slice(0, this.#limit);
     for (const id of dirty) this.#patch(id);
-    this.#settle(wanted, { reset });
+    this.#settle(wanted, { reset: reset || whole });
     this.#tiles(chosen);
     this.#empty(chosen);
     this.pages?.remove();
@@ -98,9 +100,16 @@ export class List {
     this.chip.addEventListener("click", () => this.#release(true));
     new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#grow(), {
       root: this.root,
-      rootMargin: "600px",
+      rootMargin: "1600px",
     }).observe(byId("more"));
+    setScope(() => [document.querySelector(".top"), byId("panel"), ...this.#looked()]);
     onTick(() => this.#tick());
+    let waiting = 0;
+    this.root.addEventListener("scroll", () => (waiting ||= setTimeout(() => ((waiting = 0), this.#seen()), 120)), { passive: true });
+    addEventListener("beforeprint", () => {
+      this.#limit = Infinity;
+      if (this.model.loaded) this.draw([], { whole: true });
+    });
   }
 
   get #held() {
@@ -109,17 +118,47 @@ export class List {
   }
 
   #tick() {
-    for (const [id, { el }] of this.#rows) {
-      const row = this.model.rows.get(id);
-      if (row && isStale(this.board, row) !== el.hasAttribute("data-stale")) this.#patch(id);
-    }
+    this.#stale();
     if (this.#waiting) this.#release();
   }
 
+  /** Brings what has just come into sight up to the moment. */
+  #seen() {
+    refreshScope();
+    this.#stale();
+    if (byId("more").getBoundingClientRect().top < this.root.getBoundingClientRect().bottom + 1600) this.#grow();
+  }
+
+  #stale() {
+    for (const el of this.#looked()) {
+      const row = this.model.rows.get(el.dataset.id);
+      if (row && isStale(this.board, row) !== el.hasAttribute("data-stale")) this.#patch(row.objectId);
+    }
+  }
+
+  /** The rows in sight: found by halving, for there may be thousands. */
+  #looked() {
+    const rows = this.body.children;
+    const [top, bottom] = [this.root.scrollTop - 200, this.root.scrollTop + this.root.clientHeight + 200];
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].offsetTop + rows[middle].offsetHeight < top) low = middle + 1;
+      else high = middle;
+    }
+    const found = [];
+    for (let index = low; index < rows.length && rows[index].offsetTop < bottom; index += 1) found.push(rows[index]);
+    return found;
+  }
+
+  /** More rows at the end of the list; what stands is not looked at again. */
   #grow() {
-    if (!this.model.loaded || this.model.rows.size <= this.#limit) return;
+    const chosen = this.model.loaded ? this.model.choose(this.state.show, this.state.text) : [];
+    if (chosen.length <= this.#limit) return;
+    const more = chosen.slice(this.#limit, this.#limit + STEP);
     this.#limit += STEP;
-    this.draw([]);
+    this.body.append(...more.filter((row) => !this.#rows.has(row.objectId)).map((row) => this.#make(row)));
   }
 
   #release(forced = false) {

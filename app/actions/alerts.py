@@ -44,7 +44,7 @@ def install(hooks: Hooks, clock: Callable[[], datetime]) -> None:
     async def save(event: SaveEvent, go_on: Next) -> None:
         if not event.caller.is_master:
             _check_answer(event)
-        if event.changed("acknowledgedAt") and event.caller.user_id is not None:
+        if (event.changed("acknowledgedAt") or event.changed("acknowledgedBy")) and event.caller.user_id is not None:
             # The moment is the server's, so that nobody acknowledges before it was raised.
             event.set("acknowledgedAt", date_to_wire(clock()))
             event.set("acknowledgedBy", pointer("_User", event.caller.user_id))
@@ -59,7 +59,8 @@ def _check_answer(event: SaveEvent) -> None:
     if other := sorted(event.changes.keys() - _ANSWER - {"updatedAt"}):
         words = f"Alert.{other[0]} is the server's; write acknowledgedAt, snoozedUntil, reason or escalatedTo."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
-    if (event.original or {}).get("acknowledgedAt") is not None and event.changed("acknowledgedAt"):
+    acknowledges = event.changed("acknowledgedAt") or event.changed("acknowledgedBy")
+    if (event.original or {}).get("acknowledgedAt") is not None and acknowledges:
         raise ParseError(ErrorCode.VALIDATION_ERROR, "acknowledgedAt: this alert was acknowledged already; it stays as it was.")
 
 

@@ -81,7 +81,7 @@ class Objects:
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
         alerts.install(hooks, clock)
-        reads.install(hooks)
+        reads.install(hooks, self.first_showing)
 
     @asynccontextmanager
     async def transaction(self, tx: Connection | None = None) -> AsyncIterator[Connection]:

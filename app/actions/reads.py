@@ -11,13 +11,13 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
 from app.actions.caller import Caller
-from app.actions.hooks import Hooks, Next, SaveEvent
+from app.actions.hooks import Draft, Hooks, Next, SaveEvent
 from app.core.query import Query
 from app.core.wire import decode, pointer
 from app.errors import ErrorCode, ParseError
@@ -177,8 +177,22 @@ class Witness:
             self.reads.note(self.user, class_name, object_id, "live")
 
 
-def install(hooks: Hooks) -> None:
-    """Puts the rules of `AccessLog` in front of its saves: who looked writes it down in the own name."""
+Shows = Callable[[Caller, str, str, Sequence[str]], Awaitable[str | None]]
+"""Of these objects of a class the first one of which a caller may see a field."""
+
+
+def install(hooks: Hooks, shows: Shows) -> None:
+    """Puts the rules of `AccessLog` in front of its saves: who looked writes it down in the own name, of what they may read."""
+
+    async def check_entity(draft: Draft) -> None:
+        class_name, object_id = draft.body.get("entityType"), draft.body.get("entityId")
+        is_named = isinstance(class_name, str) and isinstance(object_id, str)
+        if draft.caller.is_master or draft.caller.user_id is None or not is_named:
+            return
+        # The row tells whose record it is, so it is no way to ask about a record that is not the caller's to read.
+        if await shows(draft.caller, str(class_name), "objectId", [str(object_id)]) is None:
+            words = f"entityId: there is no {class_name} with that objectId that you may read."
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
 
     async def save(event: SaveEvent, go_on: Next) -> None:
         caller = event.caller
@@ -191,6 +205,7 @@ def install(hooks: Hooks) -> None:
                 raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "user: give yourself; nobody notes a read of somebody else.")
         await go_on()
 
+    hooks.prepare("AccessLog", check_entity, id="careboard.access")
     hooks.on_save("AccessLog", save, id="careboard.access")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from app.core.wire import Object
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 124, 40, 46, 26, 54
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 124, 40, 46, 48, 54
 _MANY = 5
 """From so many states on, the arrows to one state are drawn as one."""
 
@@ -118,7 +118,7 @@ def _places(columns: list[list[str]], aside: list[str]) -> dict[str, tuple[float
     for number, column in enumerate(columns):
         for row, name in enumerate(column):
             places[name] = (_MARGIN + number * (_WIDTH + _GAP_X), _MARGIN + row * (_HEIGHT + _GAP_Y))
-    below = max((y for _, y in places.values()), default=0) + _HEIGHT + 3 * _GAP_Y
+    below = max((y for _, y in places.values()), default=0) + _HEIGHT + 2 * _GAP_Y
     for number, name in enumerate(aside):
         places[name] = (_MARGIN + number * (_WIDTH + _GAP_X), below)
     return places

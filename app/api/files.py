@@ -36,7 +36,7 @@ from app.core.wire import Json, decode
 from app.errors import ErrorCode, ParseError
 from app.store.files import Stored
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SHOWN = ("image/", "audio/", "video/", "text/plain", "application/pdf")
 """Types that a browser may show in place; what could hold a script is only ever saved."""
 

@@ -94,7 +94,11 @@ def _change(before: Json, after: Json, is_new: bool) -> Json:
 
 def _noted(value: Json) -> Json:
     """A file is noted by its name: whoever reads the trail is not thereby one who may read the file."""
-    return value.get("name") if isinstance(value, dict) and value.get("__type") == "File" else value
+    if isinstance(value, list):
+        return [_noted(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return value.get("name") if value.get("__type") == "File" else {name: _noted(each) for name, each in value.items()}
 
 
 async def _check_matrix(event: SaveEvent, grants: Grants) -> None:

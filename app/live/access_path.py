@@ -28,6 +28,15 @@ class EqualTo:
 
 
 @dataclass(frozen=True, slots=True)
+class BothEqualTo:
+    """The values at two paths are, or contain, one of these pairs."""
+
+    first: Path
+    second: Path
+    keys: tuple[tuple[Key, Key], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """The number or date at `path` lies from `low` to `high`; None is open."""
 
@@ -49,7 +58,7 @@ class Scan:
     """No predicate can be indexed: every change of the class asks this one."""
 
 
-AccessPath = EqualTo | Within | BeginsWith | Scan
+AccessPath = EqualTo | BothEqualTo | Within | BeginsWith | Scan
 
 
 def conjunctions(where: ast.Node) -> list[tuple[ast.Node, ...]]:
@@ -108,6 +117,12 @@ def _equal(path: Path, values: list[Json]) -> Iterator[tuple[int, AccessPath]]:
     else:
         rank = 1
     yield rank, EqualTo(path, tuple(dict.fromkeys(keys)))
+
+
+def paired(one: EqualTo, other: EqualTo) -> BothEqualTo:
+    """Both conditions as one."""
+    first, second = (one, other) if one.path < other.path else (other, one)
+    return BothEqualTo(first.path, second.path, tuple(product(first.keys, second.keys)))
 
 
 def _intervals(conjunction: tuple[ast.Node, ...]) -> list[tuple[int, AccessPath]]:

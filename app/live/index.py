@@ -1,6 +1,6 @@
 """The containers that a predicate index is made of: which filed entries may be true for a value.
 
-Owns: `EqualityIndex`, `RangeIndex` and `PrefixIndex`, and how a value of an object becomes the keys it is looked up
+Owns: `EqualityIndex`, `PairIndex`, `RangeIndex` and `PrefixIndex`, and how a value of an object becomes the keys it is looked up
 by. Always holds: a lookup gives *at least* every entry whose predicate the value satisfies; the compiled predicate
 decides, so an index may be generous but never mean. May import core.
 """
@@ -106,6 +106,42 @@ class EqualityIndex(Generic[Entry]):
             bucket = self.buckets.get(key)
             if bucket:
                 found |= bucket
+
+
+class PairIndex(Generic[Entry]):
+    """Entries by the exact values they ask for at two paths."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[tuple[Key, Key], set[Entry]] = {}
+
+    def add(self, keys: tuple[Key, Key], entry: Entry) -> None:
+        self.buckets.setdefault(keys, set()).add(entry)
+
+    def remove(self, keys: tuple[Key, Key], entry: Entry) -> None:
+        bucket = self.buckets.get(keys)
+        if bucket is None:
+            return  # as above
+        bucket.discard(entry)
+        if not bucket:
+            del self.buckets[keys]
+
+    def find(self, first: Iterable[Json], second: Iterable[Json], found: set[Entry]) -> None:
+        others = list(_keys(second))
+        for one in _keys(first):
+            for other in others:
+                bucket = self.buckets.get((one, other))
+                if bucket:
+                    found |= bucket
+
+
+def _keys(values: Iterable[Json]) -> Iterator[Key]:
+    for value in values:
+        if isinstance(value, list):
+            yield from _keys(value)
+            continue
+        key = key_of(value)
+        if not isinstance(key, (dict, list)):
+            yield key
 
 
 class _Thresholds(Generic[Entry]):

@@ -12,15 +12,36 @@ from app.core.match import compile_match
 from app.core.schema import ClassSchema
 from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
-from app.live.access_path import AccessPath, BeginsWith, EqualTo, Scan, Within, access_paths, conjunctions
-from app.live.index import EqualityIndex, Path, PrefixIndex, RangeIndex, values_at
+from app.live.access_path import (
+    AccessPath,
+    BeginsWith,
+    BothEqualTo,
+    EqualTo,
+    Scan,
+    Within,
+    access_paths,
+    conjunctions,
+    paired,
+)
+from app.live.index import EqualityIndex, PairIndex, Path, PrefixIndex, RangeIndex, values_at
 from app.live.membership import Compile, LiveQuery
 
 MOST_SCANNED = 1000
 """How many live queries of one class may be without an index path: each costs every change of that class."""
 
 
-_KINDS: dict[type[AccessPath], str] = {EqualTo: "equality", Within: "interval", BeginsWith: "prefix", Scan: "scan"}
+CROWDED = 4
+"""Where so many live queries ask for one value, the next are filed by a second value too."""
+
+_MOST_PAIRS = 64
+
+_KINDS: dict[type[AccessPath], str] = {
+    EqualTo: "equality",
+    BothEqualTo: "pair",
+    Within: "interval",
+    BeginsWith: "prefix",
+    Scan: "scan",
+}
 
 Match = tuple[LiveQuery, bool, bool]
 """A live query, whether the before image matched, whether the after image does."""
@@ -120,6 +141,7 @@ class _ClassIndex:
         """How many paths of each kind are filed."""
         self.scanned: dict[LiveQuery, None] = {}
         self._equal: dict[Path, EqualityIndex[LiveQuery]] = {}
+        self._pairs: dict[tuple[Path, Path], PairIndex[LiveQuery]] = {}
         self._ranges: dict[Path, RangeIndex[LiveQuery]] = {}
         self._prefixes: dict[Path, PrefixIndex[LiveQuery]] = {}
 
@@ -144,10 +166,15 @@ class _ClassIndex:
             self._unfile(path, query)
 
     def _choose(self, alternative: tuple[ast.Node, ...]) -> AccessPath:
-        """The best rank; among equalities of one rank the one whose values are asked for least so far."""
+        """The best rank; among equalities of one rank the one whose values are asked for least so far, or two of them."""
         ranked = access_paths(alternative)
         best = ranked[0][0]
-        return min((path for rank, path in ranked if rank == best), key=self._crowd)
+        chosen = min((path for rank, path in ranked if rank == best), key=self._crowd)
+        if not isinstance(chosen, EqualTo) or self._crowd(chosen) < CROWDED:
+            return chosen
+        others = [path for _, path in ranked if isinstance(path, EqualTo) and path.path != chosen.path]
+        few = [path for path in others if len(path.keys) * len(chosen.keys) <= _MOST_PAIRS]
+        return paired(chosen, min(few, key=self._crowd)) if few else chosen
 
     def _crowd(self, path: AccessPath) -> int:
         if not isinstance(path, EqualTo) or path.path not in self._equal:
@@ -162,6 +189,10 @@ class _ClassIndex:
                 index = self._equal.setdefault(path.path, EqualityIndex())
                 for key in path.keys:
                     index.add(key, query)
+            case BothEqualTo():
+                pairs = self._pairs.setdefault((path.first, path.second), PairIndex())
+                for both in path.keys:
+                    pairs.add(both, query)
             case Within():
                 self._ranges.setdefault(path.path, RangeIndex()).add(path.low, path.high, query)
             case BeginsWith():
@@ -180,6 +211,14 @@ class _ClassIndex:
                     index.remove(key, query)
                 if not index.buckets:
                     del self._equal[path.path]
+            case BothEqualTo():
+                pairs = self._pairs.get((path.first, path.second))
+                if pairs is None:
+                    return  # as above
+                for both in path.keys:
+                    pairs.remove(both, query)
+                if not pairs.buckets:
+                    del self._pairs[path.first, path.second]
             case Within():
                 self._ranges[path.path].remove(path.low, path.high, query)
             case BeginsWith():
@@ -192,6 +231,10 @@ class _ClassIndex:
         for path, equal in self._equal.items():
             if other is None or image.get(path[0]) != other.get(path[0]):
                 equal.find(values_at(image, path), found)
+        for (first, second), pairs in self._pairs.items():
+            names = (first[0], second[0])
+            if other is None or any(image.get(name) != other.get(name) for name in names):
+                pairs.find(values_at(image, first), values_at(image, second), found)
         for path, ranges in self._ranges.items():
             if other is None or image.get(path[0]) != other.get(path[0]):
                 ranges.find(values_at(image, path), path, found)

@@ -101,13 +101,16 @@ def _print_tracks(columns: Sequence[Column]) -> str:
 
 
 def card_places(columns: Sequence[Column]) -> dict[str, str]:
-    """Where each column stands on a phone's card, by key; "" is nowhere."""
+    """Where each column stands on a phone's card, by key; "" is nowhere. Whom or where it is about is the title."""
     places = {column.key: column.card for column in columns if column.card}
     taken = set(places.values())
+    personal = [column for column in columns if column.personal and column.kind in ("text", "name", "place")]
+    titles = personal or [column for column in columns if column.kind == "name"]
+    if titles and "title" not in taken and titles[0].key not in places:
+        places[titles[0].key] = "title"
     wishes = (
         ("corner", ("level",)),
-        ("title", ("text", "place", "name")),
-        ("id", ("name",)),
+        ("id", ("name", "place", "text")),
         ("lead", ("gauge", "value", "status", "flags", "count", "span", "person")),
         ("end", ("left", "due", "window", "date", "age", "status", "person")),
     )

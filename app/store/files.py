@@ -45,12 +45,13 @@ create table if not exists careboard.file_holder (
 );
 create index if not exists file_holder_object on careboard.file_holder (class, object_id);
 
--- The files anywhere inside a value, each as field:name. A look at the text is enough for most values, which hold none.
+-- The files anywhere inside a value, each as field:name. A look at the text is enough for most values, which hold none. Strict,
+-- as the lax mode looks through arrays and finds files that the check in front of a save does not see.
 create or replace function careboard.files_in(field text, value jsonb) returns text[]
 language sql immutable parallel safe as $files$
     select case when value::text like '%"__type": "File"%' then array(
         select distinct field || ':' || (found #>> '{}')
-        from jsonb_path_query(value, '$.** ? (@.__type == "File").name') found) else '{}' end
+        from jsonb_path_query(value, 'strict $.** ? (@.__type == "File" && @.name.type() == "string").name') found) else '{}' end
 $files$;
 
 create or replace function careboard.file_names(held text[]) returns text[] language sql immutable parallel safe as $names$

@@ -82,3 +82,16 @@ async def test_a_write_that_fails_leaves_no_alert(world: World) -> None:
     with pytest.raises(RuntimeError, match="after the alert"):
         await world.objects.create(MASTER, name, {"level": 1, "fails": True})
     assert (await world.count(name), await world.count("Alert")) == (0, before)
+
+
+async def test_nobody_acknowledges_in_another_name_nor_a_second_time(world: World) -> None:
+    nurse, other = await world.person("nurse"), await world.person("nurse")
+    saved = await world.objects.create(MASTER, await alarming(world, role="nurse"), {"level": 1})
+    alert = str((await alerts_about(world, saved.object_id))[0]["objectId"])
+    blamed: Object = {"acknowledgedBy": pointer("_User", str(other.user_id))}
+    await world.objects.update(nurse, "Alert", alert, blamed)
+    stored = await world.stored("Alert", alert)
+    assert stored["acknowledgedBy"] == pointer("_User", str(nurse.user_id))
+    assert stored["acknowledgedAt"] is not None
+    with refusing(142):
+        await world.objects.update(nurse, "Alert", alert, blamed)

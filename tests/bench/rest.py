@@ -304,6 +304,10 @@ def careboard(url: str, folder: Path) -> Iterator[Server]:
         "CAREBOARD_MASTER_KEY": MASTER_KEY,
         "CAREBOARD_APP_ID": APP_ID,
         "CAREBOARD_ALLOW_CLIENT_CLASS_CREATION": "true",
+        # What is measured is the server, not its limits.
+        "CAREBOARD_LIVE_QUERIES": "1000000",
+        "CAREBOARD_LIVE_MESSAGES_PER_SECOND": "1000000",
+        "CAREBOARD_LIVE_BYTES_PER_SECOND": str(1024**3),
     }
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--no-demo"]
     with _running("careboard", command, environment, port, ROOT) as server:

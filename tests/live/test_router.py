@@ -12,9 +12,10 @@ from app.core.query import parse_where
 from app.core.schema import Field, FieldType, class_schema
 from app.core.wire import Json, Object, pointer
 from app.errors import ErrorCode, ParseError
-from app.live.access_path import BeginsWith, EqualTo, Scan, Within
+from app.live import router as routing
+from app.live.access_path import BeginsWith, BothEqualTo, EqualTo, Scan, Within
 from app.live.membership import LiveQuery
-from app.live.router import MOST_SCANNED, Router
+from app.live.router import CROWDED, MOST_SCANNED, Router
 
 TANK = class_schema(
     "Tank",
@@ -154,7 +155,10 @@ def test_the_index_finds_what_asking_one_by_one_finds(
 ) -> None:
     nodes = [node for node in map(parsed, raws) if node is not None]
     router = Router()
-    queries = {query.key: (query, node) for node in nodes for query in [router.acquire(TANK, node)]}
+    crowded = data.draw(st.sampled_from([0, 1, CROWDED]))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(routing, "CROWDED", crowded)  # so that few are filed by two values, too
+        queries = {query.key: (query, node) for node in nodes for query in [router.acquire(TANK, node)]}
     for before, after in happened:
         assert routed(router, before, after) == one_by_one(nodes, before, after)
     gone = data.draw(st.sets(st.sampled_from(sorted(queries)))) if queries else set()
@@ -207,6 +211,19 @@ def test_of_two_equalities_the_one_asked_for_less_is_taken() -> None:
         acquire(router, {"status": "low", "psi": {"$lt": number}})
     query = acquire(router, {"status": "low", "site": pointer("Site", "a")})
     assert query.paths == [EqualTo(("site",), ("a",))]
+
+
+def test_where_many_ask_for_the_same_value_the_next_are_filed_by_a_second_one_too() -> None:
+    router = Router()
+    queries = [acquire(router, {"status": "low", "active": True, "psi": {"$ne": number}}) for number in range(CROWDED + 1)]
+    assert queries[0].paths == [EqualTo(("status",), ("low",))]
+    assert queries[-1].paths == [BothEqualTo(("active",), ("status",), ((True, "low"),))]
+    image: Object = {"objectId": "t", "status": "low", "active": True, "psi": -1}
+    assert len(router.match("Tank", None, image)) == CROWDED + 1
+    assert router.match("Tank", image, {**image, "active": False})
+    for query in queries:
+        router.release(query)
+    assert not router.listens_to("Tank")
 
 
 def test_queries_that_every_change_must_ask_are_limited() -> None:

@@ -1,6 +1,7 @@
 """The style sheet of a board comes from its description alone."""
 
 import re
+from dataclasses import replace
 
 from app.domains.oxygen.board import BOARD
 from app.live.board import Board, Column, Panel, Source
@@ -41,7 +42,8 @@ def test_each_board_has_its_own_rules() -> None:
 
 def test_a_phone_s_card_has_a_title_though_nobody_said_so() -> None:
     assert card_places(board(NAME).columns) == {"name": "title"}
-    assert card_places(board(NAME, NOTE).columns) == {"name": "id", "note": "title"}
+    assert card_places(board(NAME, NOTE).columns) == {"name": "title", "note": "id"}
+    assert card_places(board(NAME, replace(NOTE, personal=True)).columns) == {"name": "id", "note": "title"}
     assert card_places(BOARD.columns) == {
         "urgency": "corner",
         "site": "title",

@@ -6,9 +6,10 @@ import nothing of the project but config.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 from graphql import (
     DocumentNode,
@@ -16,6 +17,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -28,12 +30,16 @@ MOST_TOKENS = 5_000
 _MOST_ALIKE = 20
 """How often one selection may name the same field; to look whether they agree costs the square of it."""
 
+_MOST_PAIRS = 50_000
+"""How many pairs of fields an operation may have of which validation looks whether they agree."""
+
 _GUESSED_ITEMS = 10
 """How many objects a connection is taken to hold that says no number; what it really holds is counted as it is read."""
 
 _TOKEN = re.compile(
-    # A string without an end is one too: nothing is looked at twice.
-    r'"""(?:[^"\\]|\\.|"(?!""))*(?:""")?|"(?:[^"\\\n]|\\.)*"?|\#[^\n]*'
+    # A string without an end is one too: nothing is looked at twice. Strings and comments end where the parser ends them, or
+    # what follows would be hidden from this look.
+    r'"""(?:\\"""|(?!""").)*(?:""")?|"(?:[^"\\\n\r]|\\.)*"?|\#[^\n\r]*'
     r"|(?P<open>[{(\[])|(?P<close>[})\]])|(?P<colon>:)|[A-Za-z_0-9.$@!|=&+-]+",
     re.DOTALL,
 )
@@ -75,7 +81,10 @@ class Limits:
         fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
-                _Weigher(self, fragments, variables).check(definition)
+                try:
+                    _Weigher(self, fragments, {**_defaults(definition), **variables}).check(definition)
+                except RecursionError:
+                    raise self._too_deep() from None
 
     def _too_deep(self) -> GraphQLError:
         return _refused(f"The query is nested deeper than {self.depth} levels; ask for less at once.")
@@ -95,6 +104,7 @@ class _Weigher:
         self._variables = variables
         self._known: dict[str, tuple[int, int, int]] = {}
         self._open: set[str] = set()
+        self._pairs = 0
 
     def check(self, operation: OperationDefinitionNode) -> None:
         """Raises GraphQLError."""
@@ -108,6 +118,21 @@ class _Weigher:
             raise _refused(
                 f"The query may cost {cost} fields; at most {limits.cost} are answered. Ask for fewer objects with `first`."
             )
+
+        self._compare([operation.selection_set], limits.depth)
+
+    def _compare(self, sets: list[SelectionSetNode], depth: int) -> None:
+        """Counts the pairs that validation compares: of what one answer merges, wherever it is written."""
+        merged: defaultdict[str, list[FieldNode]] = defaultdict(list)
+        for each in _flat(sets, self._fragments):
+            merged[(each.alias or each.name).value].append(each)
+        for alike in merged.values():
+            self._pairs += len(alike) ** 2
+            if self._pairs > _MOST_PAIRS:
+                raise _refused("The query asks for the same fields too often, or for too many; ask once, in several queries.")
+            below = [each.selection_set for each in alike if each.selection_set is not None]
+            if below and depth:
+                self._compare(below, depth - 1)
 
     def _weigh(self, selections: SelectionSetNode | None) -> tuple[int, int, int]:
         """Levels, fields that may be answered, aliases."""
@@ -146,19 +171,37 @@ class _Weigher:
         numbers = [number for number in said if number is not None]
         if numbers:
             return max(1, *numbers)
-        return _GUESSED_ITEMS if _has_edges(field.selection_set) else 1
+        below = [field.selection_set] if field.selection_set else []
+        has_edges = any(each.name.value == "edges" for each in _flat(below, self._fragments))
+        return _GUESSED_ITEMS if has_edges else 1
 
     def _number(self, value: object) -> int | None:
         if isinstance(value, IntValueNode):
             return int(value.value)
         given = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
-        return given if isinstance(given, int) else None
+        return int(given) if isinstance(given, int | float) and isfinite(given) else None
 
 
-def _has_edges(selections: SelectionSetNode | None) -> bool:
-    return any(
-        isinstance(each, FieldNode) and each.name.value == "edges" for each in (selections.selections if selections else ())
-    )
+def _defaults(operation: OperationDefinitionNode) -> dict[str, object]:
+    """The numbers that variables stand for when a request does not give them."""
+    given = ((each.variable.name.value, each.default_value) for each in operation.variable_definitions or ())
+    return {name: int(value.value) for name, value in given if isinstance(value, IntValueNode)}
+
+
+def _flat(sets: Iterable[SelectionSetNode], fragments: dict[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:
+    """The fields of selections as an answer merges them: fragments put in, each once."""
+    waiting, seen = list(sets), set[str]()
+    while waiting:
+        for selection in waiting.pop().selections:
+            if isinstance(selection, FieldNode):
+                yield selection
+            elif isinstance(selection, InlineFragmentNode):
+                waiting.append(selection.selection_set)
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in seen:
+                seen.add(selection.name.value)
+                fragment = fragments.get(selection.name.value)
+                if fragment is not None:
+                    waiting.append(fragment.selection_set)
 
 
 def asks_for_schema(document: DocumentNode) -> bool:

@@ -134,6 +134,7 @@ _COLUMNS: Final = (
         label="With",
         kind="person",
         field="who.displayName|who.username",
+        detail_missing="nobody",
         yields=1,
     ),
     Column(

@@ -81,7 +81,15 @@ _SOURCES: Final = (
 
 _COLUMNS: Final = (
     Column(key="urgency", label="Urgency", kind="level", field="urgency", width=(128, 0)),
-    Column(key="client", label="Client", kind="name", field="clientName|description", detail="{description}", width=(150, 2)),
+    Column(
+        key="client",
+        label="Client",
+        kind="name",
+        field="clientName|description",
+        detail="{description}",
+        width=(150, 2),
+        personal=True,
+    ),
     Column(
         key="due",
         label="Due",
@@ -106,6 +114,7 @@ _COLUMNS: Final = (
         key="place",
         label="Address",
         kind="place",
+        personal=True,
         field="address",
         point="location",
         detail_missing="no address",

@@ -1,0 +1,85 @@
+"""What stands around every board: the bell, the ways to other pages, the wall, the drawn states."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from app.core.wire import date_to_wire
+from tests.browser.test_board import DISPATCHER, Fleet
+from tests.browser.visit import WITHIN_A_SECOND, be_live, faults, visit
+from tests.conftest import RunningServer
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+async def fleet(running_server: RunningServer) -> AsyncIterator[Fleet]:
+    fleet = Fleet(running_server)
+    await fleet.fill()
+    yield fleet
+    await fleet.close()
+
+
+async def test_an_alert_rings_within_a_second_and_is_acknowledged_in_one_s_own_name(browser: Browser, fleet: Fleet) -> None:
+    page, complaints = await visit(browser, fleet.server.url, DISPATCHER, bypass_csp=True)
+    await be_live(page)
+    bell = page.locator("#bell")
+    await expect(bell.locator(".bell-count")).to_be_hidden()
+    about = {"className": "TankAssignment", "objectId": fleet.tanks["OX-1"]}
+    acl = {"role:dispatcher": {"read": True, "write": True}}
+    alert = {"role": "dispatcher", "message": "OX-1 runs empty.", "urgency": "critical", "kind": "empty", "about": about}
+    made = await fleet.ask("POST", "/classes/Alert", {**alert, "raisedAt": date_to_wire(datetime.now(UTC)), "ACL": acl})
+    await expect(bell.locator(".bell-count")).to_have_text("1", timeout=WITHIN_A_SECOND)
+    await page.keyboard.press("b")
+    link = bell.get_by_role("link", name="OX-1 runs empty.")
+    await expect(link).to_have_attribute("href", f"/boards/oxygen/rows/{fleet.tanks['OX-1']}")
+    assert await faults(page) == []
+    await bell.get_by_role("button", name="Acknowledge").click()
+    await expect(bell.locator(".bell-count")).to_be_hidden()
+    await page.wait_for_timeout(500)
+    kept = await fleet.ask("GET", f"/classes/Alert/{made['objectId']}", {})
+    assert kept["acknowledgedBy"]["objectId"] == fleet.dispatcher["objectId"]
+    assert complaints == []
+    await page.context.close()
+
+
+async def test_a_wall_shows_no_name_of_a_patient_also_after_a_reload(browser: Browser, fleet: Fleet) -> None:
+    page, _ = await visit(browser, fleet.server.url, DISPATCHER)
+    await be_live(page)
+    await expect(page.locator("tr.row").first).to_contain_text("Harbor View")
+    await page.locator("#menu summary").click()
+    await page.get_by_role("button", name="Wall display").click()
+    await expect(page.locator("tr.row").first.locator(".personal b")).to_have_text("H. V.")
+    await page.reload()
+    await be_live(page)
+    await expect(page.locator("tr.row").first.locator(".personal b")).to_have_text("H. V.")
+    assert "Harbor" not in await page.locator("#list").inner_text()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("tr.row").first).to_contain_text("Harbor View")
+    await page.context.close()
+
+
+async def test_a_way_is_shown_only_to_who_may_go_it(browser: Browser, fleet: Fleet) -> None:
+    page, _ = await visit(browser, fleet.server.url, DISPATCHER)
+    ways = await page.locator(".rail a.rail-link, .tabs a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    assert "/boards/oxygen" in ways
+    assert "/boards/oncology" not in ways
+    assert "/boards/oxygen/audit" not in ways
+    answer = await page.goto(f"{fleet.server.url}/boards/oxygen/audit")
+    assert answer is not None
+    assert answer.status == 403
+    await expect(page.get_by_role("heading")).to_have_text("Not one of your boards")
+    await page.context.close()
+
+
+async def test_the_states_of_a_class_are_drawn_for_a_browser(browser: Browser, fleet: Fleet) -> None:
+    page, complaints = await visit(browser, fleet.server.url, DISPATCHER, bypass_csp=True)
+    await page.goto(f"{fleet.server.url}/states/TankAssignment")
+    await be_live(page)
+    await expect(page.locator(".state-node")).to_have_count(11)
+    await expect(page.get_by_role("region", name="Transitions of status")).to_contain_text("requalification")
+    assert await faults(page) == []
+    assert complaints == []
+    await page.context.close()
