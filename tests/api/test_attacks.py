@@ -1,7 +1,9 @@
 """Attacks that once succeeded: each is tried at the doors of a running server and comes to nothing."""
 
+import base64
 from typing import Any
 
+import httpx
 import pytest
 
 from app.core.wire import Object, pointer
@@ -89,3 +91,58 @@ async def test_nobody_learns_whose_record_it_is_by_noting_a_look_at_it(people: d
         assert (status, told.get("code")) == (400, 119), told
         status, told = await ana.ask("POST", "/classes/AccessLog", {**look, "user": pointer("_User", ana.user)})
         assert status == 201, told
+
+
+async def test_a_clinician_does_not_take_over_the_record_of_a_patient_who_has_left(people: dict[str, Phone]) -> None:
+    master, nobody = people["master"], people["nobody"]
+    gone = await sign_in(master, nobody, "patient")
+    profile = await gone.make("Patient", {"name": "Gone", "user": pointer("_User", gone.user)})
+    result: Object = {
+        "patient": pointer("_User", gone.user),
+        "labTestName": "WBC",
+        "result": 4,
+        "unit": "10^9/L",
+        "date": {"__type": "Date", "iso": "2026-01-01T00:00:00.000Z"},
+    }
+    await master.make("LabTrend", result)
+    status, told = await gone.ask("DELETE", f"/classes/Patient/{profile}")
+    assert status == 200, told
+    taken: Object = {"name": "Mine now", "user": pointer("_User", gone.user)}
+    status, told = await people["nurse"].ask("POST", "/classes/Patient", taken)
+    assert (status, told.get("code")) == (400, 119), told
+    assert await people["nurse"].find("LabTrend", {"patient": pointer("_User", gone.user)}) == []
+    fresh = await sign_in(master, nobody, "patient")
+    await people["nurse"].make("Patient", {"name": "New", "user": pointer("_User", fresh.user)})
+
+
+async def test_system_classes_show_a_stranger_no_more_by_graphql_than_by_rest(people: dict[str, Phone]) -> None:
+    eve = people["eve"]
+    asker = anonymous(eve.server).signed_in(str(eve.token))
+    found = await asker.ask("{ sessions { edges { node { user { objectId } } } } }")
+    assert {each["node"]["user"]["objectId"] for each in found["sessions"]["edges"]} == {eve.user}
+    for query in ("{ auditLogs { edges { node { summary } } } }", "{ alerts { edges { node { message } } } }"):
+        _, told = await asker.post(query)
+        data = told.get("data")
+        assert not data or all(not each["edges"] for each in data.values()), told
+    _, told = await asker.post("{ installations { edges { node { installationId } } } }")
+    assert told.get("errors"), told
+    for owner in ("ana", "nurse"):
+        _, mine = await people["master"].ask("GET", "/sessions", where={"user": pointer("_User", people[owner].user)})
+        for each in mine["results"]:
+            for name in ("_Session", "Session"):
+                text = base64.b64encode(f"{name}:{each['objectId']}".encode()).decode()
+                _, told = await asker.post("query ($id: ID!) { node(id: $id) { id } }", {"id": text})
+                assert told["errors"][0]["extensions"]["code"] == 101, told
+
+
+async def test_a_multipart_request_nested_without_end_is_told_so(people: dict[str, Phone]) -> None:
+    eve = people["eve"]
+    for operations, places in (
+        ("[" * 100_000, "{}"),
+        ("{}", "[" * 100_000),
+        ('{"query": 1}', "{}"),
+        ('{"query": "{health}"}', '{"0": 5}'),
+    ):
+        async with httpx.AsyncClient(base_url=eve.server.url, headers=eve.headers) as client:
+            answer = await client.post("/graphql", data={"operations": operations, "map": places}, files={"0": ("a.txt", b"x")})
+        assert answer.status_code == 400, (operations[:30], places[:30], answer.status_code, answer.text[:200])

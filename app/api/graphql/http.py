@@ -151,7 +151,7 @@ async def _read_multipart(request: Request[Any, Any, Any], services: Services, c
     form = await Request(request.scope, _bounded(request.receive, most)).form()
     try:
         operations, places = json.loads(form["operations"]), json.loads(form["map"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise HttpBadRequestError("A multipart request needs `operations` and `map`, both JSON, and the files.") from None
     files = {name: value for name, value in form.items() if name not in ("operations", "map")}
     combined = combine_multipart_data(operations, places, files)

@@ -39,6 +39,10 @@ _LOCK_RECORD: Final = 'select from "_User" where "objectId" = $1 for no key upda
 _ON_TEAM: Final = "select $2 = any(careboard.oncology_team($1))"
 _PATIENT_OF: Final = 'select "patient" from "ChemoCycle" where "objectId" = $1'
 _HAS_OPEN: Final = 'select exists (select from "ChemoCycle" where "patient" = $1 and "status" = any($2))'
+_LEFT_RECORDS: Final = """
+select not exists (select from "Patient" where "user" = $1) and (exists (select from "ChemoCycle" where "patient" = $1)
+  or exists (select from "Treatment" where "patient" = $1) or exists (select from "LabTrend" where "patient" = $1))
+"""
 _NO_TEAM_ROLE: Final = """
 select "objectId" from unnest($1::text[]) "objectId" left join "_User" u using ("objectId")
 where u."role" is null or not u."role" = any($2) limit 1
@@ -77,6 +81,10 @@ async def _save_profile(event: SaveEvent, go_on: Next) -> None:
     own = pointed(event.object.get("user"))
     if event.is_new and event.role == "patient" and own != event.caller.user_id:
         raise forbidden("user: a patient registers themselves only; ask a nurse to register somebody else.")
+    if event.is_new and event.role in TEAM_ROLES and own is not None and not event.caller.is_master:
+        await event.tx.execute(_LOCK_RECORD, own)
+        if await event.tx.fetchval(_LEFT_RECORDS, own):  # who registers a patient is on the team, and the team reads it all
+            raise forbidden("user: this patient has a record already; ask the patient to register and to add you.")
     if event.changed("careTeam"):
         await _check_team(event)
     await go_on()
