@@ -242,7 +242,6 @@ class Domain:
     """One domain: a folder, and one line where the server is put together.
 
     `tables` come parents first. `permissions` are class level permissions by class. `sql` is run after the migrations, every
-    `tables` come parents first. `permissions` are class level permissions by class. `sql` is run after the migrations, every
     time, and must bear that. `board` is what the pages draw. Reads of the classes in `read_logged` are written to AccessLog.
     """
 
