@@ -149,13 +149,16 @@ function links() {
 
 function foot() {
   const size = model.rows.size;
-  const text = `${number(size)} ${size === 1 ? one : many} · ${stamp()}`;
+  const { limit } = model.rowSource;
+  // A list that is kept to a length must not look as if that were all there is.
+  const which = limit && size >= limit && !start.row ? (board.newestFirst ? "the newest " : "the first ") : "";
+  const text = `${which}${number(size)} ${size === 1 ? one : many} · ${stamp()}`;
   if (byId("foot").textContent !== text) byId("foot").textContent = text;
 }
 
 /** The tab tells what waits: how many rows alarm, in its title and its icon. */
 function heading() {
-  const counts = [...model.rows.values()].filter((row) => model.alarm.includes(model.levelOf(row).value)).length;
+  const counts = model.alarms;
   const title = counts ? `(${counts}) ${board.title}` : board.title;
   if (document.title !== title) document.title = title;
   const icon = byId("favicon");
