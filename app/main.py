@@ -19,6 +19,9 @@ from litestar.datastructures import State
 from app.actions.classes import Classes
 from app.actions.files import Files
 from app.actions.hooks import Hooks
+from app.actions.links import Links
+from app.actions.mails import Mails
+from app.actions.news import news_writer
 from app.actions.objects import Objects
 from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
@@ -46,6 +49,7 @@ from app.live.hub import Hub
 from app.live.places import Place
 from app.store.database import Database
 from app.store.feed import Feed
+from app.store.mails import NEWS
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
@@ -70,13 +74,14 @@ class Floors:
     schemas: Schemas
     hub: Hub
     ticker: Ticker
+    mails: Mails
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Floors"]:
         """Everything started, and stopped in the opposite order."""
         async with self.writing(), AsyncExitStack() as started:
             services = self.services
-            for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker):
+            for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker, self.mails):
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -103,6 +108,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     users = Users(objects)
     for domain in domains:
         domain.install(hooks, objects)
+    links = Links(objects)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
         settings=settings,
@@ -112,10 +118,12 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         classes=Classes(objects),
         feed=feed,
         files=Files(objects, settings),
+        links=links,
         states=_states(domains),
     )
     ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
-    return Floors(services, schemas, Hub(feed, objects), ticker)
+    mails = Mails(database, settings, {**links.writers, NEWS: news_writer(settings)})
+    return Floors(services, schemas, Hub(feed, objects), ticker, mails)
 
 
 def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
@@ -134,7 +142,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
-            with registered(floors.hub, floors.services.objects.reads):
+            with registered(floors.hub, floors.services.objects.reads, floors.mails):
                 yield
 
     return Litestar(

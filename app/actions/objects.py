@@ -77,7 +77,7 @@ class Objects:
         self.settings = settings
         self.clock = clock
         self.reads = access_log or reads.Reads(database)
-        accounts.install(hooks, settings)
+        accounts.install(hooks, settings, clock)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
         alerts.install(hooks, clock)

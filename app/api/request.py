@@ -24,6 +24,7 @@ from litestar.types import Receive, Scope, Send
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
 from app.actions.files import Files
+from app.actions.links import Links
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.config import Settings
@@ -104,6 +105,7 @@ class Services:
     classes: Classes
     feed: Feed
     files: Files
+    links: Links
     states: Mapping[str, tuple[Object, ...]]
     """The state machines of each class, as `/states` publishes them."""
 
