@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from email import policy
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
@@ -52,7 +53,7 @@ class Smtp:
         """Hands a letter over. Raises UndeliveredError."""
         try:
             message = self._message(letter)
-        except (ValueError, IndexError) as error:  # the email package raises both for what is no address
+        except (MessageError, ValueError, IndexError) as error:  # the email package raises all of them for what is no address
             raise UndeliveredError("unusable address", is_final=True) from error
         try:
             async with asyncio.timeout(TIMEOUT_S):
@@ -86,10 +87,12 @@ class Smtp:
 
     def _message(self, letter: Letter) -> EmailMessage:
         name, address = parseaddr(self._settings.mail_from or "")
-        sender = Address(name, addr_spec=address)
+        sender, to = Address(name, addr_spec=address), Address(addr_spec=letter.to)
+        if to.addr_spec != letter.to:
+            raise ValueError("the address can be read in another way")
         message = EmailMessage(policy=policy.SMTP)
         message["From"] = sender
-        message["To"] = Address(addr_spec=letter.to)
+        message["To"] = to
         message["Subject"] = letter.subject
         message["Date"] = formatdate()
         message["Message-ID"] = f"<{letter.id}@{sender.domain}>"
