@@ -86,7 +86,8 @@ def test_every_point_that_an_area_holds_is_in_its_cells(data: st.DataObject) -> 
         index.find([image], found)
         assert found or not matches({"objectId": "v", "at": image})
     index.remove(cells, "area")
-    assert not index.cells and not index.levels
+    assert not index.cells
+    assert not index.levels
 
 
 @settings(max_examples=500, deadline=None)
@@ -172,7 +173,8 @@ def test_polygons_find_the_points_that_are_asked_for() -> None:
 
 def test_a_great_part_of_the_globe_is_no_selective_condition() -> None:
     router = Router()
-    for raw in (near(0, 0, 12_000), {"at": {"$nearSphere": point(0, 0)}}):
+    anywhere: Object = {"at": {"$nearSphere": point(0, 0)}}
+    for raw in (near(0, 0, 12_000), anywhere):
         assert router.acquire(VAN, parse_where(VAN, raw)).paths == [Scan()]
     assert router.acquire(VAN, parse_where(VAN, near(0, 0, 2_500))).paths != [Scan()]
 
@@ -185,13 +187,13 @@ def test_more_live_queries_about_places_are_open_than_the_scan_list_takes() -> N
 
 
 def test_a_small_place_comes_before_an_interval_and_an_equality_before_both() -> None:
+    first: Json = {"__type": "Date", "iso": "2026-11-01T00:00:00.000Z"}
+    last: Json = {"__type": "Date", "iso": "2026-11-02T00:00:00.000Z"}
+    open_span: Object = {"createdAt": {"$gt": first}}
+    span: Object = {"createdAt": {"$gt": first, "$lt": last}}
     narrow, wide = near(10, 50, 1), near(10, 50, 2_000)
-    span = {"createdAt": {"$gt": {"__type": "Date", "iso": "2026-11-01T00:00:00.000Z"}}}
-    closed = {"createdAt": {**span["createdAt"], "$lt": {"__type": "Date", "iso": "2026-11-02T00:00:00.000Z"}}}
-    kinds = [
-        type(Router().acquire(VAN, parse_where(VAN, raw)).paths[0]).__name__
-        for raw in ({**narrow, **closed}, {**wide, **closed}, {**wide, **span}, {**narrow, "status": "away"})
-    ]
+    asked: list[Object] = [{**narrow, **span}, {**wide, **span}, {**wide, **open_span}, {**narrow, "status": "away"}]
+    kinds = [type(Router().acquire(VAN, parse_where(VAN, raw)).paths[0]).__name__ for raw in asked]
     assert kinds == ["LiesIn", "Within", "LiesIn", "EqualTo"]
 
 
@@ -207,7 +209,8 @@ def test_cells_are_few_and_fit_the_area() -> None:
         boxes = area_of(parse_where(VAN, near(10, 50, kilometers)))
         assert boxes is not None
         cells = cover(boxes)
-        assert cells is not None and 1 <= len(cells) <= 12
+        assert cells is not None
+        assert 1 <= len(cells) <= 12
         side = 40_000 / 360 * 45 / 2 ** cells[0][0]
         assert side < 3 * kilometers or cells[0][0] == FINEST
 
