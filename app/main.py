@@ -38,6 +38,7 @@ from app.config import Settings, load_settings, with_master_key
 from app.core.wire import Object
 from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.guard import audit_accounts
 from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
@@ -101,6 +102,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     access_log = Reads(database, {name for domain in domains for name in domain.read_logged})
     objects = Objects(database, schemas, hooks, settings, access_log=access_log)
     users = Users(objects)
+    audit_accounts(hooks)
     for domain in domains:
         domain.install(hooks, objects)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
