@@ -19,6 +19,7 @@ from litestar.datastructures import State
 from app.actions.classes import Classes
 from app.actions.files import Files
 from app.actions.hooks import Hooks
+from app.actions.idempotency import Once
 from app.actions.objects import Objects
 from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
@@ -105,6 +106,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     audit_accounts(hooks)
     for domain in domains:
         domain.install(hooks, objects)
+    once = Once(objects)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
         settings=settings,
@@ -112,11 +114,12 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         objects=objects,
         users=users,
         classes=Classes(objects),
+        once=once,
         feed=feed,
         files=Files(objects, settings),
         states=_states(domains),
     )
-    ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
+    ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
     return Floors(services, schemas, Hub(feed, objects), ticker)
 
 
