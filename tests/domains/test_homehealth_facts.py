@@ -157,7 +157,7 @@ async def test_what_nobody_began_is_missed_by_time_alone(agency: Agency, status:
     assert await tick(agency.database) == 1
     after = await agency.stored("Job", job)
     assert (after["status"], after["urgency"]) == ("missed", "missed")
-    trail = await agency.rows("AuditLog", {"entityId": job, "metadata.changes.status.to": "missed"})
+    trail = await agency.all("AuditLog", {"entityId": job, "metadata.changes.status.to": "missed"})
     assert [row["metadata"] for row in trail] == [{"changes": {"status": {"from": status, "to": "missed"}}}]
     assert ("missed", "dispatcher", None) in await agency.alerts(job)
     assert await tick(agency.database) == 0
