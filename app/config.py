@@ -64,6 +64,7 @@ class Settings:
     graphql_depth: int = 24
     graphql_aliases: int = 100
     graphql_cost: int = 250_000
+    graphiql: Path | None = None
     served_url: str | None = None
     """Where the command listens; no setting, and used only where `public_url` does not say how people reach it."""
 
@@ -279,4 +280,5 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_GRAPHQL_DEPTH": ("graphql_depth", _whole(1, 200)),
     "CAREBOARD_GRAPHQL_ALIASES": ("graphql_aliases", _whole(0, 100_000)),
     "CAREBOARD_GRAPHQL_COST": ("graphql_cost", _whole(1, 1_000_000_000)),
+    "CAREBOARD_GRAPHIQL": ("graphiql", lambda value: Path(_text(value))),
 }
