@@ -19,6 +19,7 @@ from litestar.datastructures import State
 from app.actions.classes import Classes
 from app.actions.files import Files
 from app.actions.hooks import Hooks
+from app.actions.idempotency import Once
 from app.actions.links import Links
 from app.actions.mails import Mails
 from app.actions.news import news_writer
@@ -41,6 +42,7 @@ from app.config import Settings, load_settings, with_master_key
 from app.core.wire import Object
 from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.guard import audit_accounts
 from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
@@ -106,9 +108,11 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     access_log = Reads(database, {name for domain in domains for name in domain.read_logged})
     objects = Objects(database, schemas, hooks, settings, access_log=access_log)
     users = Users(objects)
+    audit_accounts(hooks)
     for domain in domains:
         domain.install(hooks, objects)
     links = Links(objects)
+    once = Once(objects)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
         settings=settings,
@@ -116,12 +120,13 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         objects=objects,
         users=users,
         classes=Classes(objects),
+        once=once,
         feed=feed,
         files=Files(objects, settings),
         links=links,
         states=_states(domains),
     )
-    ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
+    ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
     mails = Mails(database, settings, {**links.writers, NEWS: news_writer(settings)})
     return Floors(services, schemas, Hub(feed, objects), ticker, mails)
 
