@@ -71,6 +71,8 @@ class Settings:
     change_retention_hours: int = 24
     max_body_bytes: int = 8 * 1024 * 1024
     batch_requests: int = 1_000
+    idempotency_paths: tuple[str, ...] = (".*",)
+    idempotency_ttl: int = 8 * 86_400
     sign_in_failures: int = 10
     issuers: tuple[Issuer, ...] = ()
     files_url: str | None = None
@@ -88,6 +90,7 @@ class Settings:
     graphql_depth: int = 24
     graphql_aliases: int = 100
     graphql_cost: int = 250_000
+    graphiql: Path | None = None
     served_url: str | None = None
     """Where the command listens; no setting, and used only where `public_url` does not say how people reach it."""
 
@@ -246,6 +249,17 @@ def _file_keys(value: object) -> tuple[tuple[str, bytes], ...]:
     return read_file_keys(value if isinstance(value, list) else _text(value).split(","))
 
 
+def _patterns(value: object) -> tuple[str, ...]:
+    given = value if isinstance(value, list) else _text(value).split(",")
+    parts = tuple(_text(part).strip() for part in given if _text(part).strip())
+    for part in parts:
+        try:
+            re.compile(part)
+        except re.error as cause:
+            raise ValueError(f"give regular expressions, separated by commas; {part!r} is none ({cause}).") from cause
+    return parts
+
+
 def _extensions(value: object) -> tuple[str, ...]:
     given = value if isinstance(value, list) else _text(value).split(",")
     parts = tuple(_text(part).strip().lower().lstrip(".") for part in given if _text(part).strip())
@@ -339,6 +353,8 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_CHANGE_RETENTION_HOURS": ("change_retention_hours", _whole(1, 24 * 90)),
     "CAREBOARD_MAX_BODY_BYTES": ("max_body_bytes", _whole(1024, 1024**3)),
     "CAREBOARD_BATCH_REQUESTS": ("batch_requests", _whole(1, 1_000_000)),
+    "CAREBOARD_IDEMPOTENCY_PATHS": ("idempotency_paths", _patterns),
+    "CAREBOARD_IDEMPOTENCY_TTL": ("idempotency_ttl", _whole(1, 90 * 86_400)),
     "CAREBOARD_SIGN_IN_FAILURES": ("sign_in_failures", _whole(0, 1_000_000)),
     "CAREBOARD_AUTH": ("issuers", _issuers),
     "FILES_URL": ("files_url", _url("file", "s3", "gs", "az", "abfs", "abfss", "memory")),
@@ -356,4 +372,5 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_GRAPHQL_DEPTH": ("graphql_depth", _whole(1, 200)),
     "CAREBOARD_GRAPHQL_ALIASES": ("graphql_aliases", _whole(0, 100_000)),
     "CAREBOARD_GRAPHQL_COST": ("graphql_cost", _whole(1, 1_000_000_000)),
+    "CAREBOARD_GRAPHIQL": ("graphiql", lambda value: Path(_text(value))),
 }

@@ -19,6 +19,7 @@ from litestar.datastructures import State
 from app.actions.classes import Classes
 from app.actions.files import Files
 from app.actions.hooks import Hooks
+from app.actions.idempotency import Once
 from app.actions.objects import Objects
 from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
@@ -38,6 +39,7 @@ from app.config import Settings, load_settings, with_master_key
 from app.core.wire import Object
 from app.domains.assets.domain import ASSETS
 from app.domains.domain import Domain, Passwords, SignIn
+from app.domains.guard import audit_accounts
 from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
@@ -101,8 +103,10 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     access_log = Reads(database, {name for domain in domains for name in domain.read_logged})
     objects = Objects(database, schemas, hooks, settings, access_log=access_log)
     users = Users(objects)
+    audit_accounts(hooks)
     for domain in domains:
         domain.install(hooks, objects)
+    once = Once(objects)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
         settings=settings,
@@ -110,11 +114,12 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         objects=objects,
         users=users,
         classes=Classes(objects),
+        once=once,
         feed=feed,
         files=Files(objects, settings),
         states=_states(domains),
     )
-    ticker = Ticker(database, [domain.tick for domain in domains if domain.tick])
+    ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
     return Floors(services, schemas, Hub(feed, objects), ticker)
 
 

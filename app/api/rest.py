@@ -39,11 +39,15 @@ _GET_PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path under the mount; `{name}` segments are passed to the handler."""
+    """A method and a path under the mount; `{name}` segments are passed to the handler.
+
+    `once`: it writes, and a request with a number is done once.
+    """
 
     method: str
     path: str
     handler: Handler
+    once: bool = False
 
     def match(self, method: str, segments: list[str]) -> dict[str, str] | None:
         """The named segments when this route is the one asked for, else None."""
@@ -263,12 +267,13 @@ async def run_batch(call: Call) -> Answer:
     most = call.services.settings.batch_requests
     if len(parts) > most:
         raise ParseError(ErrorCode.INVALID_JSON, f"A batch holds at most {most} requests; send {len(parts)} in several.")
-    works = [partial(_run_part, _batch_call(call, part)) for part in parts]
+    works = [partial(_run_part, _batch_call(call, index, part)) for index, part in enumerate(parts)]
     outcomes = await call.services.objects.batch(works, transaction=call.body.get("transaction") is True)
     return Answer(b"[" + b",".join(outcomes) + b"]")
 
 
-def _batch_call(call: Call, part: Json) -> Call:
+def _batch_call(call: Call, index: int, part: Json) -> Call:
+    """A part as a call of its own; of a numbered batch each part has a number, so that only what is missing is done again."""
     if not isinstance(part, dict) or not isinstance(part.get("path"), str):
         raise ParseError(ErrorCode.INVALID_JSON, "batch request path must be a string")
     path, mount = str(part["path"]), call.services.settings.mount
@@ -282,7 +287,8 @@ def _batch_call(call: Call, part: Json) -> Call:
     if not isinstance(body, dict):
         raise ParseError(ErrorCode.INVALID_JSON, "batch request body must be an object")
     params, body = (body, {}) if method == "GET" else ({}, body)
-    return replace(call, method=method, path=path, params=params, body=body)
+    keys = {**call.keys, "request": f"{call.keys['request']} {index}"} if "request" in call.keys else call.keys
+    return replace(call, method=method, path=path, params=params, body=body, keys=keys)
 
 
 async def _run_part(call: Call, tx: Connection | None) -> bytes:
@@ -297,16 +303,24 @@ async def dispatch(call: Call) -> Answer:
     segments = call.path.strip("/").split("/")
     for entry in ROUTES.get(segments[0], ()):
         if (named := entry.match(call.method, segments)) is not None:
-            return await entry.handler(call, **named)
+            return await _run_once(call, entry, named) if entry.once else await entry.handler(call, **named)
     raise ParseError(ErrorCode.INVALID_JSON, f"cannot route {call.method} {call.path}")
+
+
+async def _run_once(call: Call, entry: Route, named: dict[str, str]) -> Answer:
+    """Runs a route that writes; once, when the client gave the request a number. Raises 159 for one that was done before."""
+    number, once = call.keys.get("request"), call.services.once
+    if not number or not once.covers(call.path.strip("/")):
+        return await entry.handler(call, **named)
+    return await once.run(call.caller, number, lambda tx: entry.handler(replace(call, tx=tx), **named), tx=call.tx)
 
 
 def _crud(path: str, class_name: str) -> list[Route]:
     return [
         Route("GET", path, _of_class(find_objects, class_name)),
-        Route("POST", path, _of_class(create_object, class_name)),
+        Route("POST", path, _of_class(create_object, class_name), once=True),
         Route("GET", path + "/{object_id}", _of_class(get_object, class_name)),
-        Route("PUT", path + "/{object_id}", _of_class(update_object, class_name)),
+        Route("PUT", path + "/{object_id}", _of_class(update_object, class_name), once=True),
         Route("DELETE", path + "/{object_id}", _of_class(delete_object, class_name)),
     ]
 
@@ -321,11 +335,11 @@ def _class_path(class_name: str) -> str:
 def _table() -> dict[str, list[Route]]:
     routes = [
         Route("GET", "/classes/{class_name}", find_objects),
-        Route("POST", "/classes/{class_name}", create_object),
+        Route("POST", "/classes/{class_name}", create_object, once=True),
         Route("GET", "/classes/{class_name}/{object_id}", get_object),
-        Route("PUT", "/classes/{class_name}/{object_id}", update_object),
+        Route("PUT", "/classes/{class_name}/{object_id}", update_object, once=True),
         Route("DELETE", "/classes/{class_name}/{object_id}", delete_object),
-        Route("POST", "/users", sign_up),
+        Route("POST", "/users", sign_up, once=True),
         Route("GET", "/users/me", get_me),
         Route("GET", "/login", log_in),
         Route("POST", "/login", log_in),
@@ -337,7 +351,7 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/sessions/me", get_my_session),
         Route("POST", "/upgradeToRevocableSession", upgrade_session),
         *(entry for name, path in _SYSTEM_PATHS.items() for entry in _crud(path, name)),
-        Route("POST", "/functions/{name}", call_function),
+        Route("POST", "/functions/{name}", call_function, once=True),
         Route("GET", "/schemas", get_schemas),
         Route("POST", "/schemas", create_schema),
         Route("GET", "/schemas/{class_name}", get_schema),

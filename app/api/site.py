@@ -16,7 +16,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from app.actions.caller import Caller
-from app.api.assets import Assets, folder
+from app.api.assets import Assets, files_of, folder
 from app.api.diagram import diagram
 from app.api.forms import form_cookie, form_seed, is_secure, make_token
 from app.api.request import services_of
@@ -58,7 +58,7 @@ class Site:
         self.places = list(places)
         self.ways = {way.path: (way, place) for place in places for way in place.ways()}
         drawn = [(path, way.page) for path, (way, _) in self.ways.items() if isinstance(way.page, Board)]
-        self.assets = Assets(folder("static"), {"boards.css": sheet(drawn).encode()})
+        self.assets = Assets({**files_of(folder("static")), "boards.css": sheet(drawn).encode()})
         self._templates = Environment(
             loader=FileSystemLoader(folder("templates")),
             autoescape=select_autoescape(default=True),

@@ -31,6 +31,7 @@ from app.store.files import FILES_DDL
 from app.store.identities import IDENTITIES_DDL
 from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
+from app.store.requests import REQUEST_DDL
 from app.store.schemas import Schemas
 from app.store.tables import AccessLog, Alert, AuditLog
 from app.store.told import TOLD_DDL
@@ -125,6 +126,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
     async with _patient(database) as connection:
         await connection.execute(CHANGE_DDL)
         await connection.execute(TOLD_DDL)
+        await connection.execute(REQUEST_DDL)
         await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)
         await connection.execute(FILES_DDL)
