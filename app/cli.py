@@ -69,8 +69,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs async work to its end; a refusal becomes one sentence."""
     try:
         return asyncio.run(work)
-    except ParseError as error:
-        raise OneSentence(error.message) from error
+    except (ParseError, SettingsError) as error:
+        raise OneSentence(str(error)) from error
 
 
 def demo_passwords() -> Passwords:

@@ -8,12 +8,13 @@ the value and what is accepted (never the value of a secret). Nothing is read at
 import base64
 import binascii
 import ipaddress
+import json
 import os
 import re
 import secrets
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,30 @@ from urllib.parse import urlsplit
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message is one sentence for the person who set it."""
+
+
+_SCOPE = "openid profile email"
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """An OpenID Connect issuer whose people may sign in; `name` is what `authData` calls it."""
+
+    name: str
+    url: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    audiences: tuple[str, ...] = ()
+    """Further client ids its tokens may be made for, such as a phone's app."""
+    label: str = ""
+    scope: str = _SCOPE
+    browser: bool = False
+    """Whether the sign-in page has a button for it."""
+    sign_up: bool = True
+    """Whether somebody without an account gets one."""
+    roles_claim: str = ""
+    roles: tuple[tuple[str, str], ...] = ()
+    """Which value of that claim gives which role, the first that fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +82,7 @@ class Settings:
     prevent_login_with_unverified_email: bool = False
     email_verify_hours: int = 0
     password_reset_hours: int = 24
+    issuers: tuple[Issuer, ...] = ()
     files_url: str | None = None
     file_keys: tuple[tuple[str, bytes], ...] = ()
     file_uploaders: str = "authenticated"
@@ -114,7 +140,7 @@ def load_settings(
         try:
             values[name] = read(given)
         except ValueError as cause:
-            shown = " cannot be used:" if name.endswith(("_key", "_keys", "_url")) else f" is {given!r};"
+            shown = " cannot be used:" if name.endswith(("_key", "_keys", "_url", "issuers")) else f" is {given!r};"
             raise SettingsError(f"{variable}{shown} {cause}") from cause
     if table:
         known = ", ".join(sorted(_table_key(variable) for variable in _VARIABLES))
@@ -291,6 +317,71 @@ def _extensions(value: object) -> tuple[str, ...]:
     return parts
 
 
+_KNOWN_ISSUERS = {"google": "https://accounts.google.com", "apple": "https://appleid.apple.com"}
+
+_ISSUER_KEYS: dict[str, tuple[type, str]] = {
+    "issuer": (str, "text"),
+    "clientId": (str, "text"),
+    "clientSecret": (str, "text"),
+    "audiences": (list, "a list of texts"),
+    "label": (str, "text"),
+    "scope": (str, "text"),
+    "browser": (bool, "true or false"),
+    "signUp": (bool, "true or false"),
+    "rolesClaim": (str, "text"),
+    "roles": (dict, "an object of values and their roles"),
+}
+
+
+def _issuers(value: object) -> tuple[Issuer, ...]:
+    try:
+        given = json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        given = None
+    if not isinstance(given, dict):
+        raise ValueError('give a JSON object such as {"hospital": {"issuer": "https://…", "clientId": "…"}}.')
+    return tuple(_issuer(str(name), each) for name, each in given.items())
+
+
+def _issuer(name: str, given: object) -> Issuer:
+    """One entry of CAREBOARD_AUTH. Raises ValueError, whose words never hold a value of it."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", name) or name == "anonymous":
+        raise ValueError("name a provider with letters, digits and _, and not anonymous.")
+    if not isinstance(given, dict):
+        raise ValueError(f"{name} must be an object with issuer and clientId.")
+    if unknown := sorted(given.keys() - _ISSUER_KEYS.keys()):
+        raise ValueError(f"{name} has {unknown[0]!r}; it may have {', '.join(_ISSUER_KEYS)}.")
+    for key, (kind, words) in _ISSUER_KEYS.items():
+        if key in given and not isinstance(given[key], kind):
+            raise ValueError(f"{name}.{key} must be {words}.")
+    url = urlsplit(given.get("issuer", _KNOWN_ISSUERS.get(name, "")))
+    is_near = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
+    if not url.netloc or not (url.scheme == "https" or is_near):
+        raise ValueError(f"{name}.issuer must be an https:// address.")
+    if not given.get("clientId"):
+        raise ValueError(f"{name}.clientId is required.")
+    scope = given.get("scope", _SCOPE)
+    if "openid" not in scope.split():
+        raise ValueError(f"{name}.scope must have openid in it.")
+    roles = given.get("roles", {})
+    if "admin" in roles.values() or not all(isinstance(role, str) for role in roles.values()):
+        raise ValueError(f"{name}.roles gives the names of roles, and never admin: an administrator is made by hand.")
+    secret = given.get("clientSecret") or None
+    return Issuer(
+        name=name,
+        url=url.geturl(),
+        client_id=given["clientId"],
+        client_secret=secret,
+        audiences=tuple(map(str, given.get("audiences", ()))),
+        label=given.get("label") or name[:1].upper() + name[1:],
+        scope=scope,
+        browser=given.get("browser", secret is not None),
+        sign_up=given.get("signUp", True),
+        roles_claim=given.get("rolesClaim", "groups"),
+        roles=tuple(roles.items()),
+    )
+
+
 _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_DATA": ("data_dir", lambda value: Path(_text(value))),
     "DATABASE_URL": ("database_url", _url("postgres", "postgresql")),
@@ -321,6 +412,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_PREVENT_LOGIN_WITH_UNVERIFIED_EMAIL": ("prevent_login_with_unverified_email", _flag),
     "CAREBOARD_EMAIL_VERIFY_HOURS": ("email_verify_hours", _whole(0, 24 * 365)),
     "CAREBOARD_PASSWORD_RESET_HOURS": ("password_reset_hours", _whole(0, 24 * 365)),
+    "CAREBOARD_AUTH": ("issuers", _issuers),
     "FILES_URL": ("files_url", _url("file", "s3", "gs", "az", "abfs", "abfss", "memory")),
     "CAREBOARD_FILE_KEYS": ("file_keys", _file_keys),
     "CAREBOARD_FILE_UPLOADERS": ("file_uploaders", _one_of("master", "authenticated", "anonymous", "public")),

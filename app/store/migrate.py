@@ -28,6 +28,7 @@ from app.store.audit import AUDIT_DDL
 from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.database import Connection, Database
 from app.store.files import FILES_DDL
+from app.store.identities import IDENTITIES_DDL
 from app.store.mails import MAIL_DDL
 from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
@@ -134,6 +135,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
         await schemas.adopt(connection)
         await install_registry_capture(connection)
         await connection.execute(SYSTEM_DDL)
+        await connection.execute(IDENTITIES_DDL)
         await connection.execute(AUDIT_DDL)
         await connection.execute(ALERT_DDL)
         subjects = {name: path for domain in domains for name, path in domain.subjects.items()}
