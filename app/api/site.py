@@ -83,8 +83,20 @@ class Site:
     ) -> Response[Any]:
         """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed."""
         seed = form_seed(request)
-        context = {"token": make_token(settings, seed), "target": target, "said": said, "note": note, "name": name}
+        ways = [{"label": each.label, "url": _leave_url(each.name, target)} for each in settings.issuers if each.browser]
+        shown = {"target": target, "said": said, "note": note, "name": name, "ways": ways}
+        context = {"token": make_token(settings, seed), **shown}
         answer = self._page(request, "sign_in.html", context, status=401 if said else 200)
+        answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
+        return answer
+
+    def sign_ins(
+        self, request: AnyRequest, settings: Settings, ways: Sequence[Mapping[str, object]], *, said: str = ""
+    ) -> Response[Any]:
+        """The ways into one's account beside its password; `said` is the refusal it tells."""
+        seed = form_seed(request)
+        context = {"token": make_token(settings, seed), "ways": ways, "said": said}
+        answer = self._page(request, "sign_ins.html", context, status=409 if said else 200)
         answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
         return answer
 
@@ -190,6 +202,7 @@ class Site:
             "rail": rail,
             "tabs": place.open_to(caller.role),
             "token": make_token(settings, seed),
+            "has_sign_ins": any(issuer.browser for issuer in settings.issuers),
             "me": me,
             "zoned": zoned,
             "stamp": Moment(now, zone_of(request)).clock(iso(now)),
@@ -227,6 +240,10 @@ class Site:
         if "gzip" in request.headers.get("accept-encoding", ""):
             page, headers["Content-Encoding"] = gzip.compress(page, 5), "gzip"
         return headed(Response(page, media_type="text/html", status_code=status, headers=headers), request)
+
+
+def _leave_url(name: str, target: str) -> str:
+    return f"/sign-in/with/{name}" + (f"?{urlencode({'next': target})}" if target else "")
 
 
 def headed(answer: Response[Any], request: AnyRequest) -> Response[Any]:
