@@ -141,7 +141,8 @@ class Issuer:
 
             def _let_in(self, where: str) -> None:
                 if issuer.has_page:
-                    page = f'<!doctype html><title>Hospital</title><link rel="icon" href="data:,"><a href="{where.replace("&", "&amp;")}">Continue</a>'
+                    head = '<!doctype html><title>Hospital</title><link rel="icon" href="data:,">'
+                    page = f'{head}<a href="{where.replace("&", "&amp;")}">Continue</a>'
                     self._send(200, page.encode(), "text/html")
                 else:
                     self._send(302, b"", "text/plain", Location=where)
