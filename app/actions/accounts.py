@@ -8,9 +8,12 @@ Server's (RestWrite). May import core and store.
 
 import re
 import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from app.actions.caller import Caller
+from app.actions.caller import Caller, hash_token
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
+from app.actions.mails import link_token, new_mail_id
 from app.actions.passwords import hash_password
 from app.actions.providers import Proven, Providers
 from app.actions.roles import STAFF_ROLES, move_member_as_master
@@ -19,6 +22,7 @@ from app.config import Settings
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.identities import read_auth_data
+from app.store.mails import VERIFICATION, insert_mail
 
 SIGN_UP_ROLES = ("patient", "provider")
 """What a stranger may claim to be; a provider stays inactive until an admin approves."""
@@ -35,7 +39,7 @@ _TAKEN_USERNAME = "Account already exists for this username."
 TAKEN_EMAIL = "Account already exists for this email address."
 
 
-def install(hooks: Hooks, settings: Settings, providers: Providers) -> None:
+def install(hooks: Hooks, settings: Settings, providers: Providers, clock: Callable[[], datetime]) -> None:
     """Puts the rules of `_User` in front of its saves and deletes."""
 
     async def prepare(draft: Draft) -> None:
@@ -44,10 +48,11 @@ def install(hooks: Hooks, settings: Settings, providers: Providers) -> None:
     async def save(event: SaveEvent, go_on: Next) -> None:
         await _link(event)
         _settle_role(event)
+        await _settle_email(event, settings, clock)
         _settle_acl(event, private=settings.enforce_private_users)
         await _check_unique(event)
         await go_on()
-        await _follow(event)
+        await _follow(event, waits=settings.prevent_login_with_unverified_email)
 
     hooks.prepare("_User", prepare, id="careboard.account")
     hooks.on_save("_User", save, id="careboard.account", priority=-1000)
@@ -164,6 +169,30 @@ def _check_admin_fields(event: SaveEvent) -> None:
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
 
 
+async def _settle_email(event: SaveEvent, settings: Settings, clock: Callable[[], datetime]) -> None:
+    """A new address is nobody's until its owner says so; links that were mailed before are of no use any more."""
+    new_email = event.changed("email")
+    if not event.is_new and (new_email or "_hashed_password" in event.secrets):
+        event.secrets |= {"_perishable_token": None, "_perishable_token_expires_at": None}
+    if not new_email:
+        return
+    event.secrets |= {"_email_verify_token": None, "_email_verify_token_expires_at": None}
+    if "emailVerified" in event.body:
+        return  # the master key has said so itself
+    proven = event.context.get("proven")
+    if isinstance(proven, Proven) and proven.address and proven.address == event.object.get("email"):
+        event.set("emailVerified", True)
+        return
+    if settings.verify_emails and event.object.get("email") is not None:
+        mail_id, hours = new_mail_id(), settings.email_verify_hours
+        event.set("emailVerified", False)
+        event.secrets["_email_verify_token"] = hash_token(link_token(settings, mail_id))
+        event.secrets["_email_verify_token_expires_at"] = clock() + timedelta(hours=hours) if hours else None
+        await insert_mail(event.tx, mail_id, VERIFICATION, event.object_id)
+    elif event.object.get("emailVerified"):
+        event.set("emailVerified", False)
+
+
 def _settle_acl(event: SaveEvent, *, private: bool) -> None:
     """Nobody is locked out of the own account, and staff can be found by those who give out work."""
     by_hand = event.changed("ACL") and not event.caller.is_master
@@ -203,13 +232,17 @@ async def _check_unique(event: SaveEvent) -> None:
             raise ParseError(ErrorCode.EMAIL_TAKEN, TAKEN_EMAIL)
 
 
-async def _follow(event: SaveEvent) -> None:
-    """What hangs on an account, in the same transaction: its role's members and its sessions."""
+async def _follow(event: SaveEvent, *, waits: bool) -> None:
+    """What hangs on an account, in the same transaction: its role's members and its sessions. `waits`: who signs up by password
+    gets in only once the address is confirmed."""
     before, after = (event.original or {}).get("role"), event.object.get("role")
     if before != after:
         await move_member_as_master(event.tx, event.object_id, _name(before), _name(after))
     if event.is_new:
-        await _open_first_session(event)
+        proven = event.context.get("proven")
+        is_proven = isinstance(proven, Proven) and bool(proven.given)
+        if not waits or event.object.get("emailVerified") or is_proven:
+            await _open_first_session(event)
         return
     disabled = event.object.get("active") is False
     new_password = "_hashed_password" in event.secrets

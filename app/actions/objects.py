@@ -79,7 +79,7 @@ class Objects:
         self.clock = clock
         self.reads = access_log or reads.Reads(database)
         self.providers = Providers(self.reading, hooks.providers, settings)
-        accounts.install(hooks, settings, self.providers)
+        accounts.install(hooks, settings, self.providers, clock)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
         alerts.install(hooks, clock)

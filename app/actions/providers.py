@@ -46,8 +46,10 @@ class Roles:
 class Proven(dict[str, Json]):
     """authData that was looked at: by provider what will be kept, None where it is taken off. No request can hold one."""
 
-    def __init__(self, kept: Mapping[str, Object | None], *, roles: Roles | None = None) -> None:
+    def __init__(self, kept: Mapping[str, Object | None], *, roles: Roles | None = None, address: str = "") -> None:
         super().__init__(kept)
+        self.address = address
+        """An e-mail address that the issuer has verified."""
         self.kept = dict(kept)
         self.roles = roles or Roles()
         self.told: Object = {}
@@ -139,7 +141,12 @@ class Providers:
 
     async def proven_by(self, issuer: Issuer, claims: Claims) -> Proven:
         """What the claims of a verified token prove."""
-        proven = Proven({issuer.name: {"id": claims["sub"]}}, roles=_roles(issuer, claims))
+        address = claims.get("email") if claims.get("email_verified") is True else None
+        proven = Proven(
+            {issuer.name: {"id": claims["sub"]}},
+            roles=_roles(issuer, claims),
+            address=address if isinstance(address, str) else "",
+        )
         proven.owners = frozenset(await self._owners(proven.identities, None))
         return proven
 

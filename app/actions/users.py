@@ -26,7 +26,7 @@ _NOBODY = "No account is linked with this sign-in; POST /users with the same aut
 
 _ACCOUNTS = """
 select "objectId" as id, "username" as username, "_hashed_password" as hashed,
-  "_rperm" = '{{}}' and "_wperm" = '{{}}' as locked
+  "_rperm" = '{{}}' and "_wperm" = '{{}}' as locked, coalesce("emailVerified", false) as verified
 from "_User" where {where}
 """
 
@@ -37,6 +37,7 @@ class _Account:
     username: str | None
     hashed: str | None
     locked: bool
+    verified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Users:
 
         Or `authData` alone, which must belong to an account; or both, where the account wants something beside its password.
         `address` is the one it comes from. Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is
-        disabled, 155 after too many wrong ones.
+        disabled, 155 after too many wrong ones, 205 where an address must be confirmed first.
         """
         given = params.get("authData")
         if given and not params.get("username") and not params.get("email"):
@@ -217,6 +218,9 @@ class Users:
         if account is None or not right or (account.locked and not caller.is_master):
             raise wrong
         self._attempts.forgive(name, address)
+        is_excused = caller.is_master and params.get("ignoreEmailVerification") in (True, "true")
+        if self._objects.settings.prevent_login_with_unverified_email and not account.verified and not is_excused:
+            raise ParseError(ErrorCode.EMAIL_NOT_FOUND, "User email is not verified.")
         return account
 
     async def _find_account(self, username: Json, email: Json) -> _Account | None:
@@ -228,7 +232,7 @@ class Users:
             where = '"username" = $1 or "email" = $1'
         async with self._database.connection() as connection:
             rows = await connection.fetch(_ACCOUNTS.format(where=where), *(value for value in (username, email) if value))
-        accounts = [_Account(row["id"], row["username"], row["hashed"], bool(row["locked"])) for row in rows]
+        accounts = [_Account(row["id"], row["username"], row["hashed"], bool(row["locked"]), row["verified"]) for row in rows]
         if len(accounts) > 1:  # somebody's username is another one's address
             accounts = [account for account in accounts if account.username == username]
         return accounts[0] if accounts else None

@@ -20,7 +20,7 @@ from app.config import Settings
 
 FORM_COOKIE = "careboard_form"
 
-_PAGES = ("/boards/", "/states/", "/graphql", "/sign-ins")
+_PAGES = ("/boards/", "/states/", "/graphql", "/account", "/sign-ins")
 
 
 def form_seed(request: Request[Any, Any, Any]) -> str:

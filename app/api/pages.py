@@ -19,6 +19,7 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp
 
 from app.actions.caller import Caller
+from app.api.account_pages import account_pages
 from app.api.export import rows_as_csv
 from app.api.forms import is_own_form, own_page, session_cookie
 from app.api.request import COOKIE, caller_of, services_of
@@ -26,7 +27,7 @@ from app.api.site import Site, headed
 from app.api.sso import single_sign_on
 from app.api.states import Draw
 from app.api.view import View, read, read_panel, read_sources, source_query, zone_of
-from app.errors import ParseError
+from app.errors import ErrorCode, ParseError
 from app.live import cells, rows
 from app.live.board import Board, Figures, Mine
 from app.live.mine import part_query
@@ -34,6 +35,13 @@ from app.live.places import Place, Way
 
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+
+_NOTES = {
+    "ended": "Your session has ended. Sign in to go on where you were.",
+    "set": "Your new password is set. Sign in with it.",
+}
+"""What the sign-in page says first, by what its address holds."""
 
 
 def draws_states(site: Site) -> Draw:
@@ -64,7 +72,7 @@ def pages(site: Site) -> Router:
             if caller.user_id is not None:
                 target = own_page(request.query_params.get("next")) or await _home(site, request, caller)
                 return headed(Redirect(path=target, status_code=303), request)
-            note = "Your session has ended. Sign in to go on where you were." if "ended" in request.query_params else ""
+            note = next((words for name, words in _NOTES.items() if name in request.query_params), "")
             return site.sign_in(request, services.settings, own_page(request.query_params.get("next")), note=note)
 
         @get("/nothing")
@@ -100,7 +108,7 @@ def pages(site: Site) -> Router:
 
     return Router(
         path="/",
-        route_handlers=[SignIn, single_sign_on(site), Boards, site.assets.route()],
+        route_handlers=[SignIn, single_sign_on(site), Boards, *account_pages(site), site.assets.route()],
         exception_handlers={HTTPException: site.broken, ParseError: site.broken, Exception: site.broken},
     )
 
@@ -160,6 +168,9 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
             address=request.client.host if request.client else "",
         )
     except ParseError as refusal:
+        if refusal.code == ErrorCode.EMAIL_NOT_FOUND:
+            said = "Confirm your e-mail address first, by the link in the mail that we sent you."
+            return site.sign_in(request, services.settings, target, said=said, name=name, unconfirmed=True)
         said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
         return site.sign_in(request, services.settings, target, said=said, name=name)
     answer = Redirect(path=target or "/", status_code=303)

@@ -25,6 +25,7 @@ from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
 from app.actions.files import Files
 from app.actions.idempotency import Once
+from app.actions.links import Links
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.config import Settings
@@ -107,6 +108,7 @@ class Services:
     once: Once
     feed: Feed
     files: Files
+    links: Links
     states: Mapping[str, tuple[Object, ...]]
     """The state machines of each class, as `/states` publishes them."""
 

@@ -162,6 +162,18 @@ async def log_in_as(call: Call) -> Answer:
     return Answer(await call.services.users.log_in_as(call.caller, user_id))
 
 
+async def request_password_reset(call: Call) -> Answer:
+    """POST /requestPasswordReset: a link that sets a new password, by mail; {} whether or not there is such an account."""
+    await call.services.links.ask_reset(call.caller, call.body, address=call.address)
+    return Answer({})
+
+
+async def request_verification_email(call: Call) -> Answer:
+    """POST /verificationEmailRequest: the link that confirms an address once more; {} as above."""
+    await call.services.links.ask_verification(call.caller, call.body, address=call.address)
+    return Answer({})
+
+
 async def log_out(call: Call) -> Answer:
     """POST /logout: ends the session that asks."""
     await call.services.users.log_out(call.caller)
@@ -348,6 +360,8 @@ def _table() -> dict[str, list[Route]]:
         Route("POST", "/verifyPassword", verify_password),
         Route("POST", "/loginAs", log_in_as),
         Route("POST", "/logout", log_out),
+        Route("POST", "/requestPasswordReset", request_password_reset),
+        Route("POST", "/verificationEmailRequest", request_verification_email),
         Route("GET", "/sessions/me", get_my_session),
         Route("POST", "/upgradeToRevocableSession", upgrade_session),
         *(entry for name, path in _SYSTEM_PATHS.items() for entry in _crud(path, name)),

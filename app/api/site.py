@@ -79,24 +79,29 @@ class Site:
         return [way for way in ways if isinstance(way.page, Mine) and way.page.home]
 
     def sign_in(
-        self, request: AnyRequest, settings: Settings, target: str, *, said: str = "", note: str = "", name: str = ""
+        self,
+        request: AnyRequest,
+        settings: Settings,
+        target: str,
+        *,
+        said: str = "",
+        note: str = "",
+        name: str = "",
+        unconfirmed: bool = False,
     ) -> Response[Any]:
-        """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed."""
-        seed = form_seed(request)
+        """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed; `unconfirmed`
+        says that an address must be confirmed first."""
+        told = {"target": target, "said": said, "note": note, "name": name, "unconfirmed": unconfirmed}
         ways = [{"label": each.label, "url": _leave_url(each.name, target)} for each in settings.issuers if each.browser]
-        shown = {"target": target, "said": said, "note": note, "name": name, "ways": ways}
-        context = {"token": make_token(settings, seed), **shown}
-        answer = self._page(request, "sign_in.html", context, status=401 if said else 200)
-        answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
-        return answer
+        context = {**told, "mails": not settings.missing_for_mail, "ways": ways}
+        return self.form(request, settings, "sign_in.html", context, status=401 if said else 200)
 
-    def sign_ins(
-        self, request: AnyRequest, settings: Settings, ways: Sequence[Mapping[str, object]], *, said: str = ""
+    def form(
+        self, request: AnyRequest, settings: Settings, template: str, context: Mapping[str, object], *, status: int = 200
     ) -> Response[Any]:
-        """The ways into one's account beside its password; `said` is the refusal it tells."""
+        """A page with a form, for who is not signed in as well."""
         seed = form_seed(request)
-        context = {"token": make_token(settings, seed), "ways": ways, "said": said}
-        answer = self._page(request, "sign_ins.html", context, status=409 if said else 200)
+        answer = self._page(request, template, {"token": make_token(settings, seed), **context}, status=status)
         answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
         return answer
 
@@ -202,7 +207,6 @@ class Site:
             "rail": rail,
             "tabs": place.open_to(caller.role),
             "token": make_token(settings, seed),
-            "has_sign_ins": any(issuer.browser for issuer in settings.issuers),
             "me": me,
             "zoned": zoned,
             "stamp": Moment(now, zone_of(request)).clock(iso(now)),

@@ -38,8 +38,8 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 
 _LOST = "This sign-in took too long, or was begun in another tab or browser. Please begin it again."
 _EMAIL_TAKEN = (
-    "There is an account with your e-mail address already. Sign in to it with its password and link {label} under Sign-ins "
-    "in its menu, or ask an administrator."
+    "There is an account with your e-mail address already. Sign in to it with its password and link {label} under Your "
+    "account in its menu, or ask an administrator."
 )
 
 
@@ -113,7 +113,7 @@ async def _come_back(request: AnyRequest, name: str) -> Response[Any]:
         proven = await services.objects.providers.proven_by(provider.issuer, claims)
         if errand["link"]:
             return await _link(request, proven, str(errand["link"]))
-        entered = await services.users.enter(ANONYMOUS, {"authData": proven, **_person(claims)})
+        entered = await services.users.enter(ANONYMOUS, {"authData": proven, **_person(proven, claims)})
     except ParseError as refusal:
         return _send_on(request, "/sign-in/refused", {"said": _words(refusal, provider, is_link=bool(errand["link"])), **back})
     answer = _send_on(request, str(errand["next"]) or "/", None)
@@ -151,7 +151,8 @@ async def _sign_ins(site: Site, request: AnyRequest, caller: Caller, *, said: st
         for each in services.settings.issuers
         if each.browser or each.name in linked
     ]
-    return site.sign_ins(request, services.settings, ways, said=said)
+    status = 409 if said else 200
+    return site.form(request, services.settings, "sign_ins.html", {"ways": ways, "said": said}, status=status)
 
 
 async def _unlink(site: Site, request: AnyRequest, form: dict[str, str]) -> Response[Any]:
@@ -173,13 +174,11 @@ def _provider(services: Services, name: str) -> OpenId:
     return provider
 
 
-def _person(claims: Claims) -> Object:
+def _person(proven: Proven, claims: Claims) -> Object:
     """What a new account takes over from its issuer: a name, and an address that the issuer has verified."""
-    name, address = claims.get("name") or claims.get("preferred_username"), claims.get("email")
+    name = claims.get("name") or claims.get("preferred_username")
     person: Object = {"displayName": name[:200]} if isinstance(name, str) and name.isprintable() else {}
-    if isinstance(address, str) and claims.get("email_verified") is True:
-        person["email"] = address
-    return person
+    return {**person, "email": proven.address} if proven.address else person
 
 
 def _told_by(provider: OpenId, error: str) -> str:

@@ -29,6 +29,7 @@ from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.database import Connection, Database
 from app.store.files import FILES_DDL
 from app.store.identities import IDENTITIES_DDL
+from app.store.mails import MAIL_DDL
 from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
 from app.store.requests import REQUEST_DDL
@@ -126,6 +127,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
     async with _patient(database) as connection:
         await connection.execute(CHANGE_DDL)
         await connection.execute(TOLD_DDL)
+        await connection.execute(MAIL_DDL)
         await connection.execute(REQUEST_DDL)
         await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)

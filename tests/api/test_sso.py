@@ -225,6 +225,12 @@ async def test_an_address_that_the_issuer_has_not_verified_is_not_taken_over(bro
     issuer.changes = {"email": f"{uuid4().hex[:8]}@example.org", "email_verified": False}
     await browser.get(await leave(browser))
     assert "email" not in await me(browser)
+    browser.cookies.clear()
+    assert issuer.person is not None
+    issuer.person["sub"], issuer.changes["email_verified"] = "another", True
+    await browser.get(await leave(browser))
+    account = await me(browser)
+    assert (account["email"], account["emailVerified"]) == (issuer.changes["email"], True)
 
 
 async def test_no_other_site_links_its_identity_to_my_account(browser: httpx.AsyncClient, server: RunningServer) -> None:
@@ -251,7 +257,7 @@ async def test_an_identity_of_another_account_is_told(browser: httpx.AsyncClient
     assert answer.headers["Location"] == "/sign-in/refused"
     page = await browser.get("/sign-in/refused")
     assert "That sign-in of St. Mary&#39;s opens another account already." in page.text
-    assert "<h1>Sign-ins</h1>" in page.text
+    assert "<h1>Other ways to sign in</h1>" in page.text
 
 
 async def test_the_last_way_in_is_kept(browser: httpx.AsyncClient, somebody: str) -> None:
