@@ -39,6 +39,7 @@ const model = new Model(start, schedule);
 const voice = new Voice();
 const live = new LiveQuery(socketOf(start), helloOf(start), () => pill.draw());
 const pill = new Pill(live);
+rest.onAnswer = () => live.tryNow();
 const bell = new Bell({ live, rest, me, doors: start.doors });
 const trail = new Trail({ board, rest, live, model });
 const gauge = board.columns.find((column) => column.kind === "gauge");

@@ -21,6 +21,7 @@ export function frame() {
     was = live.state;
   });
   const pill = new Pill(live);
+  rest.onAnswer = () => live.tryNow();
   const bell = new Bell({ live, rest, me: start.me, doors: start.doors });
   const keys = {
     b: { words: "Alerts", run: () => bell.toggle() },

@@ -2,12 +2,19 @@
  * A LiveQuery client that loses nothing: every subscription keeps its own cursor and resumes from it. Knows nothing of boards.
  *
  * Subscriptions ask for a snapshot first (results and stream in one), later for what they missed `since` their cursor; when that is
- * too old the server says `reload` and the snapshot is asked for again. A connection on which nothing came for 25 s is taken for dead
- * (the server sends progress every 10 s). Retries: 1, 2, 4 … 30 s with jitter; at once when the network or the tab comes back.
+ * too old the server says `reload` and the snapshot is asked for again. The server sends progress every 10 s: silence for 12 s is not
+ * sure, and from 14 s on the connection is taken for dead. Who looks at the page waits for at most 4.5 s between two tries, whatever
+ * the loss; a hidden tab waits longer. At once when the network, the tab or the focus comes back, or any request was answered.
  */
 
-const SILENCE = 25_000;
-const LONGEST_WAIT = 30_000;
+const UNSURE = 12_000;
+const SILENCE = 14_000;
+// Clients that lost the same server must not come back in the same moment: each waits between half and one and a half of these.
+const WAITS = [1000, 2000, 3000];
+const HIDDEN_WAIT = 20_000;
+// A network that swallows packets answers nothing at all: a try is given up, the next ones are given longer.
+const ATTEMPT = 5000;
+const LONGEST_ATTEMPT = 15_000;
 // Parse: the session is not valid any more.
 const ENDED = 209;
 const EVENTS = new Set(["create", "enter", "update", "leave", "delete"]);
@@ -39,15 +46,17 @@ export class LiveQuery {
     this.#tell = tell;
     /** connecting, catching, live, waiting or ended */
     this.state = "connecting";
+    this.beganAt = Infinity;
     this.heardAt = 0;
     this.retryAt = 0;
     this.lostAt = Date.now();
     this.caught = 0;
-    addEventListener("online", () => this.#now());
+    addEventListener("online", () => this.tryNow());
     addEventListener("offline", () => this.#lost());
-    document.addEventListener("visibilitychange", () => document.hidden || this.#now());
+    addEventListener("focus", () => this.tryNow());
+    document.addEventListener("visibilitychange", () => document.hidden || this.tryNow());
     addEventListener("pagehide", () => this.#socket?.close(1000));
-    addEventListener("pageshow", (event) => event.persisted && this.#now());
+    addEventListener("pageshow", (event) => event.persisted && this.tryNow());
   }
 
   /** Opens the connection, and keeps it open from then on. */
@@ -55,10 +64,26 @@ export class LiveQuery {
     this.#open();
   }
 
-  /** Tries at once instead of at `retryAt`. */
+  /** Tries at once: there is reason to think that the network is back. */
   tryNow() {
+    if (this.state === "ended") return;
     this.#attempt = 0;
-    this.#now();
+    // A try that began before the network was back may hang on a lost packet; the machine may have slept: the socket looks open and is not.
+    const hangs = this.state === "connecting" && Date.now() - this.beganAt > 1000;
+    if (hangs || this.isUnsure) this.#lost();
+    if (this.state !== "waiting") return;
+    clearTimeout(this.#retry);
+    this.#open();
+  }
+
+  /** Whether a word of the server is overdue. */
+  get isSilent() {
+    return this.heardAt > 0 && Date.now() - this.heardAt >= UNSURE;
+  }
+
+  /** Whether it is on a connection that looks open. */
+  get isUnsure() {
+    return this.#isConnected && this.isSilent;
   }
 
   /**
@@ -68,7 +93,7 @@ export class LiveQuery {
    * @returns {() => void} ends the subscription
    */
   subscribe(query, handlers) {
-    const subscription = { id: 0, query, handlers, cursor: null, ready: false };
+    const subscription = { id: 0, query, handlers, cursor: null, ready: false, waits: false };
     this.#file(subscription);
     if (this.#isConnected) this.#ask(subscription);
     return () => {
@@ -88,23 +113,18 @@ export class LiveQuery {
     return this.state === "live" || this.state === "catching";
   }
 
-  #now() {
-    if (this.state === "waiting") {
-      clearTimeout(this.#retry);
-      this.#open();
-    } else if (this.#isConnected && Date.now() - this.heardAt > SILENCE) {
-      this.#lost(); // the machine slept: the socket looks open and is not
-    }
-  }
-
   #open() {
+    this.beganAt = Date.now();
     this.#change("connecting");
     const socket = new WebSocket(this.url);
     this.#socket = socket;
-    socket.onopen = () => this.#send({ op: "connect", ...this.hello, cursors: true });
+    socket.onopen = () => {
+      this.#send({ op: "connect", ...this.hello, cursors: true });
+      this.#expect(LONGEST_ATTEMPT); // it is there, and has others to greet
+    };
     socket.onmessage = ({ data }) => this.#socket === socket && this.#take(JSON.parse(data));
     socket.onclose = () => this.#socket === socket && this.#lost();
-    this.#expect();
+    this.#expect(Math.min(LONGEST_ATTEMPT, ATTEMPT * (1 + this.#attempt / 2)));
   }
 
   #lost() {
@@ -116,15 +136,18 @@ export class LiveQuery {
     socket?.close();
     if (this.#isConnected) this.lostAt = Date.now();
     for (const subscription of this.#subscriptions.values()) subscription.ready = false;
-    const wait = Math.min(LONGEST_WAIT, 1000 * 2 ** this.#attempt++) * (0.75 + Math.random() / 2);
+    const base = document.hidden ? HIDDEN_WAIT : WAITS[Math.min(this.#attempt, WAITS.length - 1)];
+    const wait = base * (0.5 + Math.random());
+    this.#attempt += 1;
     this.retryAt = Date.now() + wait;
     this.#retry = setTimeout(() => this.#open(), wait);
     this.#change("waiting");
   }
 
-  #expect() {
+  /** Takes the connection for dead unless something comes within `limit`. */
+  #expect(limit) {
     clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => this.#lost(), SILENCE);
+    this.#watch = setTimeout(() => this.#lost(), limit);
   }
 
   #send(message) {
@@ -137,12 +160,13 @@ export class LiveQuery {
     const kept = { ...(order && limit && { order, limit }), ...(include?.length && { include }) };
     const from = cursor ? { since: cursor } : snapshot ? { snapshot: true } : {};
     subscription.ready = false;
+    subscription.waits = !cursor && snapshot;
     this.#send({ op: "subscribe", requestId: id, query: { className, where, ...(keys && { keys }), ...kept }, ...from });
   }
 
   #take(message) {
     this.heardAt = Date.now();
-    this.#expect();
+    this.#expect(SILENCE * (1 + Math.random() / 8)); // not all clients of a server that stalls leave it in the same moment
     const subscription = this.#subscriptions.get(message.requestId);
     if (message.op === "connected") this.#connected();
     else if (message.op === "error") this.#refused(message, subscription);
@@ -168,7 +192,10 @@ export class LiveQuery {
       return;
     }
     if (op === "subscribed") subscription.ready = true;
-    if (op === "snapshot") subscription.handlers.snapshot(results);
+    if (op === "snapshot") {
+      subscription.waits = false;
+      subscription.handlers.snapshot(results);
+    }
     if (EVENTS.has(op)) {
       if (this.state === "catching") this.caught += 1;
       subscription.handlers.event(op, object);
@@ -185,6 +212,8 @@ export class LiveQuery {
   #refused({ error, code, reconnect }, subscription) {
     const words = String(error ?? "The server refused.");
     if (subscription && code !== ENDED) {
+      subscription.ready = true;
+      subscription.waits = false;
       subscription.handlers.refused?.(words, code);
     } else if (reconnect === false || code === ENDED) {
       clearTimeout(this.#watch);
@@ -193,10 +222,11 @@ export class LiveQuery {
     }
   }
 
-  /** Live once nothing more of what was missed has come for a moment. */
+  /** Live once every subscription was answered and nothing more of what was missed has come for a moment. */
   #settleSoon() {
     clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => this.#change("live"), 350);
+    const isWhole = () => [...this.#subscriptions.values()].every((each) => each.ready && !each.waits);
+    this.#settle = setTimeout(() => (isWhole() ? this.#change("live") : this.#settleSoon()), 350);
   }
 
   #change(state) {

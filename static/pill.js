@@ -1,7 +1,7 @@
-/** The pill that says how true the page is, and the banner when it is not: Live, Catching up, Reconnecting or Offline. */
+/** The pill that says how true the page is, and the banner when it is not: Live, Not sure, Catching up, Reconnecting or Offline. */
 
 import { byId, h } from "./dom.js";
-import { hours, onTick } from "./time.js";
+import { hours, onTick, seconds } from "./time.js";
 
 // A connection that comes back within this time was never worth a word (a restart, a change of network).
 const PATIENCE = 2000;
@@ -29,15 +29,21 @@ export class Pill {
     this.#frame(state);
   }
 
+  /** The last moment at which the page was known to be true. */
+  get known() {
+    return this.live.heardAt || this.live.lostAt;
+  }
+
   #words() {
     const { live } = this;
     const lost = Date.now() - live.lostAt;
     if (live.state === "ended") return ["offline", "Signed out", ""];
+    if (live.isUnsure) return ["waiting", "Not sure", `since ${seconds(live.heardAt)}`];
     if (live.state === "live") return ["live", "Live", since(Date.now() - live.heardAt)];
     if (live.state === "catching") return ["catching", "Catching up", live.caught ? String(live.caught) : ""];
     if (live.heardAt === 0 && lost < PATIENCE && navigator.onLine) return ["catching", "Connecting", ""];
-    if (lost < PATIENCE && navigator.onLine) return ["live", "Live", since(Date.now() - live.heardAt)];
-    if (!navigator.onLine || lost > GIVEN_UP) return ["offline", "Offline", `since ${hours(live.lostAt)}`];
+    if (lost < PATIENCE && navigator.onLine && !live.isSilent) return ["live", "Live", since(Date.now() - live.heardAt)];
+    if (!navigator.onLine || lost > GIVEN_UP) return ["offline", "Offline", `since ${hours(this.known)}`];
     const wait = Math.max(0, Math.ceil((live.retryAt - Date.now()) / 1000));
     return ["waiting", "Reconnecting", live.state === "waiting" && wait ? `in ${wait} s` : "now"];
   }
@@ -61,7 +67,7 @@ export class Pill {
     }
     const again = h("button", { class: "button", type: "button" }, "Try now");
     again.addEventListener("click", () => this.live.tryNow());
-    return [h("span", {}, `Offline since ${hours(this.live.lostAt)}. What you see is as it was then; nothing new reaches this page until it is live again.`), again];
+    return [h("span", {}, `Offline. The server last spoke at ${seconds(this.known)}: what you see is as it was then, and may have changed since.`), again];
   }
 }
 

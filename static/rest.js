@@ -19,6 +19,8 @@ export class Rest {
   constructor(mount, keys) {
     this.mount = mount;
     this.keys = keys;
+    /** Called when the server has answered anything at all: it can be reached. */
+    this.onAnswer = () => {};
   }
 
   /** @returns {Promise<any>} the answer; throws Refusal */
@@ -37,6 +39,7 @@ export class Rest {
       refusal.isOffline = error.name !== "TimeoutError";
       throw refusal;
     }
+    this.onAnswer();
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
     throw new Refusal(answer.error || `The server could not do this (${response.status}). Try again; if it stays, tell whoever runs it.`, answer.code ?? 0);

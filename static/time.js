@@ -38,6 +38,9 @@ export function day(at) {
 /** '11:31'. */
 export const hours = (at) => `${two(new Date(at).getHours())}:${two(new Date(at).getMinutes())}`;
 
+/** '11:31:05'. */
+export const seconds = (at) => `${hours(at)}:${two(new Date(at).getSeconds())}`;
+
 /** '11:31', 'Sat 03:17' or '3 Dec 03:17'. */
 export const clock = (at) => `${day(at)} ${hours(at)}`.trim();
 
@@ -93,7 +96,7 @@ export function ago(at) {
 export function full(at) {
   const date = new Date(at);
   const text = `${DAYS[date.getDay()]} ${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}`;
-  return `${text}, ${hours(at)}:${two(date.getSeconds())}`;
+  return `${text}, ${seconds(at)}`;
 }
 
 /** 'Fri 20 Nov, 10:39 PST' for the foot of the page. */

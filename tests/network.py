@@ -1,4 +1,4 @@
-"""A network that can be cut: a TCP relay on loopback between a client and a server."""
+"""A network that can be cut, loudly or in silence: a TCP relay on loopback between a client and a server."""
 
 import asyncio
 import contextlib
@@ -6,13 +6,18 @@ from types import TracebackType
 
 
 class Relay:
-    """Forwards connections to `target_port` until `cut`; from then on none lives and none is accepted, until `mend`."""
+    """Forwards connections to `target_port` until `cut`; from then on none lives and none is accepted, until `mend`.
+
+    After `hush` all connections stay and nothing comes through any more, as when a cable is pulled between two switches.
+    """
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._is_cut = False
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.port = 0
 
     @property
@@ -37,9 +42,14 @@ class Relay:
         for writer in list(self._writers):
             writer.transport.abort()
 
+    def hush(self) -> None:
+        """Lets nothing through, and says so to nobody."""
+        self._flows.clear()
+
     def mend(self) -> None:
-        """Accepts connections again."""
+        """Accepts connections again, and lets through what waits."""
         self._is_cut = False
+        self._flows.set()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
@@ -53,17 +63,17 @@ class Relay:
         pair = {writer, far_writer}
         self._writers |= pair
         try:
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
         finally:
             self._writers -= pair
             for end in pair:
                 end.transport.abort()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    with contextlib.suppress(OSError, RuntimeError):
-        writer.write_eof()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                await self._flows.wait()
+                writer.write(data)
+                await writer.drain()
+        with contextlib.suppress(OSError, RuntimeError):
+            writer.write_eof()

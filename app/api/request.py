@@ -25,6 +25,8 @@ from litestar.types import Receive, Scope, Send
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
 from app.actions.files import Files
+from app.actions.idempotency import Once
+from app.actions.links import Links
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.config import Settings
@@ -46,6 +48,7 @@ _HEADERS = {
     "x-parse-javascript-key": "javascript",
     "x-parse-client-key": "client",
     "x-parse-installation-id": "installation",
+    "x-parse-request-id": "request",
 }
 
 _KEY_HEADERS = {header.encode(): name for header, name in _HEADERS.items()}
@@ -68,7 +71,7 @@ CORS = {
     "Access-Control-Allow-Methods": "GET,PUT,POST,DELETE,OPTIONS",
     "Access-Control-Allow-Headers": ", ".join(
         (
-            *("Content-Type", "X-Parse-Request-Id", "X-Parse-Client-Version", "X-Requested-With", "Range"),
+            *("Content-Type", "X-Parse-Client-Version", "X-Requested-With", "Range"),
             *("X-Parse-Upload-Mode", "X-Parse-File-Metadata", "X-Parse-File-Tags"),
             *_HEADERS,
         )
@@ -103,8 +106,10 @@ class Services:
     objects: Objects
     users: Users
     classes: Classes
+    once: Once
     feed: Feed
     files: Files
+    links: Links
     states: Mapping[str, tuple[Object, ...]]
     """The state machines of each class, as `/states` publishes them."""
 

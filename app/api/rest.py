@@ -17,7 +17,7 @@ from litestar import Controller, Request, route
 from app.actions.aggregate import aggregate
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
-from app.core.wire import Json, Object
+from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
 from app.store.snapshot import Snapshot, to_cursor
@@ -40,11 +40,15 @@ _GET_PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path under the mount; `{name}` segments are passed to the handler."""
+    """A method and a path under the mount; `{name}` segments are passed to the handler.
+
+    `once`: it writes, and a request with a number is done once.
+    """
 
     method: str
     path: str
     handler: Handler
+    once: bool = False
 
     def match(self, method: str, segments: list[str]) -> dict[str, str] | None:
         """The named segments when this route is the one asked for, else None."""
@@ -77,15 +81,25 @@ async def find_objects(call: Call, class_name: str) -> Answer:
 
 
 async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
-    """GET /classes/X/id: the object; one's own user comes with the session token it was asked with."""
+    """GET /classes/X/id: the object; one's own user comes with its sign-ins and the session token it was asked with."""
     for name in call.params:
         if name not in _GET_PARAMETERS:
             raise ParseError(ErrorCode.INVALID_QUERY, "Improper encode of parameter")
     query = call.services.objects.parse_query(class_name, call.params)
     text = await call.services.objects.get(call.caller, query, object_id, files_url=call.services.settings.file_urls)
-    if class_name == "_User" and call.caller.user_id == object_id and call.caller.session_token:
-        text = f'{text[:-1]},"sessionToken":"{call.caller.session_token}"}}'
+    if class_name == "_User":
+        text = await _with_own(call, object_id, text)
     return Answer(text.encode())
+
+
+async def _with_own(call: Call, user_id: str, text: str) -> str:
+    """An account with what only itself and the master key are told of it."""
+    caller = call.caller
+    if "keys" not in call.params and (linked := await call.services.users.auth_data(caller, user_id)):
+        text = f'{text[:-1]},"authData":{encode(linked).decode()}}}'
+    if caller.user_id == user_id and caller.session_token:
+        text = f'{text[:-1]},"sessionToken":"{caller.session_token}"}}'
+    return text
 
 
 async def aggregate_objects(call: Call, class_name: str) -> Answer:
@@ -106,6 +120,8 @@ async def purge_class(call: Call, class_name: str) -> Answer:
 
 async def create_object(call: Call, class_name: str) -> Answer:
     """POST /classes/X: 201, objectId and createdAt, and where the object is."""
+    if class_name == "_User":
+        return await sign_up(call)
     saved = await call.services.objects.create(call.caller, class_name, call.body, tx=call.tx)
     where = f"{_class_path(class_name)}/{quote(saved.object_id, safe='')}"
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}"
@@ -134,15 +150,21 @@ def _of_class(handler: Handler, class_name: str) -> Handler:
 
 
 async def sign_up(call: Call) -> Answer:
-    """POST /users: a new account and its session."""
-    response = await call.services.users.sign_up(call.caller, call.body)
+    """POST /users: a new account and its session; 200 where its authData belongs to an account, which is signed in."""
+    entered = await call.services.users.enter(call.caller, call.body, tx=call.tx, address=call.address)
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}/users"
-    return Answer(response, 201, {"Location": f"{location}/{quote(str(response['objectId']), safe='')}"})
+    where = {"Location": f"{location}/{quote(str(entered.answer['objectId']), safe='')}"}
+    return Answer(entered.answer, 201 if entered.is_new else 200, where)
 
 
 async def log_in(call: Call) -> Answer:
     """GET or POST /login: the user and a new session token."""
     return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.query, **call.body}, address=call.address))
+
+
+async def challenge(call: Call) -> Answer:
+    """POST /challenge: what the providers of `challengeData` answer before a sign-in."""
+    return Answer(await call.services.users.challenge(call.caller, call.body, address=call.address))
 
 
 async def verify_password(call: Call) -> Answer:
@@ -157,6 +179,18 @@ async def log_in_as(call: Call) -> Answer:
     call.require_master()
     user_id = call.params.get("userId") or call.body.get("userId")
     return Answer(await call.services.users.log_in_as(call.caller, user_id))
+
+
+async def request_password_reset(call: Call) -> Answer:
+    """POST /requestPasswordReset: a link that sets a new password, by mail; {} whether or not there is such an account."""
+    await call.services.links.ask_reset(call.caller, call.body, address=call.address)
+    return Answer({})
+
+
+async def request_verification_email(call: Call) -> Answer:
+    """POST /verificationEmailRequest: the link that confirms an address once more; {} as above."""
+    await call.services.links.ask_verification(call.caller, call.body, address=call.address)
+    return Answer({})
 
 
 async def log_out(call: Call) -> Answer:
@@ -264,12 +298,13 @@ async def run_batch(call: Call) -> Answer:
     most = call.services.settings.batch_requests
     if len(parts) > most:
         raise ParseError(ErrorCode.INVALID_JSON, f"A batch holds at most {most} requests; send {len(parts)} in several.")
-    works = [partial(_run_part, _batch_call(call, part)) for part in parts]
+    works = [partial(_run_part, _batch_call(call, index, part)) for index, part in enumerate(parts)]
     outcomes = await call.services.objects.batch(works, transaction=call.body.get("transaction") is True)
     return Answer(b"[" + b",".join(outcomes) + b"]")
 
 
-def _batch_call(call: Call, part: Json) -> Call:
+def _batch_call(call: Call, index: int, part: Json) -> Call:
+    """A part as a call of its own; of a numbered batch each part has a number, so that only what is missing is done again."""
     if not isinstance(part, dict) or not isinstance(part.get("path"), str):
         raise ParseError(ErrorCode.INVALID_JSON, "batch request path must be a string")
     path, mount = str(part["path"]), call.services.settings.mount
@@ -283,7 +318,8 @@ def _batch_call(call: Call, part: Json) -> Call:
     if not isinstance(body, dict):
         raise ParseError(ErrorCode.INVALID_JSON, "batch request body must be an object")
     params, body = (body, {}) if method == "GET" else ({}, body)
-    return replace(call, method=method, path=path, params=params, body=body)
+    keys = {**call.keys, "request": f"{call.keys['request']} {index}"} if "request" in call.keys else call.keys
+    return replace(call, method=method, path=path, params=params, body=body, keys=keys)
 
 
 async def _run_part(call: Call, tx: Connection | None) -> bytes:
@@ -298,16 +334,24 @@ async def dispatch(call: Call) -> Answer:
     segments = call.path.strip("/").split("/")
     for entry in ROUTES.get(segments[0], ()):
         if (named := entry.match(call.method, segments)) is not None:
-            return await entry.handler(call, **named)
+            return await _run_once(call, entry, named) if entry.once else await entry.handler(call, **named)
     raise ParseError(ErrorCode.INVALID_JSON, f"cannot route {call.method} {call.path}")
+
+
+async def _run_once(call: Call, entry: Route, named: dict[str, str]) -> Answer:
+    """Runs a route that writes; once, when the client gave the request a number. Raises 159 for one that was done before."""
+    number, once = call.keys.get("request"), call.services.once
+    if not number or not once.covers(call.path.strip("/")):
+        return await entry.handler(call, **named)
+    return await once.run(call.caller, number, lambda tx: entry.handler(replace(call, tx=tx), **named), tx=call.tx)
 
 
 def _crud(path: str, class_name: str) -> list[Route]:
     return [
         Route("GET", path, _of_class(find_objects, class_name)),
-        Route("POST", path, _of_class(create_object, class_name)),
+        Route("POST", path, _of_class(create_object, class_name), once=True),
         Route("GET", path + "/{object_id}", _of_class(get_object, class_name)),
-        Route("PUT", path + "/{object_id}", _of_class(update_object, class_name)),
+        Route("PUT", path + "/{object_id}", _of_class(update_object, class_name), once=True),
         Route("DELETE", path + "/{object_id}", _of_class(delete_object, class_name)),
     ]
 
@@ -322,24 +366,27 @@ def _class_path(class_name: str) -> str:
 def _table() -> dict[str, list[Route]]:
     routes = [
         Route("GET", "/classes/{class_name}", find_objects),
-        Route("POST", "/classes/{class_name}", create_object),
+        Route("POST", "/classes/{class_name}", create_object, once=True),
         Route("GET", "/classes/{class_name}/{object_id}", get_object),
-        Route("PUT", "/classes/{class_name}/{object_id}", update_object),
+        Route("PUT", "/classes/{class_name}/{object_id}", update_object, once=True),
         Route("DELETE", "/classes/{class_name}/{object_id}", delete_object),
-        Route("POST", "/users", sign_up),
+        Route("POST", "/users", sign_up, once=True),
         Route("GET", "/users/me", get_me),
         Route("GET", "/login", log_in),
         Route("POST", "/login", log_in),
+        Route("POST", "/challenge", challenge),
         Route("GET", "/verifyPassword", verify_password),
         Route("POST", "/verifyPassword", verify_password),
         Route("POST", "/loginAs", log_in_as),
         Route("POST", "/logout", log_out),
+        Route("POST", "/requestPasswordReset", request_password_reset),
+        Route("POST", "/verificationEmailRequest", request_verification_email),
         Route("GET", "/sessions/me", get_my_session),
         Route("POST", "/upgradeToRevocableSession", upgrade_session),
         *(entry for name, path in _SYSTEM_PATHS.items() for entry in _crud(path, name)),
         Route("GET", "/aggregate/{class_name}", aggregate_objects),
         Route("DELETE", "/purge/{class_name}", purge_class),
-        Route("POST", "/functions/{name}", call_function),
+        Route("POST", "/functions/{name}", call_function, once=True),
         Route("GET", "/schemas", get_schemas),
         Route("POST", "/schemas", create_schema),
         Route("GET", "/schemas/{class_name}", get_schema),
