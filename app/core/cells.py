@@ -111,7 +111,14 @@ def special(value: Json, name: str) -> Object | None:
 def point_of(value: Frozen) -> tuple[float, float] | None:
     """(longitude, latitude) of a frozen GeoPoint."""
     point = special(thaw(value), "GeoPoint")
-    longitude, latitude = (point.get("longitude"), point.get("latitude")) if point else (None, None)
+    return point_of_wire(point) if point else None
+
+
+def point_of_wire(point: Json) -> tuple[float, float] | None:
+    """(longitude, latitude) of a wire GeoPoint, None for anything else; never raises."""
+    if not isinstance(point, dict):
+        return None
+    longitude, latitude = point.get("longitude"), point.get("latitude")
     if not isinstance(longitude, int | float) or not isinstance(latitude, int | float):
         return None
     return float(longitude), float(latitude)

@@ -8,7 +8,7 @@ what memory cannot decide is refused with 102 when it is compiled. All choices a
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from app.core.cells import ATOMIC, ORDERED, Atom, Cell, Kind, atom_for, cell_at, point_of, ring_of, ring_of_wire
+from app.core.cells import ATOMIC, ORDERED, Atom, Cell, Kind, atom_for, cell_at, point_of, point_of_wire, ring_of, ring_of_wire
 from app.core.contents import compile_contains_any, compile_same_as_any, element_tests
 from app.core.geo import bounds, contains, haversine, haversine_limit
 from app.core.nodes import (
@@ -285,7 +285,7 @@ def _equals_present(cell: Cell, values: Sequence[Frozen]) -> Predicate:
     read = reader_at(cell.path)
     if cell.kind is Kind.POINT:
         points = frozenset(point for point in map(point_of, values) if point is not None)
-        return lambda obj: _wire_point(read(obj)) in points
+        return lambda obj: point_of_wire(read(obj)) in points
     if cell.kind is Kind.POLYGON:
         rings = frozenset(ring for ring in map(ring_of, values) if ring is not None)
         return lambda obj: ring_of_wire(read(obj)) in rings
@@ -416,21 +416,11 @@ def _regex(node: Regex, cell: Cell) -> Predicate:
 # ---- places
 
 
-def _wire_point(value: Json) -> tuple[float, float] | None:
-    """(longitude, latitude) of a wire GeoPoint, None for anything else."""
-    if not isinstance(value, dict):
-        return None
-    longitude, latitude = value.get("longitude"), value.get("latitude")
-    if not isinstance(longitude, int | float) or not isinstance(latitude, int | float):
-        return None
-    return float(longitude), float(latitude)
-
-
 def _on_point(cell: Cell, test: Callable[[float, float], bool]) -> Predicate:
     if cell.kind is not Kind.POINT:
         return _never
     read = reader_at(cell.path)
-    return lambda obj: (point := _wire_point(read(obj))) is not None and test(*point)
+    return lambda obj: (point := point_of_wire(read(obj))) is not None and test(*point)
 
 
 def _within_angle(cell: Cell, longitude: float, latitude: float, max_radians: float | None) -> Predicate:

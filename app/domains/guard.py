@@ -1,9 +1,9 @@
 """The hooks every domain has: its matrix, its state machines and the audit trail, put around each write of its classes.
 
-Owns: `guard_class` and `audit_class`. Holds: the matrix is asked before a row is looked for, so that a role that may never do
-a thing hears so; the state machine is asked with the row locked, so of two who race the second is told; the audit row is
-written in the same transaction, or nothing is. The master key passes the matrix, never the state machine. May import actions,
-domain.py and limits.py.
+Owns: `guard_class`, `audit_class` and `audit_accounts`. Holds: the matrix is asked before a row is looked for, so that a
+role that may never do a thing hears so; the state machine is asked with the row locked, so of two who race the second is
+told; the audit row is written in the same transaction, or nothing is. The master key passes the matrix, never the state
+machine. May import actions, domain.py and limits.py.
 """
 
 from collections.abc import Callable
@@ -86,6 +86,11 @@ def audit_class(hooks: Hooks, class_name: str, *, with_values: bool = True) -> N
 
     hooks.on_save(class_name, note_save, id="domain.audit", priority=INNERMOST)
     hooks.on_delete(class_name, note_delete, id="domain.audit", priority=INNERMOST)
+
+
+def audit_accounts(hooks: Hooks) -> None:
+    """Accounts belong to all domains: their writes stand in the trail once, by the names of the fields alone."""
+    audit_class(hooks, "_User", with_values=False)
 
 
 def _change(before: Json, after: Json, is_new: bool) -> Json:

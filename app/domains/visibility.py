@@ -11,9 +11,23 @@ create or replace function careboard.acl_of(who text[]) returns text[]
 language sql immutable parallel safe as $acl$
   select array(select distinct one collate "C" from unnest(who) one where one is not null order by 1)
 $acl$;
+
+-- Ids that clients wrote: one that reads like a role or like everybody stands for nobody.
+create or replace function careboard.people(ids text[]) returns text[]
+language sql immutable parallel safe as $acl$
+  select array(select one from unnest(ids) one where one <> '*' and one not like 'role:%')
+$acl$;
+
+-- The accounts in an array of pointers, a care team.
+create or replace function careboard.members(team jsonb) returns text[]
+language sql immutable parallel safe as $acl$
+  select array(select member ->> 'objectId'
+    from jsonb_array_elements(case jsonb_typeof(team) when 'array' then team else '[]'::jsonb end) member
+    where jsonb_typeof(member) = 'object' and member ->> 'className' = '_User')
+$acl$;
 """
 
-_AGAIN = "{careboard:again}"
+AGAIN = "{careboard:again}"
 """Written over the ACL of a child so that its own trigger works it out anew."""
 
 
@@ -64,7 +78,7 @@ def _spread(class_name: str, facts: tuple[str, ...], children: tuple[tuple[str, 
         return ""
     told = " or ".join(f'n."{name}" is distinct from o."{name}"' for name in (*facts, "_rperm", "_wperm"))
     updates = "\n".join(
-        f"""    update "{child}" set "_rperm" = '{_AGAIN}' where "{pointer}" = any(ids);""" for child, pointer in children
+        f"""    update "{child}" set "_rperm" = '{AGAIN}' where "{pointer}" = any(ids);""" for child, pointer in children
     )
     return f"""
 create or replace function careboard."acl_{class_name}_spread"() returns trigger language plpgsql as $acl$

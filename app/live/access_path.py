@@ -1,9 +1,9 @@
 """Which predicate of a query a live query is filed under.
 
 Owns: splitting a `where` into conjunctions, and choosing for each the most selective predicate an index can hold
-(after Fabret et al., SIGMOD 2001): objectId, then equality with a pointer or a value, a closed interval, a half-open
-one, a literal prefix; what has none of them is on the scan list. Always holds: an object that satisfies the
-conjunction satisfies its access path. May import core and live.index.
+(after Fabret et al., SIGMOD 2001): objectId, then equality with a pointer or a value, a place no larger than a town,
+a closed interval, a larger place, a half-open interval, a literal prefix; what has none of them is on the scan list. Always
+holds: an object that satisfies the conjunction satisfies its access path. May import core, live.index and live.grid.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,11 @@ from itertools import product
 from app.core import nodes as ast
 from app.core.regex import parse_regex
 from app.core.wire import Json
+from app.live.grid import Cell, area_of, cells_of_place, cover
 from app.live.index import Key, Path, key_of, number_of
+
+TOWN = 8
+"""From this level of the grid on, where cells are 20 km high, a place is taken to be rarer than an interval."""
 
 MOST_CONJUNCTIONS = 64
 """An `$or` that would split into more is kept whole and scanned."""
@@ -54,11 +58,27 @@ class BeginsWith:
 
 
 @dataclass(frozen=True, slots=True)
+class LiesIn:
+    """The point at `path` lies in one of these cells."""
+
+    path: Path
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The polygon at `path` holds a point, which lies in each of these cells."""
+
+    path: Path
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """No predicate can be indexed: every change of the class asks this one."""
 
 
-AccessPath = EqualTo | BothEqualTo | Within | BeginsWith | Scan
+AccessPath = EqualTo | BothEqualTo | Within | LiesIn | Holds | BeginsWith | Scan
 
 
 def conjunctions(where: ast.Node) -> list[tuple[ast.Node, ...]]:
@@ -89,8 +109,9 @@ def access_paths(conjunction: tuple[ast.Node, ...]) -> list[tuple[int, AccessPat
     """Every way to file a conjunction, with its rank: the lower, the more selective; the last one always is the scan list."""
     found = [ranked for node in conjunction for ranked in _equalities(node)]
     found += _intervals(conjunction)
+    found += [ranked for node in conjunction for ranked in _places(node)]
     found += [ranked for node in conjunction for ranked in _prefixes(node)]
-    return [*sorted(found, key=lambda ranked: ranked[0]), (6, Scan())]
+    return [*sorted(found, key=lambda ranked: ranked[0]), (8, Scan())]
 
 
 def _equalities(node: ast.Node) -> Iterator[tuple[int, AccessPath]]:
@@ -113,7 +134,7 @@ def _equal(path: Path, values: list[Json]) -> Iterator[tuple[int, AccessPath]]:
     if path == ("objectId",):
         rank = 0
     elif any(key is None or isinstance(key, bool) for key in keys):
-        rank = 5
+        rank = 7
     else:
         rank = 1
     yield rank, EqualTo(path, tuple(dict.fromkeys(keys)))
@@ -139,13 +160,23 @@ def _intervals(conjunction: tuple[ast.Node, ...]) -> list[tuple[int, AccessPath]
         else:
             high = bound if high is None else min(high, bound)
         bounds[node.path] = (low, high)
-    return [(3 if None in (low, high) else 2, Within(path, low, high)) for path, (low, high) in bounds.items()]
+    return [(5 if None in (low, high) else 3, Within(path, low, high)) for path, (low, high) in bounds.items()]
+
+
+def _places(node: ast.Node) -> Iterator[tuple[int, AccessPath]]:
+    if isinstance(node, ast.Intersects):
+        yield 2, Holds(node.path, cells_of_place(*node.point))
+    elif isinstance(node, ast.Near | ast.WithinSphere | ast.WithinBox | ast.WithinPolygon):
+        area = area_of(node)
+        cells = None if area is None else cover(area)
+        if cells is not None:
+            yield 2 if all(level >= TOWN for level, _, _ in cells) else 4, LiesIn(node.path, cells)
 
 
 def _prefixes(node: ast.Node) -> Iterator[tuple[int, AccessPath]]:
     if isinstance(node, ast.Regex):
         literal = parse_regex(node.pattern, node.options).literal
         if literal is not None and literal.kind in ("prefix", "exact") and literal.text:
-            yield 4, BeginsWith(node.path, literal.text)
+            yield 6, BeginsWith(node.path, literal.text)
     elif isinstance(node, ast.AllStartWith) and node.prefixes:
-        yield 4, BeginsWith(node.path, max(node.prefixes, key=len))
+        yield 6, BeginsWith(node.path, max(node.prefixes, key=len))

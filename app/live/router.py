@@ -17,12 +17,15 @@ from app.live.access_path import (
     BeginsWith,
     BothEqualTo,
     EqualTo,
+    Holds,
+    LiesIn,
     Scan,
     Within,
     access_paths,
     conjunctions,
     paired,
 )
+from app.live.grid import AreaIndex, PlaceIndex
 from app.live.index import EqualityIndex, PairIndex, Path, PrefixIndex, RangeIndex, values_at
 from app.live.membership import Compile, LiveQuery
 
@@ -39,6 +42,8 @@ _KINDS: dict[type[AccessPath], str] = {
     EqualTo: "equality",
     BothEqualTo: "pair",
     Within: "interval",
+    LiesIn: "geo",
+    Holds: "geo",
     BeginsWith: "prefix",
     Scan: "scan",
 }
@@ -129,7 +134,10 @@ class Router:
 
     def counts(self) -> dict[str, int]:
         """How many live queries are filed under each kind of path, for whoever watches the server."""
-        return {name: sum(index.kinds[kind] for index in self._classes.values()) for kind, name in _KINDS.items()}
+        found = dict.fromkeys(_KINDS.values(), 0)
+        for kind, name in _KINDS.items():
+            found[name] += sum(index.kinds[kind] for index in self._classes.values())
+        return found
 
 
 class _ClassIndex:
@@ -144,6 +152,8 @@ class _ClassIndex:
         self._pairs: dict[tuple[Path, Path], PairIndex[LiveQuery]] = {}
         self._ranges: dict[Path, RangeIndex[LiveQuery]] = {}
         self._prefixes: dict[Path, PrefixIndex[LiveQuery]] = {}
+        self._areas: dict[Path, AreaIndex[LiveQuery]] = {}
+        self._places: dict[Path, PlaceIndex[LiveQuery]] = {}
 
     def add(self, query: LiveQuery) -> None:
         paths = list(dict.fromkeys(self._choose(alternative) for alternative in conjunctions(query.where)))
@@ -153,7 +163,7 @@ class _ClassIndex:
                 raise ParseError(
                     ErrorCode.EXCEEDED_QUOTA,
                     f"Too many live queries of {query.class_name} without a selective condition; "
-                    "add an equality, a range or a prefix to the query.",
+                    "add an equality, a range, a place or a prefix to the query.",
                 )
         query.paths = paths
         self.queries[query.key] = query
@@ -197,6 +207,10 @@ class _ClassIndex:
                 self._ranges.setdefault(path.path, RangeIndex()).add(path.low, path.high, query)
             case BeginsWith():
                 self._prefixes.setdefault(path.path, PrefixIndex()).add(path.prefix, query)
+            case LiesIn():
+                self._areas.setdefault(path.path, AreaIndex()).add(path.cells, query)
+            case Holds():
+                self._places.setdefault(path.path, PlaceIndex()).add(path.cells, query)
             case Scan():
                 self.scanned[query] = None
 
@@ -223,6 +237,10 @@ class _ClassIndex:
                 self._ranges[path.path].remove(path.low, path.high, query)
             case BeginsWith():
                 self._prefixes[path.path].remove(path.prefix, query)
+            case LiesIn():
+                self._areas[path.path].remove(path.cells, query)
+            case Holds():
+                self._places[path.path].remove(path.cells, query)
             case Scan():
                 del self.scanned[query]
 
@@ -241,3 +259,7 @@ class _ClassIndex:
         for path, prefixes in self._prefixes.items():
             if other is None or image.get(path[0]) != other.get(path[0]):
                 prefixes.find(values_at(image, path), found)
+        for indexes in (self._areas, self._places):
+            for path, places in indexes.items():
+                if other is None or image.get(path[0]) != other.get(path[0]):
+                    places.find(values_at(image, path), found)

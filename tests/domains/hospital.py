@@ -1,19 +1,14 @@
 """A hospital to test in: the domain on a real database, its people, assets on demand, and a clock that can be set."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from uuid import uuid4
 
-from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
-from app.actions.hooks import Hooks
-from app.actions.objects import Objects, utc_now
-from app.actions.roles import ensure_roles_as_master
-from app.actions.users import Users
+from app.actions.caller import MASTER
 from app.config import Settings
-from app.core.wire import Json, Object, date_to_wire, pointer
+from app.core.wire import Json, Object, pointer
 from app.domains.assets.domain import ASSETS
 from app.store.database import Database
-from app.store.migrate import migrate
+from tests.domains.floor import Floor, make_floor
 
 PEOPLE = {
     "admin": "admin",
@@ -30,26 +25,10 @@ DEPARTMENTS = {"manager": "ICU", "other_manager": "Emergency"}
 
 
 @dataclass
-class Hospital:
+class Hospital(Floor):
     """One server's floor of actions with the assets domain, and callers by what they are to its equipment."""
 
-    database: Database
-    objects: Objects
-    users: Users
-    callers: dict[str, Caller] = field(default_factory=dict)
     facility: str = ""
-    ahead: timedelta = timedelta(0)
-
-    def now(self) -> datetime:
-        """The clock of the server, which a test may set ahead."""
-        return utc_now() + self.ahead
-
-    def __getitem__(self, who: str) -> Caller:
-        return self.callers[who]
-
-    def user(self, who: str) -> Object:
-        """A pointer to one of the people."""
-        return pointer("_User", str(self[who].user_id))
 
     def asset_body(self, **fields: Json) -> Object:
         """A ventilator in the store, looked after by `technician`, its next service far away."""
@@ -66,10 +45,6 @@ class Hospital:
             "technician": self.user("technician"),
         }
         return {name: value for name, value in {**body, **fields}.items() if value is not None}
-
-    async def make(self, class_name: str, body: Object, who: str = "master") -> str:
-        """The objectId of a new object, made by `who`."""
-        return (await self.objects.create(self[who], class_name, body)).object_id
 
     async def new_asset(self, **fields: Json) -> str:
         """Makes `asset_body`; a field given as None is left out."""
@@ -132,14 +107,6 @@ class Hospital:
         }
         return {**body, **fields}
 
-    def ago(self, **span: float) -> Object:
-        """The moment so long ago, as a wire Date."""
-        return date_to_wire(self.now() - timedelta(**span))
-
-    async def stored(self, class_name: str, object_id: str) -> Object:
-        """What is stored, seen with the master key."""
-        return await self.objects.get_object(MASTER, class_name, object_id)
-
     async def asset(self, object_id: str) -> Object:
         """An asset as stored."""
         return await self.stored("Asset", object_id)
@@ -153,40 +120,17 @@ class Hospital:
         """The types of the events of an asset, in their order."""
         return [str(event["eventType"]) for event in await self.of(asset, "ComplianceEvent")]
 
-    async def ids(self, who: str, class_name: str, where: Object | None = None) -> set[str]:
-        """The objectIds that one of the people finds."""
-        params: Object = {"limit": 1000, **({"where": where} if where else {})}
-        found = await self.objects.find_objects(self[who], self.objects.parse_query(class_name, params))
-        return {str(each["objectId"]) for each in found}
-
     async def alerts(self, asset: str) -> list[Object]:
         """The alerts about an asset."""
         params: Object = {"where": {"about.objectId": asset}, "order": "createdAt"}
         return await self.objects.find_objects(MASTER, self.objects.parse_query("Alert", params))
 
-    async def sql(self, statement: str, *arguments: object) -> str:
-        """A write past the server, as from psql."""
-        async with self.database.transaction() as connection:
-            return await connection.execute(statement, *arguments)
-
 
 async def make_hospital(database: Database, settings: Settings) -> Hospital:
-    """The floor on a started database, with its people and one facility. Migrating once more must change nothing."""
-    schemas = await migrate(database, [ASSETS])
-    async with database.transaction() as connection:
-        await ensure_roles_as_master(connection)
-    hooks = Hooks()
-    hospital: Hospital
-    objects = Objects(database, schemas, hooks, settings, clock=lambda: hospital.now())
-    ASSETS.install(hooks, objects)
-    hospital = Hospital(database, objects, Users(objects))
-    hospital.callers |= {"anonymous": ANONYMOUS, "master": MASTER}
-    for who, role in PEOPLE.items():
-        saved = await hospital.users.create_user_as_master(
-            who, "open sesame", role, email=f"{who}@example.com", active=True, department=DEPARTMENTS.get(who)
-        )
-        async with database.connection() as connection:
-            hospital.callers[who] = await caller_of_user_as_master(connection, saved.object_id)
+    """The floor with its people and one facility."""
+    hospital = await make_floor(Hospital, database, settings, ASSETS, PEOPLE)
+    for who, department in DEPARTMENTS.items():
+        await hospital.objects.update(MASTER, "_User", str(hospital[who].user_id), {"department": department})
     facility: Object = {"name": "Main building", "code": "MAIN", "isOperational": True, "floorCount": 7}
     hospital.facility = await hospital.make("Facility", facility)
     return hospital

@@ -2,55 +2,27 @@
 
 from collections import Counter
 from datetime import timedelta
-from random import Random
 
 import pytest
 
-from app.actions.caller import ANONYMOUS, MASTER
-from app.actions.hooks import Hooks
-from app.actions.objects import Objects, utc_now
-from app.actions.roles import ensure_roles_as_master
-from app.actions.users import Users
+from app.actions.caller import ANONYMOUS
 from app.config import Settings
 from app.core.wire import Object
 from app.domains.assets.catalogue import CATALOGUE
-from app.domains.assets.demo import create_demo
 from app.domains.assets.domain import ASSETS
 from app.domains.assets.figures import figures
 from app.domains.assets.rules import DUE_SOON, IN_TRANSIT
-from app.domains.domain import SignIn
 from app.domains.limits import instant, pointed
 from app.store.database import Database
-from app.store.migrate import migrate
-
-NOW = utc_now()
-
-
-class Demo:
-    """The filled database."""
-
-    def __init__(self, objects: Objects, users: Users, sign_ins: list[SignIn]) -> None:
-        self.objects, self.users, self.sign_ins = objects, users, sign_ins
-
-    async def all(self, class_name: str, where: Object | None = None) -> list[Object]:
-        """Every object, seen with the master key."""
-        params: Object = {"limit": 10_000, "where": where or {}}
-        return await self.objects.find_objects(MASTER, self.objects.parse_query(class_name, params))
+from tests.domains.floor import DEMO_NOW, Floor, make_demo
 
 
 @pytest.fixture(scope="module")
-async def demo(database: Database, settings: Settings) -> Demo:
-    schemas = await migrate(database, [ASSETS])
-    async with database.transaction() as connection:
-        await ensure_roles_as_master(connection)
-    hooks = Hooks()
-    objects = Objects(database, schemas, hooks, settings)
-    ASSETS.install(hooks, objects)
-    users = Users(objects)
-    return Demo(objects, users, await create_demo(objects, users, NOW, Random(7), lambda name: f"{name}-secret"))
+async def demo(database: Database, settings: Settings) -> Floor:
+    return await make_demo(database, settings, ASSETS)
 
 
-async def test_every_role_can_sign_in(demo: Demo) -> None:
+async def test_every_role_can_sign_in(demo: Floor) -> None:
     roles = Counter(each.role for each in demo.sign_ins)
     assert roles == {"biomed": 2, "technician": 3, "departmentManager": 2, "nurse": 3}
     for role in roles:
@@ -59,7 +31,7 @@ async def test_every_role_can_sign_in(demo: Demo) -> None:
         assert (user["role"], user["displayName"]) == (role, each.name)
 
 
-async def test_the_hospital_has_the_size_of_one(demo: Demo) -> None:
+async def test_the_hospital_has_the_size_of_one(demo: Floor) -> None:
     counts = {name: len(await demo.all(name)) for name in ASSETS.permissions}
     assert counts["Asset"] == sum(kind.count for kind in CATALOGUE)
     assert counts["Facility"] == 3
@@ -68,7 +40,7 @@ async def test_the_hospital_has_the_size_of_one(demo: Demo) -> None:
     assert counts["ComplianceEvent"] > counts["Inspection"]
 
 
-async def test_the_board_has_something_of_each_urgency_and_more_every_hour(demo: Demo) -> None:
+async def test_the_board_has_something_of_each_urgency_and_more_every_hour(demo: Floor) -> None:
     assets = await demo.all("Asset")
     urgencies = Counter(asset["urgency"] for asset in assets)
     assert urgencies.keys() == {"critical", "overdue", "down", "unknown", "due_soon", "ok"}
@@ -78,13 +50,13 @@ async def test_the_board_has_something_of_each_urgency_and_more_every_hour(demo:
     assert statuses["in_use"] > statuses["available"] > statuses["maintenance"] > statuses["retired"] >= 3
     calm = [asset for asset in assets if asset["urgency"] == "ok" and asset["status"] != "retired"]
     soon = [due - DUE_SOON[str(asset["criticality"])] for asset in calm if (due := instant(asset.get("nextServiceDue")))]
-    flips = sorted(moment - NOW for moment in soon if moment - NOW < timedelta(hours=8))
+    flips = sorted(moment - DEMO_NOW for moment in soon if moment - DEMO_NOW < timedelta(hours=8))
     assert len(flips) >= 5
     dues = [due for asset in assets if (due := instant(asset.get("nextServiceDue")))]
-    assert sum(timedelta(0) < due - NOW < timedelta(hours=12) for due in dues) >= 8
+    assert sum(timedelta(0) < due - DEMO_NOW < timedelta(hours=12) for due in dues) >= 8
 
 
-async def test_an_asset_is_where_its_active_assignment_says(demo: Demo) -> None:
+async def test_an_asset_is_where_its_active_assignment_says(demo: Floor) -> None:
     active = {pointed(row["asset"]): row for row in await demo.all("AssetAssignment", {"assignmentStatus": "active"})}
     for asset in await demo.all("Asset"):
         held = active.get(str(asset["objectId"]))
@@ -96,7 +68,7 @@ async def test_an_asset_is_where_its_active_assignment_says(demo: Demo) -> None:
         assert asset["currentLocation"] != IN_TRANSIT
 
 
-async def test_the_date_of_an_asset_is_that_of_its_plan_and_its_last_work(demo: Demo) -> None:
+async def test_the_date_of_an_asset_is_that_of_its_plan_and_its_last_work(demo: Floor) -> None:
     assets = {str(asset["objectId"]): asset for asset in await demo.all("Asset")}
     plans = {str(plan["objectId"]): plan for plan in await demo.all("MaintenancePlan")}
     for plan in plans.values():
@@ -115,20 +87,20 @@ async def test_the_date_of_an_asset_is_that_of_its_plan_and_its_last_work(demo: 
         assert due == done + timedelta(days=float(str(plans[plan_id]["frequencyDays"])))
 
 
-async def test_what_is_out_of_service_failed_its_last_inspection(demo: Demo) -> None:
+async def test_what_is_out_of_service_failed_its_last_inspection(demo: Floor) -> None:
     failed = {pointed(row["asset"]): row for row in await demo.all("Inspection", {"status": "failed"})}
     down = await demo.all("Asset", {"status": "out_of_service"})
     assert {str(asset["objectId"]) for asset in down} == failed.keys()
     assert all(asset["lastInspectionAt"] == failed[str(asset["objectId"])]["inspectedAt"] for asset in down)
 
 
-async def test_the_figures_are_those_of_a_decent_hospital(demo: Demo) -> None:
+async def test_the_figures_are_those_of_a_decent_hospital(demo: Floor) -> None:
     found = {
         "assets": await demo.all("Asset"),
         "plans": await demo.all("MaintenancePlan"),
         "logs": await demo.all("MaintenanceLog"),
     }
-    pm, mtbf, mttr, availability = figures(found, NOW)
+    pm, mtbf, mttr, availability = figures(found, DEMO_NOW)
     for figure in (pm, mtbf, mttr, availability):
         assert figure.value is not None
         assert figure.numbers
@@ -137,7 +109,7 @@ async def test_the_figures_are_those_of_a_decent_hospital(demo: Demo) -> None:
     assert next(label for label, _, _ in pm.bars) == "Critical"
 
 
-async def test_labels_carry_a_sound_udi(demo: Demo) -> None:
+async def test_labels_carry_a_sound_udi(demo: Floor) -> None:
     for asset in await demo.all("Asset"):
         udi = str(asset["udi"])
         item = udi[4:18]
@@ -146,7 +118,7 @@ async def test_labels_carry_a_sound_udi(demo: Demo) -> None:
         assert udi.endswith(f"(21){asset['serialNumber']}")
 
 
-async def test_everyone_sees_their_part(demo: Demo) -> None:
+async def test_everyone_sees_their_part(demo: Floor) -> None:
     """Through the same door as any row: the triggers gave the bulk of the demo its readers."""
     for class_name in ASSETS.permissions:
         for row in await demo.all(class_name):

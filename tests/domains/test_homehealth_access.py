@@ -62,7 +62,7 @@ async def test_the_office_and_the_technician_read_a_visit(agency: Agency, case: 
 @pytest.mark.parametrize("class_name", CLASSES)
 @pytest.mark.parametrize("who", WHO[1:])
 async def test_a_find_shows_what_a_get_shows(agency: Agency, case: Case, who: str, class_name: str) -> None:
-    found = {row["objectId"] for row in await agency.rows(class_name, who=who)}
+    found = {row["objectId"] for row in await agency.all(class_name, who=who)}
     assert (case.ids[class_name] in found) is (who in INSIDE)
 
 
@@ -283,8 +283,8 @@ async def test_an_include_and_a_subquery_do_not_leak(agency: Agency, case: Case)
     assert own in told
     assert case.ids["Job"] not in told
     inner: Object = {"where": {"objectId": case.ids["Job"]}, "className": "Job"}
-    assert await agency.rows("ServiceLog", {"job": {"$inQuery": inner}}, who="other_technician") == []
-    assert await agency.rows("ServiceLog", {"job": {"$inQuery": inner}}, who="technician") != []
+    assert await agency.all("ServiceLog", {"job": {"$inQuery": inner}}, who="other_technician") == []
+    assert await agency.all("ServiceLog", {"job": {"$inQuery": inner}}, who="technician") != []
 
 
 async def test_readers_and_lists_are_right_after_writers_who_race(agency: Agency) -> None:

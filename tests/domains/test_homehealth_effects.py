@@ -309,7 +309,7 @@ async def test_a_log_takes_the_parts_it_used(agency: Agency) -> None:
     body = agency.log_body(job, partsUsed=used((gloves, 2), (gauze, 1), (gloves, 1)))
     log = await agency.make("ServiceLog", body, "technician")
     assert (await left(agency, gloves), await left(agency, gauze)) == (2, 1)
-    trail = await agency.rows("AuditLog", {"entityId": gloves, "action": "update"})
+    trail = await agency.all("AuditLog", {"entityId": gloves, "action": "update"})
     assert [row["actor"] for row in trail] == [agency.user("technician")]
     with pytest.raises(ParseError, match="partsUsed: what was taken stays taken"):
         await agency.objects.update(agency["coordinator"], "ServiceLog", log, {"partsUsed": []})
@@ -329,7 +329,7 @@ async def test_a_log_that_takes_too_much_takes_nothing_and_is_not_written(agency
         with pytest.raises(ParseError, match=words):
             await agency.make("ServiceLog", agency.log_body(job, partsUsed=parts), "technician")
     assert (await left(agency, gloves), await left(agency, gauze), await left(agency, elsewhere)) == (5, 2, 5)
-    assert await agency.rows("ServiceLog", {"job": pointer("Job", job)}) == []
+    assert await agency.all("ServiceLog", {"job": pointer("Job", job)}) == []
 
 
 async def test_logs_that_race_for_the_last_parts_leave_nothing_half_done(agency: Agency) -> None:
@@ -343,7 +343,7 @@ async def test_logs_that_race_for_the_last_parts_leave_nothing_half_done(agency:
         "quantity: there are not so many left; it cannot go below 0."
     }
     assert (await left(agency, gloves), await left(agency, gauze)) == (0, 27)
-    assert len(await agency.rows("ServiceLog", {"job": pointer("Job", job)})) == 3
+    assert len(await agency.all("ServiceLog", {"job": pointer("Job", job)})) == 3
 
 
 # --- who is told, and the trail ---
@@ -366,7 +366,7 @@ async def test_a_technician_hears_what_becomes_of_their_visits(agency: Agency) -
         ("assigned", None, her),
         ("cancelled", None, her),
     ]
-    gone = next(row for row in await agency.rows("Alert", {"kind": "gone"}))
+    gone = next(row for row in await agency.all("Alert", {"kind": "gone"}))
     assert "Fitzgerald" not in str(gone["message"])
 
 

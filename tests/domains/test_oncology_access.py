@@ -49,9 +49,9 @@ async def new_record(ward: Ward) -> Case:
         {
             "Patient": ward.profile,
             "ChemoCycle": cycle,
-            "Treatment": await ward.make("master", "Treatment", ward.treatment_body()),
-            "SideEffect": await ward.make("master", "SideEffect", ward.effect_body(cycle)),
-            "LabTrend": await ward.make("master", "LabTrend", ward.lab_body()),
+            "Treatment": await ward.make("Treatment", ward.treatment_body()),
+            "SideEffect": await ward.make("SideEffect", ward.effect_body(cycle)),
+            "LabTrend": await ward.make("LabTrend", ward.lab_body()),
         }
     )
 
@@ -116,9 +116,9 @@ async def test_who_deletes_what(ward: Ward, who: str, class_name: str) -> None:
     make: dict[str, Callable[[], Awaitable[str]]] = {
         "Patient": lambda: _just(profile),
         "ChemoCycle": lambda: ward.new_cycle(patient=me),
-        "Treatment": lambda: ward.make("master", "Treatment", ward.treatment_body(patient=me)),
+        "Treatment": lambda: ward.make("Treatment", ward.treatment_body(patient=me)),
         "SideEffect": lambda: _effect_of(ward, me),
-        "LabTrend": lambda: ward.make("master", "LabTrend", ward.lab_body(patient=me)),
+        "LabTrend": lambda: ward.make("LabTrend", ward.lab_body(patient=me)),
     }
     object_id = await make[class_name]()
     got = await outcome(ward.objects.delete(callers[who], class_name, object_id))
@@ -135,7 +135,7 @@ async def _just(object_id: str) -> str:
 
 
 async def _effect_of(ward: Ward, patient: Object) -> str:
-    return await ward.make("master", "SideEffect", ward.effect_body(await ward.new_cycle(patient=patient)))
+    return await ward.make("SideEffect", ward.effect_body(await ward.new_cycle(patient=patient)))
 
 
 CREATES: dict[str, set[str]] = {
@@ -159,7 +159,7 @@ async def test_who_creates_what(ward: Ward, case: Case, who: str, class_name: st
         "LabTrend": ward.lab_body(),
     }
     before = await ward.objects.count(MASTER, Query(class_name))
-    got = await outcome(ward.make(who, class_name, bodies[class_name]))
+    got = await outcome(ward.make(class_name, bodies[class_name], who))
     allowed = who in CREATES[class_name]
     assert (got == 0) is allowed
     assert got in ((0,) if allowed else (101, 119) if who == "anonymous" else (119,))
@@ -213,7 +213,7 @@ async def test_an_admin_gives_a_patient_a_team(ward: Ward) -> None:
 async def test_a_patient_reports_and_leaves_the_grade_to_a_nurse(ward: Ward, case: Case) -> None:
     body = ward.effect_body(case.ids["ChemoCycle"], grade=1)
     with pytest.raises(ParseError) as refusal:
-        await ward.make("patient", "SideEffect", body)
+        await ward.make("SideEffect", body, "patient")
     assert refusal.value.message == (
         "Your role may not write SideEffect.grade; it may write chemoCycle, description, recordedAt and severity."
         " A nurse or oncologist gives the grade."
@@ -232,12 +232,12 @@ async def test_another_patient_and_no_patient_sound_the_same(ward: Ward) -> None
     told = set()
     for patient in (ward.user("patient"), pointer("_User", "nobody1234")):
         with pytest.raises(ParseError) as refusal:
-            await ward.make("other_nurse", "LabTrend", ward.lab_body(patient=patient))
+            await ward.make("LabTrend", ward.lab_body(patient=patient), "other_nurse")
         told.add((int(refusal.value.code), refusal.value.message))
     cycles = [await ward.new_cycle(), "nowhere123"]
     for cycle in cycles:
         with pytest.raises(ParseError) as refusal:
-            await ward.make("other_patient", "SideEffect", ward.effect_body(cycle))
+            await ward.make("SideEffect", ward.effect_body(cycle), "other_patient")
         told.add((int(refusal.value.code), refusal.value.message.replace("chemoCycle:", "patient:")))
     assert len(told) == 1
     assert told.pop()[0] == 119
@@ -288,9 +288,9 @@ async def own_record(ward: Ward) -> tuple[Object, str, dict[str, str]]:
     ids = {
         "Patient": profile,
         "ChemoCycle": cycle,
-        "Treatment": await ward.make("master", "Treatment", ward.treatment_body(patient=me)),
-        "SideEffect": await ward.make("master", "SideEffect", ward.effect_body(cycle)),
-        "LabTrend": await ward.make("master", "LabTrend", ward.lab_body(patient=me)),
+        "Treatment": await ward.make("Treatment", ward.treatment_body(patient=me)),
+        "SideEffect": await ward.make("SideEffect", ward.effect_body(cycle)),
+        "LabTrend": await ward.make("LabTrend", ward.lab_body(patient=me)),
     }
     return me, profile, ids
 
@@ -306,7 +306,7 @@ async def test_who_left_the_team_writes_no_more(ward: Ward) -> None:
     me, profile, ids = await own_record(ward)
     await ward.objects.update(MASTER, "Patient", profile, {"careTeam": ward.users_of("oncologist")})
     assert await outcome(ward.objects.update(ward["nurse"], "ChemoCycle", ids["ChemoCycle"], {"status": "labs_due"})) == 101
-    assert await outcome(ward.make("nurse", "LabTrend", ward.lab_body(patient=me))) == 119
+    assert await outcome(ward.make("LabTrend", ward.lab_body(patient=me), "nurse")) == 119
     assert await outcome(ward.objects.delete(ward["nurse"], "LabTrend", ids["LabTrend"])) == 101
 
 
@@ -326,15 +326,15 @@ async def test_a_profile_that_comes_after_its_records_opens_them_to_its_team(war
     me = pointer("_User", str(patient.user_id))
     cycle = await ward.new_cycle(patient=me)
     assert await readers(ward, "ChemoCycle", cycle) == set()
-    await ward.make("master", "Patient", {"user": me, "name": "Late", "careTeam": ward.users_of("nurse")})
+    await ward.make("Patient", {"user": me, "name": "Late", "careTeam": ward.users_of("nurse")})
     assert await readers(ward, "ChemoCycle", cycle) == {"nurse"}
 
 
 async def test_a_cycle_moved_by_psql_takes_its_effects_and_treatments(ward: Ward) -> None:
     cycle = await ward.new_cycle()
-    effect = await ward.make("nurse", "SideEffect", ward.effect_body(cycle))
+    effect = await ward.make("SideEffect", ward.effect_body(cycle), "nurse")
     body = ward.treatment_body(patient=None, chemoCycle=pointer("ChemoCycle", cycle))
-    treatment = await ward.make("nurse", "Treatment", body)
+    treatment = await ward.make("Treatment", body, "nurse")
     other = ward["other_patient"].user_id
     await ward.sql('update "ChemoCycle" set "patient" = $2 where "objectId" = $1', cycle, other)
     team = {"other_nurse", "other_oncologist", "other_careTeam", "other_patient"}

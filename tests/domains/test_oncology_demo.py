@@ -5,50 +5,23 @@ from random import Random
 
 import pytest
 
-from app.actions.caller import ANONYMOUS, MASTER, caller_of_user_as_master
-from app.actions.hooks import Hooks
-from app.actions.objects import Objects, utc_now
-from app.actions.roles import ensure_roles_as_master
-from app.actions.users import Users
+from app.actions.caller import ANONYMOUS, caller_of_user_as_master
 from app.config import Settings
-from app.core.wire import Json, Object
-from app.domains.domain import SignIn
 from app.domains.limits import instant
-from app.domains.oncology.demo import NADIR, Ward, create_demo, level
+from app.domains.oncology.demo import NADIR, Ward, level
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oncology.regimens import PATIENTS, REGIMENS, STAFF, TESTS
 from app.domains.oncology.rules import LAB_TESTS, URGENCIES
 from app.store.database import Database
-from app.store.migrate import migrate
-
-NOW = utc_now()
-
-
-class Demo:
-    """The filled database."""
-
-    def __init__(self, objects: Objects, users: Users, sign_ins: list[SignIn]) -> None:
-        self.objects, self.users, self.sign_ins = objects, users, sign_ins
-
-    async def all(self, class_name: str, **where: Json) -> list[Object]:
-        """Every object, seen with the master key."""
-        query = self.objects.parse_query(class_name, {"limit": 10_000, "where": where})
-        return await self.objects.find_objects(MASTER, query)
+from tests.domains.floor import DEMO_NOW, Floor, make_demo
 
 
 @pytest.fixture(scope="module")
-async def demo(database: Database, settings: Settings) -> Demo:
-    schemas = await migrate(database, [ONCOLOGY])
-    async with database.transaction() as connection:
-        await ensure_roles_as_master(connection)
-    hooks = Hooks()
-    objects = Objects(database, schemas, hooks, settings)
-    ONCOLOGY.install(hooks, objects)
-    users = Users(objects)
-    return Demo(objects, users, await create_demo(objects, users, NOW, Random(7), lambda name: f"{name}-secret"))
+async def demo(database: Database, settings: Settings) -> Floor:
+    return await make_demo(database, settings, ONCOLOGY)
 
 
-async def test_every_role_can_sign_in(demo: Demo) -> None:
+async def test_every_role_can_sign_in(demo: Floor) -> None:
     roles = Counter(each.role for each in demo.sign_ins)
     assert roles == {"oncologist": 2, "nurse": 3, "pharmacist": 1, "careTeam": 1, "patient": 2}
     for role in roles:
@@ -57,7 +30,7 @@ async def test_every_role_can_sign_in(demo: Demo) -> None:
         assert (user["role"], user["displayName"]) == (role, each.name)
 
 
-async def test_the_board_has_something_of_each_urgency(demo: Demo) -> None:
+async def test_the_board_has_something_of_each_urgency(demo: Floor) -> None:
     cycles = await demo.all("ChemoCycle")
     urgencies = Counter(str(cycle["urgency"]) for cycle in cycles)
     assert set(urgencies) == set(URGENCIES)
@@ -65,10 +38,10 @@ async def test_the_board_has_something_of_each_urgency(demo: Demo) -> None:
     assert min(urgencies[each] for each in ("review", "unknown", "delayed", "soon", "ok")) >= 2
     assert urgencies["closed"] > 28
     due = sorted(moment for cycle in cycles if cycle["urgency"] in ("ok", "soon") and (moment := instant(cycle.get("dueAt"))))
-    assert len([moment for moment in due if (moment - NOW).total_seconds() < 36 * 3600]) >= 8
+    assert len([moment for moment in due if (moment - DEMO_NOW).total_seconds() < 36 * 3600]) >= 8
 
 
-async def test_every_patient_has_a_team_that_reads_the_whole_record(demo: Demo) -> None:
+async def test_every_patient_has_a_team_that_reads_the_whole_record(demo: Floor) -> None:
     nurse = next(each for each in demo.sign_ins if each.role == "nurse")
     user = await demo.users.find_id_as_master(nurse.username)
     async with demo.objects.database.connection() as connection:
@@ -83,26 +56,27 @@ async def test_every_patient_has_a_team_that_reads_the_whole_record(demo: Demo) 
         assert not [row for row in await demo.all(class_name) if "*" in str(row["ACL"])]
 
 
-async def test_counts_fall_after_a_cycle_and_come_back(demo: Demo) -> None:
+async def test_counts_fall_after_a_cycle_and_come_back(demo: Floor) -> None:
     for regimen in REGIMENS:
         for test in TESTS[:3]:
             before, nadir = (sum(level(test, regimen, 2, day, Random(n)) for n in range(40)) for day in (-1.5, NADIR))
             assert nadir < before
-    counts = await demo.all("LabTrend", labTestName="ANC")
+    counts = await demo.all("LabTrend", {"labTestName": "ANC"})
     assert {"L", "N"} <= {str(each["flag"]) for each in counts}
 
 
-async def test_an_open_cycle_shows_its_newest_results(demo: Demo) -> None:
-    for cycle in await demo.all("ChemoCycle", status="in_progress"):
+async def test_an_open_cycle_shows_its_newest_results(demo: Floor) -> None:
+    for cycle in await demo.all("ChemoCycle", {"status": "in_progress"}):
         labs = cycle["labs"]
         assert isinstance(labs, dict)
         assert set(labs) == set(LAB_TESTS)
-        newest = max(await demo.all("LabTrend", patient=cycle["patient"], labTestName="ANC"), key=lambda row: str(row["date"]))
+        counts = await demo.all("LabTrend", {"patient": cycle["patient"], "labTestName": "ANC"})
+        newest = max(counts, key=lambda row: str(row["date"]))
         assert isinstance(labs["ANC"], dict)
         assert labs["ANC"]["result"] == newest["result"]
 
 
-async def test_what_was_given_lies_within_its_cycle(demo: Demo) -> None:
+async def test_what_was_given_lies_within_its_cycle(demo: Floor) -> None:
     cycles = {str(cycle["objectId"]): cycle for cycle in await demo.all("ChemoCycle")}
     given = await demo.all("Treatment")
     assert len(given) > 300
@@ -112,11 +86,11 @@ async def test_what_was_given_lies_within_its_cycle(demo: Demo) -> None:
         assert str(cycle["startDate"]) <= str(each["date"]) <= str(cycle["endDate"]) or cycle["status"] == "in_progress"
 
 
-async def test_what_is_severe_and_late_calls_for_a_nurse(demo: Demo) -> None:
-    alerts = await demo.all("Alert", role="nurse")
+async def test_what_is_severe_and_late_calls_for_a_nurse(demo: Floor) -> None:
+    alerts = await demo.all("Alert", {"role": "nurse"})
     assert alerts
-    effects = {str(each["objectId"]) for each in await demo.all("SideEffect", grade={"$gte": 3})}
-    results = {str(each["objectId"]) for each in await demo.all("LabTrend", flag={"$in": ["LL", "HH"]})}
+    effects = {str(each["objectId"]) for each in await demo.all("SideEffect", {"grade": {"$gte": 3}})}
+    results = {str(each["objectId"]) for each in await demo.all("LabTrend", {"flag": {"$in": ["LL", "HH"]}})}
     told = {str(about["objectId"]) for each in alerts if isinstance(about := each["about"], dict)}
     assert told <= effects | results
     assert told & effects
@@ -125,6 +99,6 @@ async def test_what_is_severe_and_late_calls_for_a_nurse(demo: Demo) -> None:
 
 def test_the_same_seed_draws_the_same_ward() -> None:
     ids = {username: f"id-{username}" for username in [*(s[0] for s in STAFF), *(p[0] for p in PATIENTS)]}
-    drawn = [[str(row.__dict__) for rows in Ward(NOW, Random(7), ids).build() for row in rows] for _ in range(2)]
+    drawn = [[str(row.__dict__) for rows in Ward(DEMO_NOW, Random(7), ids).build() for row in rows] for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert "id-yuki.amano" in str(drawn[0])

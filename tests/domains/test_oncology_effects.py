@@ -24,7 +24,7 @@ def sign(ward: Ward, who: str) -> Object:
 async def test_a_cycle_goes_its_way(ward: Ward) -> None:
     patient, _ = await ward.new_patient()
     me = pointer("_User", str(patient.user_id))
-    cycle = await ward.make("oncologist", "ChemoCycle", ward.cycle_body(patient=me))
+    cycle = await ward.make("ChemoCycle", ward.cycle_body(patient=me), "oncologist")
     assert (await ward.stored("ChemoCycle", cycle))["status"] == "planned"
     steps: list[tuple[str, Object]] = [
         ("nurse", {"status": "labs_due"}),
@@ -64,7 +64,7 @@ async def test_an_account_named_twice_is_one_signer(ward: Ward) -> None:
 async def test_a_delay_asks_for_its_reason_and_takes_the_signatures_back(ward: Ward) -> None:
     cycle = await ward.new_cycle("labs_due", "review")
     await ward.objects.update(ward["nurse"], "ChemoCycle", cycle, sign(ward, "nurse"))
-    later: Object = {"status": "delayed", "startDate": ward.ahead(days=12), "endDate": ward.ahead(days=26)}
+    later: Object = {"status": "delayed", "startDate": ward.when(days=12), "endDate": ward.when(days=26)}
     with pytest.raises(ParseError, match="fill statusReason to move it from review to delayed"):
         await ward.objects.update(ward["nurse"], "ChemoCycle", cycle, later)
     await ward.objects.update(ward["nurse"], "ChemoCycle", cycle, {**later, "statusReason": "ANC 0.8"})
@@ -105,16 +105,16 @@ async def test_a_patient_has_one_cycle_in_progress(ward: Ward) -> None:
 async def test_an_open_cycle_is_not_planned_twice(ward: Ward) -> None:
     cycle = await ward.new_cycle(cycleNumber=900)
     with pytest.raises(ParseError, match="an open cycle of this patient and regimen has this number already"):
-        await ward.make("nurse", "ChemoCycle", ward.cycle_body(cycleNumber=900))
+        await ward.make("ChemoCycle", ward.cycle_body(cycleNumber=900), "nurse")
     await ward.step(cycle, "skipped")
-    await ward.make("nurse", "ChemoCycle", ward.cycle_body(cycleNumber=900))
+    await ward.make("ChemoCycle", ward.cycle_body(cycleNumber=900), "nurse")
 
 
 async def test_a_record_stays_with_its_patient(ward: Ward) -> None:
     cycle = await ward.new_cycle()
     other = await ward.new_cycle(patient=ward.user("other_patient"))
-    effect = await ward.make("nurse", "SideEffect", ward.effect_body(cycle))
-    result = await ward.make("nurse", "LabTrend", ward.lab_body())
+    effect = await ward.make("SideEffect", ward.effect_body(cycle), "nurse")
+    result = await ward.make("LabTrend", ward.lab_body(), "nurse")
     for class_name, object_id, body, who in [
         ("ChemoCycle", cycle, {"patient": ward.user("other_patient")}, "nurse"),
         ("LabTrend", result, {"patient": ward.user("other_patient")}, "nurse"),
@@ -143,7 +143,7 @@ async def test_of_a_release_and_a_delay_at_once_one_wins(ward: Ward) -> None:
     for _ in range(5):
         cycle = await ward.new_cycle("labs_due", "review")
         await ward.objects.update(ward["oncologist"], "ChemoCycle", cycle, sign(ward, "oncologist"))
-        later: Object = {"status": "delayed", "statusReason": "fever", "startDate": ward.ahead(days=9)}
+        later: Object = {"status": "delayed", "statusReason": "fever", "startDate": ward.when(days=9)}
         outcomes = await asyncio.gather(
             ward.objects.update(ward["nurse"], "ChemoCycle", cycle, {**sign(ward, "nurse"), "status": "cleared"}),
             ward.objects.update(ward["oncologist"], "ChemoCycle", cycle, later),
@@ -182,7 +182,7 @@ async def test_of_two_cycles_that_start_at_once_one_runs(ward: Ward) -> None:
 async def test_of_two_who_plan_the_same_cycle_at_once_one_does(ward: Ward) -> None:
     patient, _ = await ward.new_patient()
     body = ward.cycle_body(patient=pointer("_User", str(patient.user_id)))
-    writes = (ward.make(who, "ChemoCycle", body) for who in ("nurse", "oncologist"))
+    writes = (ward.make("ChemoCycle", body, who) for who in ("nurse", "oncologist"))
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     (refusal,) = [each for each in outcomes if isinstance(each, ParseError)]
     assert int(refusal.code) == 137
@@ -193,7 +193,7 @@ async def test_who_is_taken_off_the_team_at_that_moment_writes_before_or_not_at_
         patient, profile = await ward.new_patient()
         me = pointer("_User", str(patient.user_id))
         outcomes = await asyncio.gather(
-            ward.make("nurse", "LabTrend", ward.lab_body(patient=me)),
+            ward.make("LabTrend", ward.lab_body(patient=me), "nurse"),
             ward.objects.update(patient, "Patient", profile, {"careTeam": ward.users_of("oncologist")}),
             return_exceptions=True,
         )
@@ -220,7 +220,7 @@ async def test_who_is_taken_off_the_team_at_that_moment_writes_before_or_not_at_
     ],
 )
 async def test_grade_three_and_more_calls_a_nurse(ward: Ward, fields: Object, grade: int | None, alerts: list[object]) -> None:
-    effect = await ward.make("oncologist", "SideEffect", ward.effect_body(await ward.new_cycle(), **fields))
+    effect = await ward.make("SideEffect", ward.effect_body(await ward.new_cycle(), **fields), "oncologist")
     stored = await ward.stored("SideEffect", effect)
     assert stored.get("grade") == grade
     assert stored.get("ctcaeVersion") == (None if grade is None else "5.0")
@@ -228,7 +228,7 @@ async def test_grade_three_and_more_calls_a_nurse(ward: Ward, fields: Object, gr
 
 
 async def test_what_becomes_worse_calls_again_and_what_stays_does_not(ward: Ward) -> None:
-    effect = await ward.make("patient", "SideEffect", ward.effect_body(await ward.new_cycle(), severity="moderate"))
+    effect = await ward.make("SideEffect", ward.effect_body(await ward.new_cycle(), severity="moderate"), "patient")
     await ward.objects.update(ward["nurse"], "SideEffect", effect, {"grade": 3})
     await ward.objects.update(ward["nurse"], "SideEffect", effect, {"ctcaeVersion": "6.0"})
     assert await ward.alerts(effect) == [("side_effect_severe", "high", "nurse")]
@@ -238,18 +238,18 @@ async def test_what_becomes_worse_calls_again_and_what_stays_does_not(ward: Ward
 
 async def test_words_that_change_take_a_derived_grade_along_and_leave_a_given_one(ward: Ward) -> None:
     cycle = await ward.new_cycle()
-    derived = await ward.make("nurse", "SideEffect", ward.effect_body(cycle))
+    derived = await ward.make("SideEffect", ward.effect_body(cycle), "nurse")
     await ward.objects.update(ward["nurse"], "SideEffect", derived, {"severity": "moderate"})
     assert (await ward.stored("SideEffect", derived))["grade"] == 2
-    given = await ward.make("nurse", "SideEffect", ward.effect_body(cycle, grade=2))
+    given = await ward.make("SideEffect", ward.effect_body(cycle, grade=2), "nurse")
     await ward.objects.update(ward["nurse"], "SideEffect", given, {"severity": "severe"})
     assert (await ward.stored("SideEffect", given))["grade"] == 2
 
 
 async def test_an_alert_names_no_patient_and_no_value(ward: Ward) -> None:
     cycle = await ward.new_cycle()
-    effect = await ward.make("patient", "SideEffect", ward.effect_body(cycle, description="Neuropathy", severity="severe"))
-    result = await ward.make("nurse", "LabTrend", ward.lab_body(result=0.31))
+    effect = await ward.make("SideEffect", ward.effect_body(cycle, description="Neuropathy", severity="severe"), "patient")
+    result = await ward.make("LabTrend", ward.lab_body(result=0.31), "nurse")
     told = [str(row) for row in await ward.rows("Alert") if effect in str(row["about"]) or result in str(row["about"])]
     assert len(told) == 2
     for secret in ("Ines", "Duarte", "Neuropathy", "0.31", str(ward["patient"].user_id)):
@@ -258,16 +258,16 @@ async def test_an_alert_names_no_patient_and_no_value(ward: Ward) -> None:
 
 @pytest.mark.parametrize(("result", "alerts"), [(1.2, 0), (0.8, 1), (15.1, 1)])
 async def test_a_critical_result_calls_a_nurse(ward: Ward, result: float, alerts: int) -> None:
-    lab = await ward.make("careTeam", "LabTrend", ward.lab_body(result=result))
+    lab = await ward.make("LabTrend", ward.lab_body(result=result), "careTeam")
     assert await ward.alerts(lab) == [("lab_critical", "high", "nurse")] * alerts
 
 
 async def test_a_refused_side_effect_raises_nothing(ward: Ward) -> None:
     cycle = await ward.new_cycle()
     before = await ward.objects.count(MASTER, Query("Alert"))
-    for body in ({"severity": "severe", "recordedAt": ward.ahead(hours=1)}, {"severity": "severe", "ctcaeVersion": "9"}):
+    for body in ({"severity": "severe", "recordedAt": ward.when(hours=1)}, {"severity": "severe", "ctcaeVersion": "9"}):
         with pytest.raises(ParseError):
-            await ward.make("nurse", "SideEffect", ward.effect_body(cycle, **body))
+            await ward.make("SideEffect", ward.effect_body(cycle, **body), "nurse")
     assert await ward.objects.count(MASTER, Query("Alert")) == before
 
 
@@ -277,18 +277,18 @@ async def test_a_refused_side_effect_raises_nothing(ward: Ward) -> None:
 async def test_a_treatment_of_a_cycle_is_of_the_cycles_patient(ward: Ward) -> None:
     cycle = await ward.new_cycle()
     body = ward.treatment_body(patient=None, chemoCycle=pointer("ChemoCycle", cycle))
-    assert (await ward.stored("Treatment", await ward.make("nurse", "Treatment", body)))["patient"] == ward.user("patient")
+    assert (await ward.stored("Treatment", await ward.make("Treatment", body, "nurse")))["patient"] == ward.user("patient")
     wrong = ward.treatment_body(patient=ward.user("other_patient"), chemoCycle=pointer("ChemoCycle", cycle))
     with pytest.raises(ParseError, match="patient: the chemoCycle is of another patient"):
-        await ward.make("nurse", "Treatment", wrong)
+        await ward.make("Treatment", wrong, "nurse")
     with pytest.raises(ParseError, match="patient: say whose treatment it is"):
-        await ward.make("nurse", "Treatment", ward.treatment_body(patient=None))
-    mine = await ward.make("patient", "Treatment", ward.treatment_body(patient=None))
+        await ward.make("Treatment", ward.treatment_body(patient=None), "nurse")
+    mine = await ward.make("Treatment", ward.treatment_body(patient=None), "patient")
     assert (await ward.stored("Treatment", mine))["patient"] == ward.user("patient")
 
 
 async def test_who_registers_a_patient_is_on_the_team(ward: Ward) -> None:
-    profile = await ward.make("nurse", "Patient", {"name": "Walk-in"})
+    profile = await ward.make("Patient", {"name": "Walk-in"}, "nurse")
     assert (await ward.stored("Patient", profile))["careTeam"] == ward.users_of("nurse")
     assert profile in await ward.ids("nurse", "Patient")
     assert profile not in await ward.ids("oncologist", "Patient")
@@ -297,7 +297,7 @@ async def test_who_registers_a_patient_is_on_the_team(ward: Ward) -> None:
 async def test_an_account_has_one_profile(ward: Ward) -> None:
     for who in ("nurse", "admin", "patient"):
         with pytest.raises(ParseError, match="user: this account has a Patient already"):
-            await ward.make(who, "Patient", {"name": "Twice", "user": ward.user("patient")})
+            await ward.make("Patient", {"name": "Twice", "user": ward.user("patient")}, who)
 
 
 async def test_a_care_team_is_made_of_those_who_care(ward: Ward) -> None:
@@ -327,9 +327,9 @@ async def trail(ward: Ward, object_id: str) -> list[tuple[Json, Json]]:
 
 
 async def test_every_write_is_in_the_audit_trail_of_its_author(ward: Ward) -> None:
-    cycle = await ward.make("oncologist", "ChemoCycle", ward.cycle_body())
+    cycle = await ward.make("ChemoCycle", ward.cycle_body(), "oncologist")
     await ward.objects.update(ward["nurse"], "ChemoCycle", cycle, {"status": "labs_due"})
-    result = await ward.make("patient", "LabTrend", ward.lab_body())
+    result = await ward.make("LabTrend", ward.lab_body(), "patient")
     await ward.objects.delete(ward["careTeam"], "LabTrend", result)
     assert await trail(ward, cycle) == [("create", ward.user("oncologist")), ("update", ward.user("nurse"))]
     assert await trail(ward, result) == [("create", ward.user("patient")), ("delete", ward.user("careTeam"))]

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.actions.caller import MASTER
+from app.actions.ticker import flip
 from app.core.wire import Json, Object, date_to_wire, pointer
 from app.domains.limits import instant
 from app.domains.oncology.rules import CLOSED, OPEN, due_at, lab_flag, urgency
@@ -54,11 +55,11 @@ async def test_sql_and_python_judge_a_cycle_alike(
 
 
 async def test_a_result_is_flagged_whoever_writes_it(ward: Ward) -> None:
-    result = await ward.make("nurse", "LabTrend", ward.lab_body(result=1.2))
+    result = await ward.make("LabTrend", ward.lab_body(result=1.2), "nurse")
     assert (await ward.stored("LabTrend", result))["flag"] == "L"
     await ward.sql('update "LabTrend" set "result" = 0.4, "flag" = \'N\' where "objectId" = $1', result)
     assert (await ward.stored("LabTrend", result))["flag"] == "LL"
-    bare = await ward.make("nurse", "LabTrend", ward.lab_body(referenceLow=None, referenceHigh=None, unit=None))
+    bare = await ward.make("LabTrend", ward.lab_body(referenceLow=None, referenceHigh=None, unit=None), "nurse")
     assert "flag" not in await ward.stored("LabTrend", bare)
 
 
@@ -76,11 +77,11 @@ async def test_the_newest_results_stand_with_each_open_cycle(ward: Ward) -> None
     closed = await ward.new_cycle("skipped", patient=me)
     assert await _labs(ward, cycle) == ({}, "unknown")
     for name, result, hours in (("ANC", 3.0, -9), ("Neutrophils", 2.0, -1), ("anc", 4.0, -5), ("Ferritin", 900, -1)):
-        body = ward.lab_body(labTestName=name, result=result, date=ward.ahead(hours=hours), patient=me)
-        await ward.make("master", "LabTrend", body)
+        body = ward.lab_body(labTestName=name, result=result, date=ward.when(hours=hours), patient=me)
+        await ward.make("LabTrend", body)
     assert await _labs(ward, cycle) == ({"ANC": 2.0}, "normal")
     low = ward.lab_body(labTestName="Platelets", result=88, referenceLow=150, referenceHigh=400, patient=me)
-    plate = await ward.make("master", "LabTrend", low)
+    plate = await ward.make("LabTrend", low)
     assert await _labs(ward, cycle) == ({"ANC": 2.0, "PLT": 88}, "abnormal")
     await ward.objects.update(MASTER, "LabTrend", plate, {"result": 60})
     assert await _labs(ward, cycle) == ({"ANC": 2.0, "PLT": 60}, "critical")
@@ -94,9 +95,9 @@ async def test_the_newest_results_stand_with_each_open_cycle(ward: Ward) -> None
 async def test_a_cycle_that_ended_keeps_the_results_it_ended_with(ward: Ward) -> None:
     patient, _ = await ward.new_patient()
     me = pointer("_User", str(patient.user_id))
-    await ward.make("master", "LabTrend", ward.lab_body(patient=me))
+    await ward.make("LabTrend", ward.lab_body(patient=me))
     cycle = await ward.new_cycle("discontinued", patient=me)
-    await ward.make("master", "LabTrend", ward.lab_body(result=0.2, patient=me))
+    await ward.make("LabTrend", ward.lab_body(result=0.2, patient=me))
     await ward.objects.update(MASTER, "ChemoCycle", cycle, {"regimen": "FOLFIRI"})
     assert await _labs(ward, cycle) == ({"ANC": 3.4}, "normal")
 
@@ -106,8 +107,8 @@ async def test_results_and_cycles_that_come_at_once_meet(ward: Ward) -> None:
         patient, _ = await ward.new_patient()
         me = pointer("_User", str(patient.user_id))
         cycle, _ = await asyncio.gather(
-            ward.make("master", "ChemoCycle", ward.cycle_body(patient=me)),
-            ward.make("master", "LabTrend", ward.lab_body(patient=me, result=5.5)),
+            ward.make("ChemoCycle", ward.cycle_body(patient=me)),
+            ward.make("LabTrend", ward.lab_body(patient=me, result=5.5)),
         )
         assert await _labs(ward, cycle) == ({"ANC": 5.5}, "normal")
 
@@ -115,8 +116,8 @@ async def test_results_and_cycles_that_come_at_once_meet(ward: Ward) -> None:
 async def test_the_worst_grade_stands_with_its_cycle(ward: Ward) -> None:
     cycle = await ward.new_cycle()
     assert "worstGrade" not in await ward.stored("ChemoCycle", cycle)
-    first = await ward.make("nurse", "SideEffect", ward.effect_body(cycle))
-    second = await ward.make("nurse", "SideEffect", ward.effect_body(cycle, severity="severe"))
+    first = await ward.make("SideEffect", ward.effect_body(cycle), "nurse")
+    second = await ward.make("SideEffect", ward.effect_body(cycle, severity="severe"), "nurse")
     assert (await ward.stored("ChemoCycle", cycle))["worstGrade"] == 3
     await ward.objects.update(ward["nurse"], "SideEffect", second, {"grade": 2})
     assert (await ward.stored("ChemoCycle", cycle))["worstGrade"] == 2
@@ -129,7 +130,7 @@ async def test_the_worst_grade_stands_with_its_cycle(ward: Ward) -> None:
 async def test_side_effects_at_once_end_at_the_worst(ward: Ward) -> None:
     cycle = await ward.new_cycle()
     bodies = [ward.effect_body(cycle, severity=word) for word in ("mild", "severe", "moderate", "fatal", "mild")]
-    await asyncio.gather(*(ward.make("nurse", "SideEffect", body) for body in bodies))
+    await asyncio.gather(*(ward.make("SideEffect", body, "nurse") for body in bodies))
     assert (await ward.stored("ChemoCycle", cycle))["worstGrade"] == 5
 
 
@@ -155,7 +156,7 @@ async def test_a_cycle_of_no_state_is_unknown_and_not_harmless(ward: Ward) -> No
 
 
 async def settle(ward: Ward) -> None:
-    while await tick(ward.database):
+    while await flip(ward.database, tick):
         pass
 
 
@@ -179,7 +180,7 @@ async def test_the_ticker_takes_up_exactly_what_is_due(ward: Ward, begins: str, 
     cycle = await ward.new_cycle("labs_due")
     await as_if(ward, cycle, begins, due)
     order = ("ok", "soon", "overdue")
-    assert await tick(ward.database) == (order.index(becomes) > order.index(begins))
+    assert await flip(ward.database, tick) == (order.index(becomes) > order.index(begins))
     if order.index(becomes) > order.index(begins):
         assert (await ward.stored("ChemoCycle", cycle))["urgency"] == becomes
 
@@ -187,7 +188,7 @@ async def test_the_ticker_takes_up_exactly_what_is_due(ward: Ward, begins: str, 
 @pytest.mark.parametrize("status", ["review", "delayed"])
 async def test_what_waits_for_a_decision_turns_overdue_at_the_start(ward: Ward, status: str) -> None:
     await settle(ward)
-    await ward.make("nurse", "LabTrend", ward.lab_body())
+    await ward.make("LabTrend", ward.lab_body(), "nurse")
     steps = ("labs_due", "review", "delayed")[: 2 if status == "review" else 3]
     cycle = await ward.new_cycle(*steps)
     assert (await ward.stored("ChemoCycle", cycle))["urgency"] == status
@@ -196,17 +197,17 @@ async def test_what_waits_for_a_decision_turns_overdue_at_the_start(ward: Ward, 
         update "ChemoCycle" set "startDate" = clock_timestamp(), "dueAt" = clock_timestamp() where "objectId" = '{cycle}';
         alter table "ChemoCycle" enable trigger user"""
     )
-    assert await tick(ward.database) == 1
+    assert await flip(ward.database, tick) == 1
     assert (await ward.stored("ChemoCycle", cycle))["urgency"] == "overdue"
 
 
 async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(ward: Ward) -> None:
     await settle(ward)
-    cycle = await ward.new_cycle("labs_due", startDate=ward.ahead(days=4, seconds=1))
+    cycle = await ward.new_cycle("labs_due", startDate=ward.when(days=4, seconds=1))
     before = await ward.stored("ChemoCycle", cycle)
     assert before["urgency"] == "ok"
     async with ward.database.connection() as connection:
-        while await tick(ward.database) == 0:
+        while await flip(ward.database, tick) == 0:
             await connection.execute("select pg_sleep(0.05)")
         change = await connection.fetchrow(
             'select "before", "after" from careboard.change where object_id = $1 order by seq desc limit 1', cycle
@@ -214,14 +215,14 @@ async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(ward: Ward) ->
     assert await ward.stored("ChemoCycle", cycle) == {**before, "urgency": "soon"}
     assert '"urgency":"ok"' in change["before"]
     assert '"urgency":"soon"' in change["after"]
-    assert await tick(ward.database) == 0
+    assert await flip(ward.database, tick) == 0
 
 
 async def test_two_tickers_do_not_flip_twice(ward: Ward) -> None:
     await settle(ward)
     cycle = await ward.new_cycle("labs_due")
     await as_if(ward, cycle, "ok", "1 hour")
-    assert sum(await asyncio.gather(*(tick(ward.database) for _ in range(4)))) == 1
+    assert sum(await asyncio.gather(*(flip(ward.database, tick) for _ in range(4)))) == 1
 
 
 # --- what a field may hold, told in a sentence ---
@@ -249,13 +250,13 @@ async def test_a_value_out_of_bounds_is_refused_in_a_sentence(ward: Ward, class_
     cycle = await ward.new_cycle()
     bodies = {"ChemoCycle": ward.cycle_body(), "SideEffect": ward.effect_body(cycle), "LabTrend": ward.lab_body()}
     with pytest.raises(ParseError) as refusal:
-        await ward.make("nurse", class_name, {**bodies[class_name], **wrong})
+        await ward.make(class_name, {**bodies[class_name], **wrong}, "nurse")
     assert (int(refusal.value.code), refusal.value.message) == (142, sentence)
 
 
 async def test_a_cycle_may_end_on_the_day_it_starts(ward: Ward) -> None:
-    day = ward.ahead(days=4)
-    stored = await ward.stored("ChemoCycle", await ward.make("nurse", "ChemoCycle", ward.cycle_body(startDate=day, endDate=day)))
+    day = ward.when(days=4)
+    stored = await ward.stored("ChemoCycle", await ward.make("ChemoCycle", ward.cycle_body(startDate=day, endDate=day), "nurse"))
     assert instant(stored["endDate"]) == instant(stored["startDate"])
 
 
@@ -269,10 +270,10 @@ async def test_psql_is_held_by_the_same_limits(ward: Ward) -> None:
 
 async def test_what_is_referred_to_stays(ward: Ward) -> None:
     cycle = await ward.new_cycle()
-    await ward.make("nurse", "SideEffect", ward.effect_body(cycle))
+    await ward.make("SideEffect", ward.effect_body(cycle), "nurse")
     with pytest.raises(ParseError, match="still used by SideEffect"):
         await ward.objects.delete(ward["oncologist"], "ChemoCycle", cycle)
     with pytest.raises(ParseError, match="chemoCycle: there is no ChemoCycle with that objectId"):
-        await ward.make("master", "SideEffect", ward.effect_body("nowhere123"))
+        await ward.make("SideEffect", ward.effect_body("nowhere123"))
     with pytest.raises(ParseError, match="patient: there is no _User with that objectId"):
-        await ward.make("admin", "LabTrend", ward.lab_body(patient=pointer("_User", "nobody1234")))
+        await ward.make("LabTrend", ward.lab_body(patient=pointer("_User", "nobody1234")), "admin")

@@ -372,10 +372,12 @@ async def test_readers_are_right_after_writers_who_race(town: Town) -> None:
     async with town.database.connection() as connection:
         wrong = await connection.fetch(
             """
-            select 'tank', "objectId" from "TankAssignment" t
-              where "_rperm" is distinct from careboard.oxygen_tank_readers("assignedSite", "assignedDriver")
-            union all select 'site', "objectId" from "PatientSite"
-              where "_rperm" is distinct from careboard.oxygen_site_readers("objectId", "primaryContact", "careTeam")
+            select 'tank', t."objectId" from "TankAssignment" t
+              join "PatientSite" s on s."objectId" = t."assignedSite" where t."_rperm" is distinct from careboard.acl_of(
+                array['role:admin', 'role:dispatcher', t."assignedDriver", s."primaryContact"] || careboard.members(s."careTeam"))
+            union all select 'site', s."objectId" from "PatientSite" s where s."_rperm" is distinct from careboard.acl_of(
+                array['role:admin', 'role:dispatcher', s."primaryContact"] || careboard.members(s."careTeam")
+                || array(select t."assignedDriver" from "TankAssignment" t where t."assignedSite" = s."objectId"))
             union all select 'refill', r."objectId" from "RefillLog" r, "TankAssignment" t
               where t."objectId" = r."tankAssignment" and r."_rperm" is distinct from t."_rperm"
             union all select 'event', e."objectId" from "DispatchEvent" e, "TankAssignment" t

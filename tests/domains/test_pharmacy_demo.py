@@ -1,61 +1,34 @@
 """The demo of the pharmacy: believable, consistent with the rules, and everybody sees their part."""
 
 from collections import Counter
-from random import Random
 
 import pytest
 
-from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
+from app.actions.caller import ANONYMOUS, MASTER, caller_of_user_as_master
 from app.actions.files import Files
-from app.actions.hooks import Hooks
-from app.actions.objects import Objects, utc_now
-from app.actions.roles import ensure_roles_as_master
-from app.actions.users import Users
+from app.actions.objects import utc_now
 from app.config import Settings
-from app.core.wire import Object
-from app.domains.domain import SignIn
 from app.domains.limits import instant, pointed
-from app.domains.pharmacy.demo import PLANS, create_demo
+from app.domains.pharmacy.demo import PLANS
 from app.domains.pharmacy.domain import PHARMACY
 from app.domains.pharmacy.rules import record_hash
 from app.store.database import Database
-from app.store.migrate import migrate
-
-NOW = utc_now()
-
-
-class Demo:
-    """The filled database."""
-
-    def __init__(self, objects: Objects, users: Users, sign_ins: list[SignIn]) -> None:
-        self.objects, self.users, self.sign_ins = objects, users, sign_ins
-
-    async def all(self, class_name: str, where: Object | None = None, caller: Caller = MASTER) -> list[Object]:
-        """Every object, seen with the master key."""
-        params: Object = {"limit": 10_000, "where": where or {}}
-        return await self.objects.find_objects(caller, self.objects.parse_query(class_name, params))
+from tests.domains.floor import Floor, make_demo
 
 
 @pytest.fixture(scope="module")
-async def demo(database: Database, settings: Settings) -> Demo:
-    schemas = await migrate(database, [PHARMACY])
-    async with database.transaction() as connection:
-        await ensure_roles_as_master(connection)
-    hooks = Hooks()
-    objects = Objects(database, schemas, hooks, settings)
-    PHARMACY.install(hooks, objects)
-    users = Users(objects)
-    return Demo(objects, users, await create_demo(objects, users, NOW, Random(7), lambda name: f"{name}-secret"))
+async def demo(database: Database, settings: Settings) -> Floor:
+    return await make_demo(database, settings, PHARMACY)
 
 
-async def test_every_role_can_sign_in(demo: Demo) -> None:
+async def test_every_role_can_sign_in(demo: Floor) -> None:
     assert Counter(each.role for each in demo.sign_ins) == {"pharmacist": 2, "courier": 4, "provider": 2, "patient": 3}
     for each in demo.sign_ins:
         user = await demo.users.log_in(ANONYMOUS, {"username": each.username, "password": each.password})
         assert (user["role"], user["displayName"]) == (each.role, each.name)
 
 
-async def test_the_board_has_something_of_each_urgency(demo: Demo) -> None:
+async def test_the_board_has_something_of_each_urgency(demo: Floor) -> None:
     deliveries = await demo.all("Delivery")
     urgencies = Counter(each["urgency"] for each in deliveries)
     assert len(deliveries) == len(PLANS)
@@ -68,7 +41,7 @@ async def test_the_board_has_something_of_each_urgency(demo: Demo) -> None:
     assert len(set(ahead)) == len(ahead)
 
 
-async def test_what_was_delivered_was_signed_for_with_an_image_that_can_be_seen(demo: Demo) -> None:
+async def test_what_was_delivered_was_signed_for_with_an_image_that_can_be_seen(demo: Floor) -> None:
     signatures = {str(pointed(each["delivery"])): each for each in await demo.all("Signature")}
     delivered = await demo.all("Delivery", {"status": "delivered"})
     assert {str(each["objectId"]) for each in delivered} == set(signatures)
@@ -84,7 +57,7 @@ async def test_what_was_delivered_was_signed_for_with_an_image_that_can_be_seen(
         assert content.startswith(b"\x89PNG\r\n\x1a\n")
 
 
-async def test_states_and_times_agree(demo: Demo) -> None:
+async def test_states_and_times_agree(demo: Floor) -> None:
     for each in await demo.all("Delivery"):
         expected = instant(each.get("expectedDeliveryDate"))
         if each["urgency"] == "late":
@@ -96,24 +69,23 @@ async def test_states_and_times_agree(demo: Demo) -> None:
         assert each["recipientName"]
 
 
-async def test_everyone_sees_their_part(demo: Demo) -> None:
-    async with demo.objects.database.connection() as connection:
-        callers = {}
+async def test_everyone_sees_their_part(demo: Floor) -> None:
+    async with demo.database.connection() as connection:
         for each in demo.sign_ins:
             found = await demo.users.find_id_as_master(each.username)
-            callers[each.username] = await caller_of_user_as_master(connection, str(found))
+            demo.callers[each.username] = await caller_of_user_as_master(connection, str(found))
     total = len(await demo.all("Delivery"))
-    assert len(await demo.all("Delivery", caller=callers["yusuf"])) == total
-    couriers = [len(await demo.all("Delivery", caller=callers[name])) for name in ("otto", "zara", "ravindra", "milagros")]
+    assert len(await demo.all("Delivery", who="yusuf")) == total
+    couriers = [len(await demo.all("Delivery", who=name)) for name in ("otto", "zara", "ravindra", "milagros")]
     assert min(couriers) > 10
-    assert await demo.all("Prescription", caller=callers["otto"]) == []
-    mine = await demo.all("Delivery", caller=callers["harriet"])
+    assert await demo.all("Prescription", who="otto") == []
+    mine = await demo.all("Delivery", who="harriet")
     assert 0 < len(mine) < 20
-    assert len(await demo.all("PatientProfile", caller=callers["harriet"])) == 1
-    assert {pointed(each["recipient"]) for each in await demo.all("Message", caller=callers["harriet"])} == {
-        callers["harriet"].user_id,
-        callers["yusuf"].user_id,
+    assert len(await demo.all("PatientProfile", who="harriet")) == 1
+    assert {pointed(each["recipient"]) for each in await demo.all("Message", who="harriet")} == {
+        demo["harriet"].user_id,
+        demo["yusuf"].user_id,
     }
-    assert await demo.all("Message", caller=callers["otto"]) == []
+    assert await demo.all("Message", who="otto") == []
     for name in PHARMACY.permissions:
         assert all("*" not in str(row["ACL"]) for row in await demo.all(name))

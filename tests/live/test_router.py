@@ -27,6 +27,8 @@ TANK = class_schema(
         "tags": Field(FieldType.ARRAY),
         "checkedAt": Field(FieldType.DATE),
         "meta": Field(FieldType.OBJECT),
+        "place": Field(FieldType.GEO_POINT),
+        "area": Field(FieldType.POLYGON),
     },
 )
 
@@ -50,6 +52,17 @@ plain: JsonStrategy = st.one_of(words, small, sites, flags)
 tags: JsonStrategy = st.lists(plain, max_size=3)
 lists: JsonStrategy = st.lists(small, max_size=2)
 inner: JsonStrategy = st.one_of(words, small, flags, dates, lists)
+points: JsonStrategy = st.builds(
+    lambda x, y: {"__type": "GeoPoint", "longitude": x, "latitude": y},
+    st.sampled_from([-180.0, -179.5, 0.0, 0.3, 179.5, 180.0]),
+    st.sampled_from([-90.0, 0.0, 0.2, 89.9]),
+)
+rings: JsonStrategy = st.lists(
+    st.tuples(st.sampled_from([-90.0, 0.0, 0.2, 89.9]), st.sampled_from([-180.0, 0.0, 0.3, 180.0])).map(list),
+    min_size=3,
+    max_size=4,
+)
+areas: JsonStrategy = rings.map(lambda ring: {"__type": "Polygon", "coordinates": ring})
 metas: JsonStrategy = st.fixed_dictionaries({}, optional={"color": inner, "list": lists})
 
 VALUES: dict[str, JsonStrategy] = {
@@ -74,7 +87,7 @@ def objects(draw: st.DrawFn) -> Object:
         "updatedAt": "2026-11-21T10:00:00.000Z",
     }
     optional = {name: VALUES[name] for name in ("site", "status", "psi", "active", "checkedAt")}
-    optional |= {"tags": tags, "meta": metas}
+    optional |= {"tags": tags, "meta": metas, "place": points, "area": areas}
     for name, values in optional.items():
         if draw(st.booleans()):
             made[name] = draw(values)
@@ -85,7 +98,9 @@ def objects(draw: st.DrawFn) -> Object:
 def constraints(draw: st.DrawFn) -> Object:
     name = draw(st.sampled_from(sorted(VALUES)))
     value = draw(VALUES[name])
-    kind = draw(st.sampled_from(["eq", "$ne", "$in", "$nin", "order", "between", "$exists", "null", "text", "$all"]))
+    kind = draw(
+        st.sampled_from(["eq", "$ne", "$in", "$nin", "order", "between", "$exists", "null", "text", "$all", "near", "holds"])
+    )
     match kind:
         case "eq":
             return {name: value}
@@ -100,6 +115,10 @@ def constraints(draw: st.DrawFn) -> Object:
         case "text":
             pattern = draw(st.sampled_from(["^low", r"^\Qfull\E", "^fu", "er$", "^low$", "w|e"]))
             return {"status": {"$regex": pattern}}
+        case "near":
+            return {"place": {"$nearSphere": draw(points), "$maxDistance": draw(st.sampled_from([0.0, 0.01, 0.2, 2.0, 4.0]))}}
+        case "holds":
+            return {"area": {"$geoIntersects": {"$point": draw(points)}}}
         case "$all":
             return {"tags": {kind: draw(st.lists(VALUES["tags"], min_size=1, max_size=2))}}
     ordered = draw(st.sampled_from(["psi", "checkedAt", "createdAt", "meta.color"]))

@@ -13,7 +13,7 @@ from app.actions.hooks import DeleteEvent, Hooks, Next, SaveEvent, SaveHandler
 from app.actions.objects import Objects
 from app.core.wire import Json, Object, pointer
 from app.domains.domain import forbidden, invalid
-from app.domains.guard import BEFORE_REQUIRED, EFFECTS, Clock, audit_class, guard_class
+from app.domains.guard import BEFORE_REQUIRED, EFFECTS, Clock, guard_class
 from app.domains.limits import pointed
 from app.domains.oncology.rules import (
     CTCAE_DEFAULT,
@@ -55,7 +55,6 @@ def install(hooks: Hooks, objects: Objects) -> None:
         register_sentence(constraint, sentence, ErrorCode.DUPLICATE_VALUE)
     for class_name in PARENTS_FIRST:
         guard_class(hooks, class_name, GRANTS, (CYCLE_STATES,), objects.clock)
-    audit_class(hooks, "_User", with_values=False)
     hooks.on_save("Patient", _fill_profile, id="oncology.owner", priority=BEFORE_MATRIX)
     hooks.on_save("Patient", _save_profile, id="oncology.profile", priority=EFFECTS)
     hooks.on_delete("Patient", _delete_profile, id="oncology.profile")

@@ -7,7 +7,7 @@ the patient's account is the lock of their record: it is taken before a team or 
 changing. May import rules, visibility and store.database.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.domains.oncology.rules import (
@@ -22,8 +22,8 @@ from app.domains.oncology.rules import (
     OPEN,
     SOON,
 )
-from app.domains.visibility import acl
-from app.store.database import Database
+from app.domains.visibility import AGAIN, acl
+from app.store.database import Connection
 
 
 def _texts(names: tuple[str, ...]) -> str:
@@ -213,28 +213,14 @@ create or replace trigger oncology_corrected after update on "{class_name}"
 
 
 _WHO: Final = """
-create or replace function careboard.oncology_people(ids text[]) returns text[]
-language sql immutable parallel safe as $sql$
-  select array(select one from unnest(ids) one where one <> '*' and one not like 'role:%')
-$sql$;
-
-create or replace function careboard.oncology_members(team jsonb) returns text[]
-language sql immutable parallel safe as $sql$
-  select array(select member ->> 'objectId'
-    from jsonb_array_elements(case jsonb_typeof(team) when 'array' then team else '[]'::jsonb end) member
-    where jsonb_typeof(member) = 'object' and member ->> 'className' = '_User')
-$sql$;
-
 create or replace function careboard.oncology_team(who text) returns text[] language sql stable as $sql$
-  select careboard.oncology_members(p."careTeam") from "Patient" p where p."user" = who
+  select careboard.members(p."careTeam") from "Patient" p where p."user" = who
 $sql$;
 """
 
-_PROFILE_READERS: Final = (
-    """array['role:admin'] || careboard.oncology_people(new."user" || careboard.oncology_members(new."careTeam"))"""
-)
-_TEAM: Final = """array['role:admin'] || careboard.oncology_people(careboard.oncology_team(new."patient"))"""
-_RECORD: Final = """array['role:admin'] || careboard.oncology_people(new."patient" || careboard.oncology_team(new."patient"))"""
+_PROFILE_READERS: Final = """array['role:admin'] || careboard.people(new."user" || careboard.members(new."careTeam"))"""
+_TEAM: Final = """array['role:admin'] || careboard.people(careboard.oncology_team(new."patient"))"""
+_RECORD: Final = """array['role:admin'] || careboard.people(new."patient" || careboard.oncology_team(new."patient"))"""
 _CYCLE: Final = '(select c."{}" from "ChemoCycle" c where c."objectId" = new."chemoCycle")'
 _ACCOUNT: Final = (("patient", "_User"),)
 
@@ -243,7 +229,7 @@ _ACLS: Final = "\n".join(
         acl(
             "Patient",
             readers=_PROFILE_READERS,
-            writers="""array['role:admin'] || careboard.oncology_people(array[new."user"])""",
+            writers="""array['role:admin'] || careboard.people(array[new."user"])""",
             facts=("user", "careTeam"),
             parents=(("user", "_User"),),
         ),
@@ -268,13 +254,13 @@ _ACLS: Final = "\n".join(
 )
 
 # A profile is found by its account and not by a pointer to it, so its team spreads by statements of its own.
-_TEAM_SPREADS: Final = """
+_TEAM_SPREADS: Final = f"""
 -- Results before cycles: that is how a correction of a result locks them.
 create or replace function careboard.oncology_spread(people text[]) returns void language plpgsql as $sql$
 begin
-  update "LabTrend" set "_rperm" = '{again}' where "patient" = any(people);
-  update "Treatment" set "_rperm" = '{again}' where "patient" = any(people);
-  update "ChemoCycle" set "_rperm" = '{again}' where "patient" = any(people);
+  update "LabTrend" set "_rperm" = '{AGAIN}' where "patient" = any(people);
+  update "Treatment" set "_rperm" = '{AGAIN}' where "patient" = any(people);
+  update "ChemoCycle" set "_rperm" = '{AGAIN}' where "patient" = any(people);
 end $sql$;
 
 create or replace function careboard.oncology_team_came_or_went() returns trigger language plpgsql as $sql$
@@ -331,8 +317,8 @@ SQL: Final = "\n".join(
         _FOLLOW,
         _follow("LabTrend", "oncology_results_changed", "oncology_results_corrected"),
         _follow("SideEffect", "oncology_effects_changed", "oncology_effects_graded"),
-        _WHO,
         _ACLS,
+        _WHO,
         _TEAM_SPREADS,
         _INDEXES,
         _STALE,
@@ -350,10 +336,7 @@ from (
 """
 
 
-async def tick(database: Database) -> int:
-    """Flips the urgency of the cycles that are due by now, as ordinary updates (`updatedAt` stays: nobody wrote); how many it
-    flipped."""
-    async with database.transaction(read_only=True) as connection:
-        now = await connection.fetchval("select clock_timestamp()")
-        done = await connection.execute(_FLIP, now)
+async def tick(connection: Connection, now: datetime) -> int:
+    """Flips the urgency of the cycles that are due by now; how many it flipped."""
+    done = await connection.execute(_FLIP, now)
     return int(done.rpartition(" ")[2])

@@ -11,7 +11,7 @@ from app.actions.hooks import Hooks, Next, SaveEvent, SaveHandler
 from app.actions.objects import Objects
 from app.core.wire import Object, date_to_wire
 from app.domains.domain import invalid
-from app.domains.guard import EFFECTS, Clock, as_master, audit_class, guard_class
+from app.domains.guard import EFFECTS, Clock, as_master, guard_class
 from app.domains.limits import instant, pointed
 from app.domains.oxygen.rules import (
     GRANTS,
@@ -33,11 +33,10 @@ select "objectId", "lastCheckedAt", "requalificationDue" from "TankAssignment" w
 
 
 def install(hooks: Hooks, objects: Objects) -> None:
-    """Puts the domain's rules around the writes of its classes, and the audit trail around accounts."""
+    """Puts the domain's rules around the writes of its classes."""
     register_sentence(ONE_PRIMARY, ONE_PRIMARY_SENTENCE, ErrorCode.DUPLICATE_VALUE)
     for class_name in PARENTS_FIRST:
         guard_class(hooks, class_name, GRANTS, (TANK_STATES,), objects.clock)
-    audit_class(hooks, "_User", with_values=False)
     hooks.on_save("PatientSite", _save_site, id="oxygen.site", priority=EFFECTS)
     hooks.on_save("TankAssignment", _saving_tank(objects.clock), id="oxygen.reading", priority=EFFECTS)
     hooks.on_save("RefillLog", _saving_refill(objects.clock), id="oxygen.refill", priority=EFFECTS)

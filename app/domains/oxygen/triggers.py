@@ -4,11 +4,11 @@ Owns: `SQL`, run after every migration, and `tick`, the flips that time alone br
 a write from anywhere (REST, psql, an integration) leaves right facts, and rows whose facts did not change are not touched.
 Who may read: dispatchers and administrators everything; the site's care team and primary contact the site and all that hangs
 on it; a driver the tanks assigned to them, those tanks' history, and the sites (with contacts) where such a tank stands.
-Locks are taken site before tank, so that a row written while its parent changes hands waits for it. May import rules and
-store.database.
+Locks are taken site before tank, so that a row written while its parent changes hands waits for it. May import rules,
+domains.visibility and store.database.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.domains.oxygen.rules import (
@@ -23,7 +23,8 @@ from app.domains.oxygen.rules import (
     RESIDUAL_PSI,
     STAFF,
 )
-from app.store.database import Database
+from app.domains.visibility import AGAIN, acl
+from app.store.database import Connection
 
 _AWAY: Final = ", ".join(f"'{state}'" for state in AWAY)
 _LITRES: Final = " ".join(f"when '{size}' then {litres!r}::float8" for size, litres in LITRES_PER_PSI.items())
@@ -101,123 +102,71 @@ create or replace trigger oxygen_3_facts before insert or update on "TankAssignm
   for each row execute function careboard.oxygen_tank_facts();
 """
 
-_WHO: Final = f"""
-create or replace function careboard.oxygen_readers(people text[]) returns text[]
-language sql immutable parallel safe as $sql$
-  select array(select distinct who collate "C" from unnest(array[{_STAFF}] || array(
-    select one from unnest(people) one where one <> '*' and one not like 'role:%')) who order by 1)
-$sql$;
+_SITE_READERS: Final = f"""array[{_STAFF}] || careboard.people(new."primaryContact" || careboard.members(new."careTeam"))
+    || array(select t."assignedDriver" from "TankAssignment" t where t."assignedSite" = new."objectId")"""
+_TANK_READERS: Final = f"""array[{_STAFF}, new."assignedDriver"] || (
+    select careboard.people(s."primaryContact" || careboard.members(s."careTeam"))
+    from "PatientSite" s where s."objectId" = new."assignedSite")"""
+_AS_TANK: Final = f"""coalesce(
+    (select t."_rperm" from "TankAssignment" t where t."objectId" = new."tankAssignment"), array[{_STAFF}])"""
+_AS_SITE: Final = f"""coalesce((select s."_rperm" from "PatientSite" s where s."objectId" = new."site"), array[{_STAFF}])"""
 
-create or replace function careboard.oxygen_people(contact text, team jsonb) returns text[]
-language sql immutable parallel safe as $sql$
-  select array(select contact union select member ->> 'objectId'
-    from jsonb_array_elements(case jsonb_typeof(team) when 'array' then team else '[]'::jsonb end) member
-    where jsonb_typeof(member) = 'object' and member ->> 'className' = '_User')
-$sql$;
 
-create or replace function careboard.oxygen_site_readers(site text, contact text, team jsonb) returns text[]
-language sql stable as $sql$
-  select careboard.oxygen_readers(careboard.oxygen_people(contact, team) ||
-    array(select distinct t."assignedDriver" from "TankAssignment" t where t."assignedSite" = site))
-$sql$;
+def _history(class_name: str) -> str:
+    return acl(
+        class_name,
+        readers=_AS_TANK,
+        writers=f"array[{_STAFF}]",
+        facts=("tankAssignment",),
+        parents=(("tankAssignment", "TankAssignment"),),
+    )
 
-create or replace function careboard.oxygen_tank_readers(site text, driver text) returns text[]
-language sql stable as $sql$
-  select careboard.oxygen_readers(driver ||
-    (select careboard.oxygen_people(s."primaryContact", s."careTeam") from "PatientSite" s where s."objectId" = site))
-$sql$;
 
--- Every refresh locks first and looks then, in a statement of its own, so that it sees what the one before it committed.
+_ACLS: Final = "\n".join(
+    (
+        acl(
+            "PatientSite",
+            readers=_SITE_READERS,
+            writers=f"array[{_STAFF}]",
+            facts=("primaryContact", "careTeam"),
+            children=(("EmergencyContact", "site"), ("TankAssignment", "assignedSite")),
+        ),
+        acl(
+            "TankAssignment",
+            readers=_TANK_READERS,
+            writers=f"""array[{_STAFF}, new."assignedDriver"]""",
+            facts=("assignedSite", "assignedDriver"),
+            parents=(("assignedSite", "PatientSite"),),
+            children=(("RefillLog", "tankAssignment"), ("DispatchEvent", "tankAssignment")),
+        ),
+        _history("RefillLog"),
+        _history("DispatchEvent"),
+        acl(
+            "EmergencyContact",
+            readers=_AS_SITE,
+            writers=f"array[{_STAFF}]",
+            facts=("site",),
+            parents=(("site", "PatientSite"),),
+        ),
+    )
+)
+
+# A site is read by the drivers of its tanks, so a tank that comes, goes or changes hands is told upwards. Every refresh locks
+# first and looks then, in a statement of its own, so that it sees what the one before it committed.
+_DRIVERS: Final = f"""
 create or replace function careboard.oxygen_refresh_sites(sites text[]) returns void language plpgsql as $sql$
 begin
   perform from "PatientSite" where "objectId" = any(sites) order by "objectId" for no key update;
-  update "PatientSite" s set "_rperm" = careboard.oxygen_site_readers(s."objectId", s."primaryContact", s."careTeam")
-  where s."objectId" = any(sites)
-    and s."_rperm" is distinct from careboard.oxygen_site_readers(s."objectId", s."primaryContact", s."careTeam");
-end $sql$;
-"""
-
-_OWN_ROW: Final = f"""
-create or replace function careboard.oxygen_site_acl() returns trigger language plpgsql as $sql$
-begin
-  new."_rperm" := careboard.oxygen_site_readers(new."objectId", new."primaryContact", new."careTeam");
-  new."_wperm" := array[{_STAFF}];
-  return new;
+  update "PatientSite" set "_rperm" = '{AGAIN}' where "objectId" = any(sites);
 end $sql$;
 
-create or replace function careboard.oxygen_tank_acl() returns trigger language plpgsql as $sql$
-begin
-  perform from "PatientSite" where "objectId" = new."assignedSite" for no key update;
-  new."_rperm" := careboard.oxygen_tank_readers(new."assignedSite", new."assignedDriver");
-  new."_wperm" := careboard.oxygen_readers(array[new."assignedDriver"]);
-  return new;
-end $sql$;
-
-create or replace function careboard.oxygen_history_acl() returns trigger language plpgsql as $sql$
-begin
-  new."_rperm" := (select t."_rperm" from "TankAssignment" t where t."objectId" = new."tankAssignment" for no key update);
-  new."_rperm" := coalesce(new."_rperm", array[{_STAFF}]);
-  new."_wperm" := array[{_STAFF}];
-  return new;
-end $sql$;
-
-create or replace function careboard.oxygen_contact_acl() returns trigger language plpgsql as $sql$
-begin
-  new."_rperm" := (select s."_rperm" from "PatientSite" s where s."objectId" = new."site" for no key update);
-  new."_rperm" := coalesce(new."_rperm", array[{_STAFF}]);
-  new."_wperm" := array[{_STAFF}];
-  return new;
-end $sql$;
-"""
-
-
-def _own_row_triggers(class_name: str, function: str, *facts: str) -> str:
-    """The ACL is made at the insert, and again when one of `facts` changes or somebody writes over it."""
-    columns = (*facts, "_rperm", "_wperm")
-    changed = " or ".join(f'new."{name}" is distinct from old."{name}"' for name in columns)
-    return f"""
-create or replace trigger oxygen_4_acl_of_new before insert on "{class_name}"
-  for each row execute function careboard.{function}();
-create or replace trigger oxygen_4_acl before update on "{class_name}"
-  for each row when ({changed}) execute function careboard.{function}();
-"""
-
-
-_DEPENDENTS: Final = """
-create or replace function careboard.oxygen_site_changed() returns trigger language plpgsql as $sql$
+create or replace function careboard.oxygen_tank_moved() returns trigger language plpgsql as $sql$
 declare sites text[];
 begin
-  sites := array(select n."objectId" from new_rows n join old_rows o using ("objectId")
-    where n."_rperm" is distinct from o."_rperm");
-  if cardinality(sites) > 0 then
-    update "EmergencyContact" c set "_rperm" = n."_rperm" from new_rows n
-    where n."objectId" = any(sites) and c."site" = n."objectId" and c."_rperm" is distinct from n."_rperm";
-  end if;
-  sites := array(select n."objectId" from new_rows n join old_rows o using ("objectId")
-    where n."primaryContact" is distinct from o."primaryContact" or n."careTeam" is distinct from o."careTeam");
-  if cardinality(sites) > 0 then
-    update "TankAssignment" t set "_rperm" = careboard.oxygen_tank_readers(t."assignedSite", t."assignedDriver")
-    where t."assignedSite" = any(sites)
-      and t."_rperm" is distinct from careboard.oxygen_tank_readers(t."assignedSite", t."assignedDriver");
-  end if;
-  return null;
-end $sql$;
-
-create or replace function careboard.oxygen_tank_changed() returns trigger language plpgsql as $sql$
-declare ids text[];
-begin
-  ids := array(select n."objectId" from new_rows n join old_rows o using ("objectId")
-    where n."_rperm" is distinct from o."_rperm");
-  if cardinality(ids) > 0 then
-    update "RefillLog" r set "_rperm" = n."_rperm" from new_rows n
-    where n."objectId" = any(ids) and r."tankAssignment" = n."objectId" and r."_rperm" is distinct from n."_rperm";
-    update "DispatchEvent" e set "_rperm" = n."_rperm" from new_rows n
-    where n."objectId" = any(ids) and e."tankAssignment" = n."objectId" and e."_rperm" is distinct from n."_rperm";
-  end if;
-  ids := array(select unnest(array[n."assignedSite", o."assignedSite"]) from new_rows n join old_rows o using ("objectId")
+  sites := array(select unnest(array[n."assignedSite", o."assignedSite"]) from new_rows n join old_rows o using ("objectId")
     where n."assignedDriver" is distinct from o."assignedDriver" or n."assignedSite" is distinct from o."assignedSite");
-  if cardinality(ids) > 0 then
-    perform careboard.oxygen_refresh_sites(ids);
+  if cardinality(sites) > 0 then
+    perform careboard.oxygen_refresh_sites(sites);
   end if;
   return null;
 end $sql$;
@@ -228,14 +177,26 @@ begin
   return null;
 end $sql$;
 
-create or replace trigger oxygen_site_changed after update on "PatientSite"
-  referencing old table as old_rows new table as new_rows for each statement execute function careboard.oxygen_site_changed();
-create or replace trigger oxygen_tank_changed after update on "TankAssignment"
-  referencing old table as old_rows new table as new_rows for each statement execute function careboard.oxygen_tank_changed();
+create or replace trigger oxygen_tank_moved after update on "TankAssignment"
+  referencing old table as old_rows new table as new_rows for each statement execute function careboard.oxygen_tank_moved();
 create or replace trigger oxygen_tank_came after insert on "TankAssignment"
   referencing new table as the_rows for each statement execute function careboard.oxygen_tank_came_or_went();
 create or replace trigger oxygen_tank_went after delete on "TankAssignment"
   referencing old table as the_rows for each statement execute function careboard.oxygen_tank_came_or_went();
+"""
+
+_OUTGROWN: Final = """
+-- Before `domains/visibility.py` the domain had triggers of its own.
+do $sql$ declare one record; begin
+  for one in select c.relname as class_name, t.tgname as name from pg_trigger t join pg_class c on c.oid = t.tgrelid
+    where t.tgname in ('oxygen_4_acl_of_new', 'oxygen_4_acl', 'oxygen_site_changed', 'oxygen_tank_changed')
+  loop
+    execute format('drop trigger %I on %I', one.name, one.class_name);
+  end loop;
+end $sql$;
+drop function if exists careboard.oxygen_site_acl, careboard.oxygen_tank_acl, careboard.oxygen_history_acl,
+  careboard.oxygen_contact_acl, careboard.oxygen_site_changed, careboard.oxygen_tank_changed, careboard.oxygen_site_readers,
+  careboard.oxygen_tank_readers, careboard.oxygen_readers, careboard.oxygen_people;
 """
 
 _INDEXES: Final = f"""
@@ -257,14 +218,9 @@ SQL: Final = "\n".join(
         "create schema if not exists careboard;",
         _FORMULA,
         _FACTS,
-        _WHO,
-        _OWN_ROW,
-        _own_row_triggers("PatientSite", "oxygen_site_acl", "primaryContact", "careTeam"),
-        _own_row_triggers("TankAssignment", "oxygen_tank_acl", "assignedSite", "assignedDriver"),
-        _own_row_triggers("RefillLog", "oxygen_history_acl", "tankAssignment"),
-        _own_row_triggers("DispatchEvent", "oxygen_history_acl", "tankAssignment"),
-        _own_row_triggers("EmergencyContact", "oxygen_contact_acl", "site"),
-        _DEPENDENTS,
+        _OUTGROWN,
+        _ACLS,
+        _DRIVERS,
         _INDEXES,
         _STALE,
     )
@@ -282,10 +238,7 @@ from (
 """
 
 
-async def tick(database: Database) -> int:
-    """Flips the urgency of the tanks that are due by now, as ordinary updates (`updatedAt` stays: nobody wrote); how many it
-    flipped."""
-    async with database.transaction(read_only=True) as connection:
-        now = await connection.fetchval("select clock_timestamp()")
-        done = await connection.execute(_DUE, now)
+async def tick(connection: Connection, now: datetime) -> int:
+    """Flips the urgency of the tanks that are due by now; how many it flipped."""
+    done = await connection.execute(_DUE, now)
     return int(done.rpartition(" ")[2])
