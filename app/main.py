@@ -17,6 +17,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from app.actions.classes import Classes
+from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.hooks import Hooks
 from app.actions.idempotency import Once
@@ -46,6 +47,7 @@ from app.domains.oxygen.domain import OXYGEN
 from app.domains.pharmacy.domain import PHARMACY
 from app.live.hub import Hub
 from app.live.places import Place
+from app.store.configs import GRAPHQL_CONFIG, Configs
 from app.store.database import Database
 from app.store.feed import Feed
 from app.store.migrate import declare, migrate
@@ -72,6 +74,7 @@ class Floors:
     schemas: Schemas
     hub: Hub
     ticker: Ticker
+    configs: Configs
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Floors"]:
@@ -90,6 +93,7 @@ class Floors:
         await database.start()
         try:
             await self.schemas.load()
+            await self.configs.refresh()
             yield self
         finally:
             await database.stop()
@@ -107,6 +111,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     for domain in domains:
         domain.install(hooks, objects)
     once = Once(objects)
+    configs = Configs(database)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
         settings=settings,
@@ -114,13 +119,15 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         objects=objects,
         users=users,
         classes=Classes(objects),
+        graphql_config=GraphQLConfig(objects, configs),
+        cloud_config=CloudConfig(objects, configs),
         once=once,
         feed=feed,
         files=Files(objects, settings),
         states=_states(domains),
     )
     ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
-    return Floors(services, schemas, Hub(feed, objects), ticker)
+    return Floors(services, schemas, Hub(feed, objects, {GRAPHQL_CONFIG: configs.refresh}), ticker, configs)
 
 
 def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
