@@ -21,6 +21,9 @@ from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.hooks import Hooks
 from app.actions.idempotency import Once
+from app.actions.links import Links
+from app.actions.mails import Mails
+from app.actions.news import news_writer
 from app.actions.objects import Objects
 from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
@@ -50,6 +53,7 @@ from app.live.places import Place
 from app.store.configs import GRAPHQL_CONFIG, Configs
 from app.store.database import Database
 from app.store.feed import Feed
+from app.store.mails import NEWS
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
@@ -75,13 +79,14 @@ class Floors:
     hub: Hub
     ticker: Ticker
     configs: Configs
+    mails: Mails
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Floors"]:
         """Everything started, and stopped in the opposite order."""
         async with self.writing(), AsyncExitStack() as started:
             services = self.services
-            for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker):
+            for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker, self.mails):
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -110,6 +115,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     audit_accounts(hooks)
     for domain in domains:
         domain.install(hooks, objects)
+    links = Links(objects)
     once = Once(objects)
     configs = Configs(database)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
@@ -124,10 +130,12 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         once=once,
         feed=feed,
         files=Files(objects, settings),
+        links=links,
         states=_states(domains),
     )
     ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
-    return Floors(services, schemas, Hub(feed, objects, {GRAPHQL_CONFIG: configs.refresh}), ticker, configs)
+    mails = Mails(database, settings, {**links.writers, NEWS: news_writer(settings)})
+    return Floors(services, schemas, Hub(feed, objects, {GRAPHQL_CONFIG: configs.refresh}), ticker, configs, mails)
 
 
 def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
@@ -146,7 +154,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
-            with registered(floors.hub, floors.services.objects.reads):
+            with registered(floors.hub, floors.services.objects.reads, floors.mails):
                 yield
 
     return Litestar(

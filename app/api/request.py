@@ -26,6 +26,7 @@ from app.actions.classes import Classes
 from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.idempotency import Once
+from app.actions.links import Links
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.config import Settings
@@ -110,6 +111,7 @@ class Services:
     once: Once
     feed: Feed
     files: Files
+    links: Links
     states: Mapping[str, tuple[Object, ...]]
     """The state machines of each class, as `/states` publishes them."""
 

@@ -29,6 +29,8 @@ from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.configs import install_configs
 from app.store.database import Connection, Database
 from app.store.files import FILES_DDL
+from app.store.identities import IDENTITIES_DDL
+from app.store.mails import MAIL_DDL
 from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
 from app.store.requests import REQUEST_DDL
@@ -126,6 +128,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
     async with _patient(database) as connection:
         await connection.execute(CHANGE_DDL)
         await connection.execute(TOLD_DDL)
+        await connection.execute(MAIL_DDL)
         await connection.execute(REQUEST_DDL)
         await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)
@@ -134,6 +137,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
         await install_registry_capture(connection)
         await connection.execute(SYSTEM_DDL)
         await install_configs(connection)
+        await connection.execute(IDENTITIES_DDL)
         await connection.execute(AUDIT_DDL)
         await connection.execute(ALERT_DDL)
         subjects = {name: path for domain in domains for name, path in domain.subjects.items()}
