@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from litestar import Controller, Request, route
 
+from app.actions.aggregate import aggregate
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
 from app.core.wire import Json, Object, encode
@@ -64,12 +65,14 @@ class Route:
 
 
 async def find_objects(call: Call, class_name: str) -> Answer:
-    """GET /classes/X: `{"results": […]}`, with `count` and `cursor` where asked for."""
+    """GET /classes/X: `{"results": […]}`, with `count` and `cursor` where asked for, and the class where that is another."""
     params = dict(call.params)
     with_cursor = bool(params.pop("cursor", False))
     query = call.services.objects.parse_query(class_name, params)
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     parts = ['{"results":[', ",".join(found.results), "]"]
+    if params.get("redirectClassNameForKey") is not None:
+        parts.append(f',"className":"{query.class_name}"')
     if found.count is not None:
         parts.append(f',"count":{found.count}')
     if found.cursor is not None:
@@ -97,6 +100,22 @@ async def _with_own(call: Call, user_id: str, text: str) -> str:
     if caller.user_id == user_id and caller.session_token:
         text = f'{text[:-1]},"sessionToken":"{caller.session_token}"}}'
     return text
+
+
+async def aggregate_objects(call: Call, class_name: str) -> Answer:
+    """GET /aggregate/X, with the master key: what comes out of a pipeline, or the different values of a field."""
+    call.require_master()
+    found = await aggregate(
+        call.services.objects, call.caller, class_name, call.params, files_url=call.services.settings.file_urls
+    )
+    return Answer(f'{{"results":[{",".join(found)}]}}'.encode())
+
+
+async def purge_class(call: Call, class_name: str) -> Answer:
+    """DELETE /purge/X, with the master key: every object of the class is deleted; the class stays."""
+    call.require_master()
+    await call.services.classes.purge(call.caller, class_name)
+    return Answer({})
 
 
 async def create_object(call: Call, class_name: str) -> Answer:
@@ -390,6 +409,8 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/sessions/me", get_my_session),
         Route("POST", "/upgradeToRevocableSession", upgrade_session),
         *(entry for name, path in _SYSTEM_PATHS.items() for entry in _crud(path, name)),
+        Route("GET", "/aggregate/{class_name}", aggregate_objects),
+        Route("DELETE", "/purge/{class_name}", purge_class),
         Route("POST", "/functions/{name}", call_function, once=True),
         Route("GET", "/config", get_config),
         Route("PUT", "/config", update_config),

@@ -28,6 +28,7 @@ from app.store.audit import AUDIT_DDL
 from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.configs import install_configs
 from app.store.database import Connection, Database
+from app.store.expressions import PIPELINE_DDL
 from app.store.files import FILES_DDL
 from app.store.identities import IDENTITIES_DDL
 from app.store.mails import MAIL_DDL
@@ -132,6 +133,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
         await connection.execute(REQUEST_DDL)
         await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)
+        await connection.execute(PIPELINE_DDL)
         await connection.execute(FILES_DDL)
         await schemas.adopt(connection)
         await install_registry_capture(connection)
