@@ -87,6 +87,8 @@ class Floors:
         async with self.writing(), AsyncExitStack() as started:
             services = self.services
             for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker, self.mails):
+                if part is self.hub:
+                    await self._learn()  # the feed tells what changes from its start on: what came before it is read here
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -97,11 +99,15 @@ class Floors:
         database = self.services.database
         await database.start()
         try:
-            await self.schemas.load()
-            await self.configs.refresh()
+            await self._learn()
             yield self
         finally:
             await database.stop()
+
+    async def _learn(self) -> None:
+        """Reads what this process keeps in memory of the database."""
+        await self.schemas.load()
+        await self.configs.refresh()
 
 
 def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
