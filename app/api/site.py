@@ -79,12 +79,29 @@ class Site:
         return [way for way in ways if isinstance(way.page, Mine) and way.page.home]
 
     def sign_in(
-        self, request: AnyRequest, settings: Settings, target: str, *, said: str = "", note: str = "", name: str = ""
+        self,
+        request: AnyRequest,
+        settings: Settings,
+        target: str,
+        *,
+        said: str = "",
+        note: str = "",
+        name: str = "",
+        unconfirmed: bool = False,
     ) -> Response[Any]:
-        """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed."""
+        """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed; `unconfirmed`
+        says that an address must be confirmed first."""
+        told = {"target": target, "said": said, "note": note, "name": name, "unconfirmed": unconfirmed}
+        ways = [{"label": each.label, "url": _leave_url(each.name, target)} for each in settings.issuers if each.browser]
+        context = {**told, "mails": not settings.missing_for_mail, "ways": ways}
+        return self.form(request, settings, "sign_in.html", context, status=401 if said else 200)
+
+    def form(
+        self, request: AnyRequest, settings: Settings, template: str, context: Mapping[str, object], *, status: int = 200
+    ) -> Response[Any]:
+        """A page with a form, for who is not signed in as well."""
         seed = form_seed(request)
-        context = {"token": make_token(settings, seed), "target": target, "said": said, "note": note, "name": name}
-        answer = self._page(request, "sign_in.html", context, status=401 if said else 200)
+        answer = self._page(request, template, {"token": make_token(settings, seed), **context}, status=status)
         answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
         return answer
 
@@ -227,6 +244,10 @@ class Site:
         if "gzip" in request.headers.get("accept-encoding", ""):
             page, headers["Content-Encoding"] = gzip.compress(page, 5), "gzip"
         return headed(Response(page, media_type="text/html", status_code=status, headers=headers), request)
+
+
+def _leave_url(name: str, target: str) -> str:
+    return f"/sign-in/with/{name}" + (f"?{urlencode({'next': target})}" if target else "")
 
 
 def headed(answer: Response[Any], request: AnyRequest) -> Response[Any]:
