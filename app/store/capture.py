@@ -61,6 +61,11 @@ async def install_registry_capture(connection: Connection) -> None:
     await _install(connection, "_SCHEMA", _class_image("OLD"), _class_image("NEW"), '"className"', always=True)
 
 
+async def install_config_capture(connection: Connection, table: str) -> None:
+    """The same for a config that processes keep in memory: its images only say that there is one."""
+    await _install(connection, table, "'{}'", "'{}'", '"objectId"', always=True)
+
+
 async def remove_capture(connection: Connection, table: str) -> None:
     """Drops the functions of a table that was dropped."""
     for kind in ("capture", "truncate"):
