@@ -16,6 +16,7 @@ import { Pill } from "./pill.js";
 import { spark } from "./plot.js";
 import { bindPreferences, prefer, preference } from "./prefs.js";
 import { Rest } from "./rest.js";
+import { bindSheets, closeSheets, openMenu } from "./sheets.js";
 import { clock, now, onTick, setClock, stamp, startTicker } from "./time.js";
 import { toast } from "./toast.js";
 import { Trail } from "./trail.js";
@@ -276,9 +277,8 @@ function search() {
 
 function escape() {
   const input = searchForm?.elements.q;
-  if (byId("menu").open) byId("menu").open = false;
-  else if (byId("bell").open) byId("bell").open = false;
-  else if (isWall()) turn(false);
+  if (closeSheets()) return;
+  if (isWall()) turn(false);
   else if (input && document.activeElement === input && input.value) type("");
   else if (input && document.activeElement === input) input.blur();
   else if (start.row) location.href = panel.page;
@@ -297,7 +297,7 @@ function type(text) {
 
 const commands = {
   search, help: () => showKeys(keys), print: () => print(), wall: () => turn(true),
-  menu: () => { byId("menu").open = true; byId("menu").querySelector(".menu-sheet :is(input:checked, a, button)")?.focus(); },
+  menu: openMenu,
 };
 
 const keys = {
@@ -336,11 +336,10 @@ function listen() {
   document.addEventListener("click", (event) => {
     const asked = event.target.closest("[data-do]");
     if (asked) {
-      byId("menu").open = false;
+      if (asked.dataset.do !== "menu") closeSheets();
       commands[asked.dataset.do]();
       return;
     }
-    for (const id of ["menu", "bell"]) if (byId(id).open && !event.target.closest(`#${id}`)) byId(id).open = false;
     const link = event.target.closest("a[href]");
     if (!link || link.target || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.hasAttribute("download")) return;
     const url = new URL(link.href);
@@ -391,6 +390,7 @@ function refuse(words) {
 function begin() {
   bindPreferences();
   bindKeys(keys);
+  bindSheets();
   listen();
   startTicker();
   onTick(() => model.loaded && foot());
