@@ -18,7 +18,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 _ROOT = Path(__file__).resolve().parent.parent
-_NOT_SHARED = {"theme.js", "mine.js", "figures.js", "board.js", "page.js", "explorer.js"}
+_NOT_SHARED = {"theme.js", "worker.js", "mine.js", "figures.js", "board.js", "page.js", "explorer.js"}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 

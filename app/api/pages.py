@@ -22,6 +22,7 @@ from litestar.types import ASGIApp
 from app.actions.caller import Caller
 from app.api.export import rows_as_csv
 from app.api.forms import is_own_form, is_secure
+from app.api.kept import worker_handlers
 from app.api.request import COOKIE, caller_of, services_of
 from app.api.site import Site, headed
 from app.api.states import Draw
@@ -101,7 +102,7 @@ def pages(site: Site) -> Router:
 
     return Router(
         path="/",
-        route_handlers=[SignIn, Boards, site.assets.route()],
+        route_handlers=[SignIn, Boards, site.assets.route(), *worker_handlers(site.assets, site.offline)],
         exception_handlers={HTTPException: site.broken, ParseError: site.broken, Exception: site.broken},
     )
 
