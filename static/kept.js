@@ -23,11 +23,8 @@ export async function keepPage() {
   }
 }
 
-/** Keeps what was heard. @param {{person: string, path: string, at: number, parts: object, sources: object}} heard */
-export async function saveHeard(heard) {
-  if (!globalThis.caches || !(await caches.has(KEPT))) return;
-  await (await caches.open(KEPT)).put(HEARD, new Response(JSON.stringify(heard), { headers: { "Content-Type": "application/json" } }));
-}
+/** Has the worker keep what was heard. @param {{person: string, path: string, at: number, parts: object, sources: object}} heard */
+export const saveHeard = (heard) => navigator.serviceWorker?.controller?.postMessage({ heard });
 
 /** What was heard last of this page by this person, or null. */
 export async function loadHeard(person, path) {

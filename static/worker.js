@@ -7,13 +7,19 @@
 const FILES = "careboard.files.";
 const KEPT = "careboard.kept";
 const QUEUE = "careboard.queue";
-// What page and worker share besides the page itself: what was last heard, by the page (kept.js).
+// Whose deeds may lie in the queue: an objectId, which outlives the page.
+const OWNED = "careboard.owner";
+const OWNER = "/kept/owner";
+// What the page has heard since it was made (kept.js reads it).
 const HEARD = "/kept/heard";
 const PATIENCE = 8000;
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
-self.addEventListener("message", (event) => event.data?.keep && event.waitUntil(keep(event.data.keep)));
+self.addEventListener("message", (event) => {
+  if (event.data?.keep) event.waitUntil(keep(event.data.keep));
+  if (event.data?.heard) event.waitUntil(hear(event.data.heard));
+});
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
@@ -47,7 +53,7 @@ async function page(event, url) {
     event.waitUntil(took(answer.clone(), url.pathname));
     return answer;
   } catch {
-    if (isKept) return asOf(kept.answer);
+    if (isKept) return asOf(kept);
     if (kept && url.pathname === "/") return Response.redirect(kept.path);
     return (await caches.match("/offline", { ignoreVary: true })) ?? Response.error();
   }
@@ -56,36 +62,46 @@ async function page(event, url) {
 const inTime = (answer) => Promise.race([answer, new Promise((_, fail) => setTimeout(() => fail(new Error("no answer in time")), PATIENCE))]);
 
 /** The page as it was, which says when that was. */
-async function asOf(answer) {
-  const headers = new Headers(answer.headers);
-  headers.delete("content-encoding");
-  headers.delete("content-length");
-  const at = new Date(answer.headers.get("date") ?? 0).toISOString();
-  return new Response((await answer.text()).replace("<html ", `<html data-kept="${at}" `), { headers });
+async function asOf(kept) {
+  const at = new Date(kept.answer.headers.get("date") ?? 0).toISOString();
+  return new Response((await kept.answer.text()).replace("<html ", `<html data-kept="${at}" `), { headers: kept.answer.headers });
 }
 
 /** Fetches and keeps a page, unless it is kept already as this build draws it. */
 async function keep(path) {
   const kept = await keptPage();
-  if (kept?.path === path && (await versionOf(kept.answer)) === SHELL.version) return;
+  if (kept?.path === path && versionOf(await kept.answer.text()) === SHELL.version) return;
   const answer = await fetch(path, { credentials: "same-origin" });
   await took(answer, new URL(answer.url).pathname);
+}
+
+/** Keeps what the page has heard: here, because a page that is being left does not finish what it writes. */
+async function hear(heard) {
+  const kept = await keptPage();
+  if (kept?.person !== heard.person || kept.path !== heard.path) return;
+  await (await caches.open(KEPT)).put(HEARD, new Response(JSON.stringify(heard), { headers: { "Content-Type": "application/json" } }));
 }
 
 /** What a page from the network means for what is kept. */
 async function took(answer, path) {
   const person = answer.headers.get("Careboard-Person");
   if (person === null) return;
+  // Read whole before anything is replaced: a page that breaks off halfway takes nothing away.
+  const text = await answer.text();
   const kept = await keptPage();
   if (kept && person !== kept.person) await caches.delete(KEPT);
   // Who is signed out may come back to what waits to be sent, which nobody else can open; another person ends it.
-  if (kept && person && person !== kept.person) await forgetQueue();
+  const owner = person && (await (await caches.match(OWNER))?.text());
+  if (owner && owner !== person) await forgetAll();
   if (!answer.headers.has("Careboard-Keep")) return;
+  await (await caches.open(OWNED)).put(OWNER, new Response(person));
   // A newer build than this one: its own worker, which has its files, keeps it.
-  if (!(await caches.has(FILES + (await versionOf(answer.clone()))))) return;
+  if (!(await caches.has(FILES + versionOf(text)))) return;
   const cache = await caches.open(KEPT);
   if (kept && kept.path !== path) for (const old of await cache.keys()) await cache.delete(old);
-  await cache.put(path, answer);
+  const headers = new Headers(answer.headers);
+  for (const name of ["content-encoding", "content-length", "vary"]) headers.delete(name);
+  await cache.put(path, new Response(text, { headers }));
   await tidy();
 }
 
@@ -96,23 +112,24 @@ async function keptPage() {
   for (const request of await cache.keys()) {
     const path = new URL(request.url).pathname;
     if (path === HEARD) continue;
-    const answer = await cache.match(request, { ignoreVary: true });
+    const answer = await cache.match(request);
     return { path, person: answer.headers.get("Careboard-Person"), answer };
   }
   return null;
 }
 
-const versionOf = async (answer) => /\/static\/([0-9a-f]+)\//.exec(await answer.clone().text())?.[1];
+const versionOf = (text) => /\/static\/([0-9a-f]+)\//.exec(text)?.[1];
 
 /** Drops the files of builds that neither this worker nor the kept page needs. */
 async function tidy() {
   const kept = await keptPage();
-  const needed = [SHELL.version, kept && (await versionOf(kept.answer))];
+  const needed = [SHELL.version, kept && versionOf(await kept.answer.text())];
   for (const name of await caches.keys()) if (name.startsWith(FILES) && !needed.includes(name.slice(FILES.length))) await caches.delete(name);
 }
 
 async function forgetAll() {
   await caches.delete(KEPT);
+  await caches.delete(OWNED);
   await forgetQueue();
 }
 

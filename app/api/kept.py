@@ -1,8 +1,8 @@
 """What a phone may keep of a person's own page, and the worker that keeps it.
 
-Owns: `/worker.js`, `/offline`, the headers by which a page says whose it is and whether it may be kept, and the seal of what waits to
-be sent. Holds: only a page for one person is kept; a page that says another person, or nobody, makes the worker forget it
-(static/worker.js). May import config, api.assets and api.request.
+Owns: `/worker.js`, `/offline`, the headers by which a page says whose it is and whether it may be kept, and the seal of what
+waits to be sent. Holds: only a page for one person is kept; a page that says another person, or nobody, makes the worker forget
+it (static/worker.js). May import config, api.assets and api.request.
 """
 
 import base64
@@ -34,7 +34,7 @@ _WORKER_HEADERS = {
 
 
 def seal_of(settings: Settings, user_id: str) -> str:
-    """The key that seals what waits on this person's phones: with the page that carries it gone, only their next sign-in opens it."""
+    """What seals the queue on a person's phones: with the page that carries it gone, only their next sign-in opens it."""
     root = hashlib.sha256(f"careboard phones {settings.master_key}".encode()).digest()
     return base64.b64encode(hmac.new(root, user_id.encode(), hashlib.sha256).digest()).decode()
 

@@ -224,7 +224,7 @@ class Site:
 
     def offline(self, request: AnyRequest) -> Response[Any]:
         """What a phone shows without a network where it keeps nothing that may be shown."""
-        words = "Boards are shown as they are now or not at all. Your own page opens without a network once it was open on this phone."
+        words = "Boards are shown as they are now or not at all. Your own page opens without a network if this phone has it."
         return self.note(request, "No network", words, go="Go to my page")
 
     def bare(self, request: AnyRequest, template: str, context: Mapping[str, object]) -> Response[Any]:

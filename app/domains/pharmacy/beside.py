@@ -84,13 +84,23 @@ SIGN = Action(
     roles=(*PHARMACY, "courier"),
     shortcut="g",
     offered={"status": "arrived"},
-    fixed={"delivery": "row"},
+    fixed={"delivery": "row", "signedAt": "now"},
+    then={"status": "delivered"},
     inputs=(
         Input(name="signatureImage", label="Signature", kind="signature", required=True),
         Input(name="signerName", label="First and last name", kind="text", required=True),
         Input(name="relationship", label="Who signs", kind="choice", required=True, choices=_RELATIONS),
     ),
 )
+
+STEP = Input(
+    name="status",
+    label="Status",
+    kind="state",
+    required=True,
+    unless={"delivered": {"proofPolicy": ["signature", None], "signedAt": None}},
+)
+"""What needs a signature is not handed over by a status: `SIGN` does that."""
 
 TALK = (
     Input(name="body", label="Message", kind="note", required=True),
@@ -394,7 +404,7 @@ _STEP = Action(
     class_name="Delivery",
     updates=True,
     roles=("courier",),
-    inputs=(Input(name="status", label="Status", kind="state", required=True), FAILURE),
+    inputs=(STEP, FAILURE),
 )
 
 ROUTE = Mine(
@@ -420,6 +430,7 @@ ROUTE = Mine(
                 "attempts",
                 "failureReason",
                 "proofPolicy",
+                "signedAt",
             ),
             where={"courier": "$me", "urgency": {"$ne": "closed"}},
             title="{recipientName}",
@@ -430,6 +441,7 @@ ROUTE = Mine(
             at="expectedDeliveryDate",
             place="deliveryAddress",
             point="location",
+            flags=(COLD,),
             actions=(SIGN, _STEP),
             empty="No delivery is assigned to you.",
         ),
@@ -482,6 +494,7 @@ MY_MEDICINES = Mine(
             done=DONE,
             at="expectedDeliveryDate",
             place="deliveryAddress",
+            flags=(COLD,),
             actions=(
                 Action(
                     key="receive",
@@ -492,7 +505,8 @@ MY_MEDICINES = Mine(
                     class_name="Signature",
                     roles=("patient",),
                     offered={"status": ["arrived", "delivered"], "signedAt": None},
-                    fixed={"delivery": "row", "relationship": "=self"},
+                    fixed={"delivery": "row", "relationship": "=self", "signedAt": "now"},
+                    then={"status": "delivered", "signedAt": True},
                     inputs=(
                         Input(name="signatureImage", label="Signature", kind="signature", required=True),
                         Input(name="signerName", label="First and last name", kind="text", required=True),

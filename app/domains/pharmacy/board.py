@@ -17,6 +17,7 @@ from app.domains.pharmacy.beside import (
     PRESCRIPTIONS,
     ROUTE,
     SIGN,
+    STEP,
     STEPS,
     TALK,
     TONES,
@@ -191,7 +192,7 @@ _ACTIONS = (
         updates=True,
         roles=_HANDS,
         shortcut="s",
-        inputs=(Input(name="status", label="Status", kind="state", required=True), FAILURE),
+        inputs=(STEP, FAILURE),
     ),
     Action(
         key="assign",
