@@ -35,6 +35,7 @@ from app.domains.domain import Passwords, SignIn
 from app.domains.simulation import Options, drive
 from app.errors import ParseError
 from app.main import DOMAINS, SERVED_URL, Floors, assemble, create_app, prepare
+from app.store.mails import list_mails, revive_mails
 
 T = TypeVar("T")
 
@@ -68,8 +69,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs async work to its end; a refusal becomes one sentence."""
     try:
         return asyncio.run(work)
-    except ParseError as error:
-        raise OneSentence(error.message) from error
+    except (ParseError, SettingsError) as error:
+        raise OneSentence(str(error)) from error
 
 
 def demo_passwords() -> Passwords:
@@ -296,6 +297,42 @@ async def with_database_alone(settings: Settings, work: Callable[[Floors], Await
     """Runs `work` on the database as it is, which a migration would change."""
     async with assemble(settings).writing() as floors:
         await work(floors)
+
+
+@main.group()
+def mail() -> None:
+    """Mails: what waits, and what could not be delivered."""
+
+
+@mail.command("list")
+@data_option
+def mail_list(data: Path | None) -> None:
+    """Show the mails that are not sent, those that were given up first."""
+
+    async def show(floors: Floors) -> None:
+        async with floors.services.database.connection() as connection:
+            found = await list_mails(connection)
+        table = Table("Mail", "Kind", "Account", "Tries", "Since", "State", box=None, padding=(0, 3, 0, 0))
+        for each in found:
+            state = f"{'given up' if each.dead_at else 'waits'} {each.reason}".strip()
+            since = f"{each.created_at:%Y-%m-%d %H:%M}"
+            table.add_row(each.id, each.kind, each.user_id or "not looked up yet", str(each.attempts), since, state)
+        console.print(table if found else "Every mail is sent.", soft_wrap=True)
+
+    run(with_database_alone(read_settings(data), show))
+
+
+@mail.command("retry")
+@data_option
+def mail_retry(data: Path | None) -> None:
+    """Have the mails that were given up tried again, by the server that runs or the next one."""
+
+    async def retry(floors: Floors) -> None:
+        async with floors.services.database.connection() as connection:
+            number = await revive_mails(connection)
+        console.print(f"{number} mail{'' if number == 1 else 's'} will be tried again.")
+
+    run(with_database_alone(read_settings(data), retry))
 
 
 @main.group()

@@ -8,12 +8,14 @@ the value and what is accepted (never the value of a secret). Nothing is read at
 import base64
 import binascii
 import ipaddress
+import json
 import os
 import re
 import secrets
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,30 @@ from urllib.parse import urlsplit
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message is one sentence for the person who set it."""
+
+
+_SCOPE = "openid profile email"
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """An OpenID Connect issuer whose people may sign in; `name` is what `authData` calls it."""
+
+    name: str
+    url: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    audiences: tuple[str, ...] = ()
+    """Further client ids its tokens may be made for, such as a phone's app."""
+    label: str = ""
+    scope: str = _SCOPE
+    browser: bool = False
+    """Whether the sign-in page has a button for it."""
+    sign_up: bool = True
+    """Whether somebody without an account gets one."""
+    roles_claim: str = ""
+    roles: tuple[tuple[str, str], ...] = ()
+    """Which value of that claim gives which role, the first that fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +75,14 @@ class Settings:
     idempotency_paths: tuple[str, ...] = (".*",)
     idempotency_ttl: int = 8 * 86_400
     sign_in_failures: int = 10
+    smtp_url: str | None = None
+    mail_from: str | None = None
+    mail_requests: int = 5
+    verify_emails: bool = False
+    prevent_login_with_unverified_email: bool = False
+    email_verify_hours: int = 0
+    password_reset_hours: int = 24
+    issuers: tuple[Issuer, ...] = ()
     files_url: str | None = None
     file_keys: tuple[tuple[str, bytes], ...] = ()
     file_uploaders: str = "authenticated"
@@ -64,6 +98,7 @@ class Settings:
     graphql_depth: int = 24
     graphql_aliases: int = 100
     graphql_cost: int = 250_000
+    graphiql: Path | None = None
     served_url: str | None = None
     """Where the command listens; no setting, and used only where `public_url` does not say how people reach it."""
 
@@ -71,6 +106,16 @@ class Settings:
     def file_urls(self) -> str:
         """What the address of each file begins with."""
         return f"{self.public_url or self.served_url or 'http://127.0.0.1:8000'}{self.mount}/files/{self.app_id}/"
+
+    @property
+    def missing_for_mail(self) -> tuple[str, ...]:
+        """The variables that are yet to be set before a mail can be sent; none when mails are sent."""
+        needed = {
+            "CAREBOARD_SMTP_URL": self.smtp_url,
+            "CAREBOARD_MAIL_FROM": self.mail_from,
+            "CAREBOARD_PUBLIC_URL": self.public_url,
+        }
+        return tuple(name for name, value in needed.items() if not value)
 
     @property
     def postgres_dir(self) -> Path:
@@ -95,13 +140,22 @@ def load_settings(
         try:
             values[name] = read(given)
         except ValueError as cause:
-            shown = " cannot be used:" if name.endswith(("_key", "_keys", "_url")) else f" is {given!r};"
+            shown = " cannot be used:" if name.endswith(("_key", "_keys", "_url", "issuers")) else f" is {given!r};"
             raise SettingsError(f"{variable}{shown} {cause}") from cause
     if table:
         known = ", ".join(sorted(_table_key(variable) for variable in _VARIABLES))
         raise SettingsError(f"careboard.toml: unknown setting {sorted(table)[0]!r}; known are {known}.")
     settings = Settings(**values)
+    _check_together(settings)
     return replace(settings, data_dir=data_dir) if data_dir else settings
+
+
+def _check_together(settings: Settings) -> None:
+    """Settings that are of no use without others."""
+    if settings.prevent_login_with_unverified_email and not settings.verify_emails:
+        raise SettingsError("CAREBOARD_PREVENT_LOGIN_WITH_UNVERIFIED_EMAIL needs CAREBOARD_VERIFY_EMAILS, or nobody gets in.")
+    if settings.verify_emails and settings.missing_for_mail:
+        raise SettingsError(f"CAREBOARD_VERIFY_EMAILS sends mails; set {' and '.join(settings.missing_for_mail)} too.")
 
 
 def with_master_key(settings: Settings) -> Settings:
@@ -185,6 +239,28 @@ def _url(*schemes: str) -> Callable[[object], str]:
     return read
 
 
+def _smtp_url(value: object) -> str:
+    text = _url("smtp", "smtps")(value)
+    parts = urlsplit(text)
+    try:
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.path not in ("", "/") or parts.query not in ("", "starttls=never"):
+        raise ValueError(
+            "give smtp://user:password@host:587, smtps://… or, for a server that knows no TLS, smtp://…?starttls=never."
+        )
+    return text
+
+
+def _mail_address(value: object) -> str:
+    text = _text(value)
+    _, address = parseaddr(text)
+    if not text.isprintable() or not all(address.partition("@")) or not address.isascii():
+        raise ValueError("give an address such as careboard@example.org or Careboard <careboard@example.org>.")
+    return text
+
+
 def _whole(low: int, high: int) -> Callable[[object], int]:
     def read(value: object) -> int:
         try:
@@ -241,6 +317,71 @@ def _extensions(value: object) -> tuple[str, ...]:
     return parts
 
 
+_KNOWN_ISSUERS = {"google": "https://accounts.google.com", "apple": "https://appleid.apple.com"}
+
+_ISSUER_KEYS: dict[str, tuple[type, str]] = {
+    "issuer": (str, "text"),
+    "clientId": (str, "text"),
+    "clientSecret": (str, "text"),
+    "audiences": (list, "a list of texts"),
+    "label": (str, "text"),
+    "scope": (str, "text"),
+    "browser": (bool, "true or false"),
+    "signUp": (bool, "true or false"),
+    "rolesClaim": (str, "text"),
+    "roles": (dict, "an object of values and their roles"),
+}
+
+
+def _issuers(value: object) -> tuple[Issuer, ...]:
+    try:
+        given = json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        given = None
+    if not isinstance(given, dict):
+        raise ValueError('give a JSON object such as {"hospital": {"issuer": "https://…", "clientId": "…"}}.')
+    return tuple(_issuer(str(name), each) for name, each in given.items())
+
+
+def _issuer(name: str, given: object) -> Issuer:
+    """One entry of CAREBOARD_AUTH. Raises ValueError, whose words never hold a value of it."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", name) or name == "anonymous":
+        raise ValueError("name a provider with letters, digits and _, and not anonymous.")
+    if not isinstance(given, dict):
+        raise ValueError(f"{name} must be an object with issuer and clientId.")
+    if unknown := sorted(given.keys() - _ISSUER_KEYS.keys()):
+        raise ValueError(f"{name} has {unknown[0]!r}; it may have {', '.join(_ISSUER_KEYS)}.")
+    for key, (kind, words) in _ISSUER_KEYS.items():
+        if key in given and not isinstance(given[key], kind):
+            raise ValueError(f"{name}.{key} must be {words}.")
+    url = urlsplit(given.get("issuer", _KNOWN_ISSUERS.get(name, "")))
+    is_near = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
+    if not url.netloc or not (url.scheme == "https" or is_near):
+        raise ValueError(f"{name}.issuer must be an https:// address.")
+    if not given.get("clientId"):
+        raise ValueError(f"{name}.clientId is required.")
+    scope = given.get("scope", _SCOPE)
+    if "openid" not in scope.split():
+        raise ValueError(f"{name}.scope must have openid in it.")
+    roles = given.get("roles", {})
+    if "admin" in roles.values() or not all(isinstance(role, str) for role in roles.values()):
+        raise ValueError(f"{name}.roles gives the names of roles, and never admin: an administrator is made by hand.")
+    secret = given.get("clientSecret") or None
+    return Issuer(
+        name=name,
+        url=url.geturl(),
+        client_id=given["clientId"],
+        client_secret=secret,
+        audiences=tuple(map(str, given.get("audiences", ()))),
+        label=given.get("label") or name[:1].upper() + name[1:],
+        scope=scope,
+        browser=given.get("browser", secret is not None),
+        sign_up=given.get("signUp", True),
+        roles_claim=given.get("rolesClaim", "groups"),
+        roles=tuple(roles.items()),
+    )
+
+
 _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_DATA": ("data_dir", lambda value: Path(_text(value))),
     "DATABASE_URL": ("database_url", _url("postgres", "postgresql")),
@@ -264,6 +405,14 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_IDEMPOTENCY_PATHS": ("idempotency_paths", _patterns),
     "CAREBOARD_IDEMPOTENCY_TTL": ("idempotency_ttl", _whole(1, 90 * 86_400)),
     "CAREBOARD_SIGN_IN_FAILURES": ("sign_in_failures", _whole(0, 1_000_000)),
+    "CAREBOARD_SMTP_URL": ("smtp_url", _smtp_url),
+    "CAREBOARD_MAIL_FROM": ("mail_from", _mail_address),
+    "CAREBOARD_MAIL_REQUESTS": ("mail_requests", _whole(0, 1_000_000)),
+    "CAREBOARD_VERIFY_EMAILS": ("verify_emails", _flag),
+    "CAREBOARD_PREVENT_LOGIN_WITH_UNVERIFIED_EMAIL": ("prevent_login_with_unverified_email", _flag),
+    "CAREBOARD_EMAIL_VERIFY_HOURS": ("email_verify_hours", _whole(0, 24 * 365)),
+    "CAREBOARD_PASSWORD_RESET_HOURS": ("password_reset_hours", _whole(0, 24 * 365)),
+    "CAREBOARD_AUTH": ("issuers", _issuers),
     "FILES_URL": ("files_url", _url("file", "s3", "gs", "az", "abfs", "abfss", "memory")),
     "CAREBOARD_FILE_KEYS": ("file_keys", _file_keys),
     "CAREBOARD_FILE_UPLOADERS": ("file_uploaders", _one_of("master", "authenticated", "anonymous", "public")),
@@ -279,4 +428,5 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_GRAPHQL_DEPTH": ("graphql_depth", _whole(1, 200)),
     "CAREBOARD_GRAPHQL_ALIASES": ("graphql_aliases", _whole(0, 100_000)),
     "CAREBOARD_GRAPHQL_COST": ("graphql_cost", _whole(1, 1_000_000_000)),
+    "CAREBOARD_GRAPHIQL": ("graphiql", lambda value: Path(_text(value))),
 }

@@ -20,6 +20,9 @@ from app.actions.classes import Classes
 from app.actions.files import Files
 from app.actions.hooks import Hooks
 from app.actions.idempotency import Once
+from app.actions.links import Links
+from app.actions.mails import Mails
+from app.actions.news import news_writer
 from app.actions.objects import Objects
 from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
@@ -48,6 +51,7 @@ from app.live.hub import Hub
 from app.live.places import Place
 from app.store.database import Database
 from app.store.feed import Feed
+from app.store.mails import NEWS
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
 
@@ -72,13 +76,14 @@ class Floors:
     schemas: Schemas
     hub: Hub
     ticker: Ticker
+    mails: Mails
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Floors"]:
         """Everything started, and stopped in the opposite order."""
         async with self.writing(), AsyncExitStack() as started:
             services = self.services
-            for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker):
+            for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker, self.mails):
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -106,6 +111,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
     audit_accounts(hooks)
     for domain in domains:
         domain.install(hooks, objects)
+    links = Links(objects)
     once = Once(objects)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
@@ -117,10 +123,12 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         once=once,
         feed=feed,
         files=Files(objects, settings),
+        links=links,
         states=_states(domains),
     )
     ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
-    return Floors(services, schemas, Hub(feed, objects), ticker)
+    mails = Mails(database, settings, {**links.writers, NEWS: news_writer(settings)})
+    return Floors(services, schemas, Hub(feed, objects), ticker, mails)
 
 
 def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:
@@ -139,7 +147,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
-            with registered(floors.hub, floors.services.objects.reads):
+            with registered(floors.hub, floors.services.objects.reads, floors.mails):
                 yield
 
     return Litestar(

@@ -139,7 +139,7 @@ class RunningServer:
         self.database_url = database_url
         self.master_key = MASTER_KEY
         self.app_id = "careboard"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"server-{self.port}.log"
         self.environment: dict[str, str] = {}
@@ -211,7 +211,8 @@ def running_server(clone_database: Callable[[], str], tmp_path_factory: pytest.T
         server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

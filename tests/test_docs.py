@@ -60,8 +60,8 @@ def missing(words: set[str], text: str) -> list[str]:
 # ---- running.md
 
 
-def shown_setting(value: object) -> str:
-    if value is None:
+def shown_setting(name: str, value: object) -> str:
+    if value is None or (name, value) == ("issuers", ()):
         return "none"
     if isinstance(value, tuple):
         return ",".join(value) or "generated"
@@ -72,7 +72,7 @@ def shown_setting(value: object) -> str:
 def test_every_setting_is_listed_with_its_name_in_the_file_and_its_default(variable: str) -> None:
     name, _ = config._VARIABLES[variable]
     listed = [row for row in rows(page("running.md")) if row[0] == f"`{variable}`"]
-    default = shown_setting(getattr(Settings(), name))
+    default = shown_setting(name, getattr(Settings(), name))
     assert [row[1:3] for row in listed] == [[f"`{config._table_key(variable)}`", default]]
 
 

@@ -8,16 +8,21 @@ Server's (RestWrite). May import core and store.
 
 import re
 import secrets
-from typing import cast
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from app.actions.caller import Caller
+from app.actions.caller import Caller, hash_token
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
+from app.actions.mails import link_token, new_mail_id
 from app.actions.passwords import hash_password
+from app.actions.providers import Proven, Providers
 from app.actions.roles import STAFF_ROLES, move_member_as_master
 from app.actions.sessions import end_sessions_of_user, start_session
 from app.config import Settings
-from app.core.wire import Json, Object, encode
+from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
+from app.store.identities import read_auth_data
+from app.store.mails import VERIFICATION, insert_mail
 
 SIGN_UP_ROLES = ("patient", "provider")
 """What a stranger may claim to be; a provider stays inactive until an admin approves."""
@@ -28,27 +33,28 @@ STAFF_READERS = ("role:admin", "role:biomed", "role:dispatcher", "role:pharmacis
 ADMIN_FIELDS = frozenset({"role", "active", "department"})
 """What an admin may set in an account that is not the admin's own."""
 
-ANONYMOUS_PROVIDER = "anonymous"
 _EMAIL = re.compile(r".+@.+")  # Parse Server's own test, no more
 _NOT_YOUR_DEPARTMENT = "Only an admin may say which department an account belongs to: what it may read follows from it."
 _TAKEN_USERNAME = "Account already exists for this username."
-_TAKEN_EMAIL = "Account already exists for this email address."
+TAKEN_EMAIL = "Account already exists for this email address."
 
 
-ACCOUNT_ALREADY_LINKED = cast(ErrorCode, 208)  # Parse's number; the common list does not name it
-
-
-def install(hooks: Hooks, settings: Settings) -> None:
+def install(hooks: Hooks, settings: Settings, providers: Providers, clock: Callable[[], datetime]) -> None:
     """Puts the rules of `_User` in front of its saves and deletes."""
 
+    async def prepare(draft: Draft) -> None:
+        await _prepare(draft, providers)
+
     async def save(event: SaveEvent, go_on: Next) -> None:
+        await _link(event)
         _settle_role(event)
+        await _settle_email(event, settings, clock)
         _settle_acl(event, private=settings.enforce_private_users)
         await _check_unique(event)
         await go_on()
-        await _follow(event)
+        await _follow(event, waits=settings.prevent_login_with_unverified_email)
 
-    hooks.prepare("_User", _prepare, id="careboard.account")
+    hooks.prepare("_User", prepare, id="careboard.account")
     hooks.on_save("_User", save, id="careboard.account", priority=-1000)
     hooks.on_delete("_User", _forget, id="careboard.account", priority=-1000)
 
@@ -58,25 +64,12 @@ def is_admin(caller: Caller) -> bool:
     return caller.is_master or "admin" in caller.authority.roles
 
 
-def check_auth_data(value: Json) -> str | None:
-    """The id of an anonymous login; None for `{"anonymous": null}` and {}. Refuses every other provider (252)."""
-    if not isinstance(value, dict) or value.keys() - {ANONYMOUS_PROVIDER}:
-        raise ParseError(ErrorCode.UNSUPPORTED_SERVICE, "This authentication method is unsupported.")
-    data = value.get(ANONYMOUS_PROVIDER)
-    if data is None or data == {}:
-        return None
-    name = data.get("id") if isinstance(data, dict) else None
-    if not isinstance(name, str) or not name:
-        raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Auth data is invalid for this user.")
-    return name
-
-
-async def _prepare(draft: Draft) -> None:
+async def _prepare(draft: Draft, providers: Providers) -> None:
     body, caller = draft.body, draft.caller
     if draft.object_id is not None and caller.user_id is None and not caller.is_master:
         raise ParseError(ErrorCode.SESSION_MISSING, f"Cannot modify user {draft.object_id}.")
     body.pop("sessionToken", None)  # an SDK may send its user back as it was told; the token is never a field of it
-    linked = _take_auth_data(draft)
+    linked = await _take_auth_data(draft, providers)
     _check_credentials(body, is_new=draft.object_id is None, linked=linked)
     if "emailVerified" in body and not caller.is_master:
         words = "Clients aren't allowed to manually update email verification."
@@ -88,19 +81,20 @@ async def _prepare(draft: Draft) -> None:
         draft.secrets["_hashed_password"] = await hash_password(password)
 
 
-def _take_auth_data(draft: Draft) -> bool:
-    """Moves authData, which is never rendered, from the body to the secrets; True when it signs somebody in."""
+async def _take_auth_data(draft: Draft, providers: Providers) -> bool:
+    """Takes authData, which is never rendered, out of the body and has it proven; True when it signs somebody in."""
     if "authData" not in draft.body:
         return False
-    value = draft.body.pop("authData")
-    name = check_auth_data(value)
-    if name is not None:
-        kept: Object = {ANONYMOUS_PROVIDER: {"id": name}}
-        draft.secrets["authData"] = encode(kept).decode()
-        draft.context["anonymous_id"] = name
-    elif isinstance(value, dict) and ANONYMOUS_PROVIDER in value:
-        draft.secrets["authData"] = None
-    return name is not None
+    caller, is_new = draft.caller, draft.object_id is None
+    may_name = caller.is_master or (is_new and is_admin(caller))
+    given = draft.body.pop("authData")
+    proven = await providers.prove(caller, given, user_id=draft.object_id, by_admin=may_name)
+    if is_new and not may_name:
+        providers.check_may_join(proven)
+    draft.context["proven"] = proven
+    if proven.told:
+        draft.answer["authDataResponse"] = proven.told
+    return bool(proven.given)
 
 
 def _check_credentials(body: Object, *, is_new: bool, linked: bool) -> None:
@@ -115,6 +109,18 @@ def _check_credentials(body: Object, *, is_new: bool, linked: bool) -> None:
         raise ParseError(ErrorCode.INVALID_EMAIL_ADDRESS, "Email address format is invalid.")
     if email == "":
         body["email"] = {"__op": "Delete"}  # two accounts without an address must not collide on ""
+
+
+async def _link(event: SaveEvent) -> None:
+    """Puts what was proven beside the sign-ins that the account has; the database refuses an id that another one has (208)."""
+    proven = event.context.get("proven")
+    if not isinstance(proven, Proven) or not proven.kept:
+        return
+    text = None if event.is_new else await read_auth_data(event.tx, event.object_id)
+    known = decode(text) if text else {}
+    assert isinstance(known, dict)
+    kept = {name: each for name, each in {**known, **proven.kept}.items() if each is not None}
+    event.secrets["authData"] = encode(kept).decode() if kept else None
 
 
 def _settle_role(event: SaveEvent) -> None:
@@ -136,9 +142,13 @@ def _settle_role(event: SaveEvent) -> None:
 
 
 def _settle_new_role(event: SaveEvent, admin: bool) -> None:
-    if not event.object.get("role"):
-        event.set("role", "patient")
+    proven = event.context.get("proven")
+    granted = proven.roles.granted if isinstance(proven, Proven) else None
+    if granted is not None or not event.object.get("role"):
+        event.set("role", granted or "patient")
     role, active = event.object["role"], event.object.get("active")
+    if granted is not None:
+        admin = True  # the issuer stands for this person, as the settings say
     if not admin and role not in SIGN_UP_ROLES:
         words = "Sign-up may claim only the role patient or provider; an admin gives the others."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
@@ -157,6 +167,26 @@ def _check_admin_fields(event: SaveEvent) -> None:
     if event.body.keys() - ADMIN_FIELDS or event.secrets:
         words = "Of another account an admin may change only active, department and role."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
+
+
+async def _settle_email(event: SaveEvent, settings: Settings, clock: Callable[[], datetime]) -> None:
+    """A new address is nobody's until its owner says so; links that were mailed before are of no use any more."""
+    new_email = event.changed("email")
+    if not event.is_new and (new_email or "_hashed_password" in event.secrets):
+        event.secrets |= {"_perishable_token": None, "_perishable_token_expires_at": None}
+    if not new_email:
+        return
+    event.secrets |= {"_email_verify_token": None, "_email_verify_token_expires_at": None}
+    if "emailVerified" in event.body:
+        return  # the master key has said so itself
+    if settings.verify_emails and event.object.get("email") is not None:
+        mail_id, hours = new_mail_id(), settings.email_verify_hours
+        event.set("emailVerified", False)
+        event.secrets["_email_verify_token"] = hash_token(link_token(settings, mail_id))
+        event.secrets["_email_verify_token_expires_at"] = clock() + timedelta(hours=hours) if hours else None
+        await insert_mail(event.tx, mail_id, VERIFICATION, event.object_id)
+    elif event.object.get("emailVerified"):
+        event.set("emailVerified", False)
 
 
 def _settle_acl(event: SaveEvent, *, private: bool) -> None:
@@ -181,7 +211,7 @@ def _settle_acl(event: SaveEvent, *, private: bool) -> None:
 
 
 async def _check_unique(event: SaveEvent) -> None:
-    """202, 203 and 208. Names and addresses differ by more than case; the unique indexes hold it against a race."""
+    """202 and 203. Names and addresses differ by more than case; the unique indexes hold it against a race."""
     username = event.object.get("username") if event.changed("username") else None
     email = event.object.get("email") if event.changed("email") else None
     if username is not None or email is not None:
@@ -195,31 +225,20 @@ async def _check_unique(event: SaveEvent) -> None:
         if taken["username"]:
             raise ParseError(ErrorCode.USERNAME_TAKEN, _TAKEN_USERNAME)
         if taken["email"]:
-            raise ParseError(ErrorCode.EMAIL_TAKEN, _TAKEN_EMAIL)
-    name = event.context.get("anonymous_id")
-    if isinstance(name, str):
-        await _check_unlinked(event, name)
+            raise ParseError(ErrorCode.EMAIL_TAKEN, TAKEN_EMAIL)
 
 
-async def _check_unlinked(event: SaveEvent, name: str) -> None:
-    # No unique index holds a key inside authData: those who ask for the same id wait for each other here.
-    await event.tx.execute("select pg_advisory_xact_lock(hashtextextended($1, 7))", f"authData.anonymous:{name}")
-    owner = await event.tx.fetchval(
-        """select "objectId" from "_User" where "authData" -> 'anonymous' ->> 'id' = $1 and "objectId" <> $2 limit 1""",
-        name,
-        event.object_id,
-    )
-    if owner is not None:
-        raise ParseError(ACCOUNT_ALREADY_LINKED, "this auth is already used")
-
-
-async def _follow(event: SaveEvent) -> None:
-    """What hangs on an account, in the same transaction: its role's members and its sessions."""
+async def _follow(event: SaveEvent, *, waits: bool) -> None:
+    """What hangs on an account, in the same transaction: its role's members and its sessions. `waits`: who signs up by password
+    gets in only once the address is confirmed."""
     before, after = (event.original or {}).get("role"), event.object.get("role")
     if before != after:
         await move_member_as_master(event.tx, event.object_id, _name(before), _name(after))
     if event.is_new:
-        await _open_first_session(event)
+        proven = event.context.get("proven")
+        is_proven = isinstance(proven, Proven) and bool(proven.given)
+        if not waits or event.object.get("emailVerified") or is_proven:
+            await _open_first_session(event)
         return
     disabled = event.object.get("active") is False
     new_password = "_hashed_password" in event.secrets
@@ -232,8 +251,9 @@ async def _follow(event: SaveEvent) -> None:
 async def _open_first_session(event: SaveEvent) -> None:
     if event.object.get("active") is False:
         return
-    provider = ANONYMOUS_PROVIDER if "anonymous_id" in event.context else "password"
-    await _open_session(event, {"action": "signup", "authProvider": provider})
+    proven = event.context.get("proven")
+    provider = proven.names if isinstance(proven, Proven) else ""
+    await _open_session(event, {"action": "signup", "authProvider": provider or "password"})
 
 
 async def _open_session(event: SaveEvent, created_with: Object) -> None:

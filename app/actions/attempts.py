@@ -1,4 +1,4 @@
-"""Wrong sign-ins: how many of them one may make.
+"""Wrong sign-ins, and what else a stranger may try so often: how many of them one may make.
 
 Owns: `Attempts`. Holds: an attempt counts as wrong until it has shown to be right, so that many at once gain nothing; who is
 limited reads the same whether the account exists or not; a stranger's attempts elsewhere do not soon lock an account's owner
@@ -25,10 +25,22 @@ _Key = tuple[str, str]
 
 
 class Attempts:
-    """Wrong sign-ins by account and address, each kept as a level that sinks to nothing in `WINDOW_SECONDS`."""
+    """Wrong sign-ins by account and address, each kept as a level that sinks to nothing in `WINDOW_SECONDS`.
 
-    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `words` are told to who is limited; `account_factor` says how many an account may have from many addresses.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        words: str = "Too many wrong sign-ins",
+        account_factor: int = ACCOUNT_FACTOR,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._most = most
+        self._words = words
+        self._account_factor = account_factor
         self._clock = clock
         self._levels: dict[_Key, tuple[float, float]] = {}
 
@@ -41,7 +53,7 @@ class Attempts:
             over = self._level(key, now, most) + 1 - most
             if over > 0:
                 minutes = max(1, round(over / most * WINDOW_SECONDS / 60))
-                words = f"Too many wrong sign-ins; wait {minutes} minute{'s' * (minutes > 1)} and try again."
+                words = f"{self._words}; wait {minutes} minute{'s' * (minutes > 1)} and try again."
                 raise ParseError(ErrorCode.REQUEST_LIMIT_EXCEEDED, words)
         for key, most in limits.items():
             self._put(key, self._level(key, now, most) + 1, now)
@@ -56,7 +68,7 @@ class Attempts:
 
     def _limits(self, name: str, address: str) -> dict[_Key, int]:
         name = name.lower()
-        by_account = {("", name): self._most * ACCOUNT_FACTOR}
+        by_account = {("", name): self._most * self._account_factor}
         if not address:
             return by_account
         return {(address, name): self._most, (address, ""): self._most * ADDRESS_FACTOR, **by_account}

@@ -7,6 +7,7 @@ May import core and store.
 
 from collections.abc import Mapping
 
+from app.actions.caller import Caller
 from app.actions.objects import Objects
 from app.core.fields import check_class_name
 from app.core.schema import ClassSchema, changed_schema, schema_from_wire, schema_to_wire
@@ -55,6 +56,15 @@ class Classes:
             # Nobody may write between the look whether it is empty and the drop.
             await tx.execute(f'lock table "{class_name}" in access exclusive mode')
             await self._schemas.delete(tx, class_name)
+
+    async def purge(self, caller: Caller, class_name: str) -> None:
+        """Deletes every object of a class, each as a delete of its own with its hooks, all of them or none."""
+        check_class_name(class_name)
+        if not self._schemas.has(class_name):
+            return
+        async with self._objects.transaction() as tx:
+            for row in await tx.fetch(f'select "objectId" as id from "{class_name}"'):
+                await self._objects.delete(caller, class_name, row["id"], tx=tx)
 
     def _existing(self, class_name: str) -> ClassSchema:
         if not self._schemas.has(class_name):

@@ -1,9 +1,10 @@
 """Hooks ("cloud code"): handlers that stand around a write as links of one chain, the write itself being the innermost link.
 
-Owns: `Hooks`, the events a handler is given and `Saved`. Holds: handlers run in the order of their priority (lowest first,
-equals in the order they came), inside the transaction of the write; those of a negative priority run before required fields
-are asked for and may fill them; a handler that does not await `next()` stops the write and is refused; the same id put
-again replaces the handler; an `after_commit` handler sees only what is committed. May import core and store.
+Owns: `Hooks`, the events a handler is given, `Saved`, and what a provider of sign-ins is given and answers. Holds: handlers run
+in the order of their priority (lowest first, equals in the order they came), inside the transaction of the write; those of a
+negative priority run before required fields are asked for and may fill them; a handler that does not await `next()` stops the
+write and is refused; the same id put again replaces the handler; an `after_commit` handler sees only what is committed. May
+import core and store.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from app.actions.caller import Caller
 from app.core.query import Query
@@ -60,6 +61,48 @@ class Writes(Protocol):
 
 FunctionHandler = Callable[[Caller, Mapping[str, Json], Writes], Awaitable[Json]]
 """What a client calls by name: who asks, what with, and the objects it may read and write."""
+
+
+AuthStep = Literal["setUp", "login", "update", "challenge"]
+"""Parse Server's validateSetUp, validateLogin and validateUpdate, and the challenge before them."""
+
+AuthPolicy = Literal["default", "solo", "additional"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRequest:
+    """Who asks a provider, and for which account: `user_id` is the one that has this id or shall have it, if there is one."""
+
+    caller: Caller
+    step: AuthStep
+    user_id: str | None = None
+    known: Object | None = None
+    """What that account holds of this provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthAnswer:
+    """What a provider may say beside yes: `response` is told to the client, `save` is kept in place of what it sent."""
+
+    response: Json = None
+    save: Object | None = None
+    do_not_save: bool = False
+
+
+Validate = Callable[[Object, AuthRequest], Awaitable[AuthAnswer | None]]
+"""Looks at what a client sent for one provider; raises ParseError for what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthProvider:
+    """A way to sign in, as Parse Server's auth adapters.
+
+    An account that has an `additional` one must give it beside another, as a code beside a password; `solo` is enough by itself.
+    """
+
+    validate: Validate
+    challenge: Validate | None = None
+    policy: AuthPolicy = "default"
 
 
 @dataclass(slots=True, eq=False)
@@ -188,12 +231,20 @@ class Hooks:
         self._prepare: dict[tuple[str, str], PrepareHandler] = {}
         self.functions: dict[str, FunctionHandler] = {}
         """What a client may call by name."""
+        self.providers: dict[str, AuthProvider] = {}
+        """How one may sign in, beside passwords and the issuers of the settings."""
         self._committed: deque[SaveEvent | DeleteEvent] = deque()
         self._teller: asyncio.Task[None] | None = None
 
     def define(self, name: str, handler: FunctionHandler) -> None:
         """Lets clients call a handler: POST /functions/<name>, and GraphQL's callCloudCode."""
         self.functions[name] = handler
+
+    def define_auth(
+        self, name: str, validate: Validate, *, challenge: Validate | None = None, policy: AuthPolicy = "default"
+    ) -> None:
+        """Lets people sign in by `authData` of this name, which `validate` believes or refuses by raising ParseError."""
+        self.providers[name] = AuthProvider(validate, challenge, policy)
 
     async def call(self, caller: Caller, name: str, params: Mapping[str, Json], objects: Writes) -> Json:
         """What a function answers. Raises 141 when there is none, or it failed, and what it refuses itself."""

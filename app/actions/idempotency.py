@@ -8,13 +8,13 @@ Words and code are Parse Server's (middlewares.promiseEnsureIdempotency). May im
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from app.actions.caller import Caller
 from app.actions.objects import Objects
 from app.errors import ErrorCode, ParseError
-from app.store.database import Connection, Database
+from app.store.database import Connection
 from app.store.requests import claim_request, forget_requests
 
 T = TypeVar("T")
@@ -50,12 +50,11 @@ class Once:
 
         return await self._objects.database.repeated(attempt)
 
-    async def sweep(self, database: Database) -> int:
+    async def sweep(self, connection: Connection, _: datetime) -> int:
         """A tick that drops, once a minute, what is past its time; nobody is told of it."""
         self._turn += 1
         if self._turn % _SWEEP_EVERY == 0:
-            async with database.connection() as connection:
-                await forget_requests(connection)
+            await forget_requests(connection)
         return 0
 
 

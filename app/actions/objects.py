@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from app.actions import accounts, alerts, audit, reads, roles, sessions
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
+from app.actions.providers import Providers
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core.access import Operation, can_read, check_class, default_acl, protected_for, writable
@@ -77,7 +78,8 @@ class Objects:
         self.settings = settings
         self.clock = clock
         self.reads = access_log or reads.Reads(database)
-        accounts.install(hooks, settings)
+        self.providers = Providers(self.reading, hooks.providers, settings)
+        accounts.install(hooks, settings, self.providers, clock)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
         alerts.install(hooks, clock)

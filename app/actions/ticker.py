@@ -1,25 +1,32 @@
 """What happens as time passes: facts that flip without anybody writing.
 
-Owns: `Ticker`, one task a process. Holds: of all processes on one database one ticks, held by an advisory lock on a
-connection of its own, so another takes over when it dies; a tick that fails is logged and tried again at the next. May
-import store.
+Owns: `Ticker`, one task a process, and `flip`, one tick. Holds: of all processes on one database one ticks, held by an
+advisory lock on a connection of its own, so another takes over when it dies; a tick that fails is logged and tried again at
+the next. May import store.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from app.errors import ParseError
 from app.store.database import LOST, Connection, Database
 
-Tick = Callable[[Database], Awaitable[int]]
-"""Flips what is due by now and says how many it flipped."""
+Tick = Callable[[Connection, datetime], Awaitable[int]]
+"""Flips what is due by a moment, as ordinary updates (`updatedAt` stays: nobody wrote), and says how many rows it flipped."""
 
 TICK_S = 1.0
 LOCK = 0x0CA4EB04
 
 _log = logging.getLogger("careboard.ticker")
+
+
+async def flip(database: Database, tick: Tick) -> int:
+    """One tick in a transaction of its own, by the clock of the database."""
+    async with database.transaction(read_only=True) as connection:
+        return await tick(connection, await connection.fetchval("select clock_timestamp()"))
 
 
 class Ticker:
@@ -69,7 +76,7 @@ class Ticker:
     async def _attempt(self, tick: Tick) -> int:
         """One tick; a domain whose tick fails does not keep the others from theirs."""
         try:
-            return await tick(self._database)
+            return await flip(self._database, tick)
         except ParseError:
             _log.exception("a tick failed and is tried again in a second")
             return 0

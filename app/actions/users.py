@@ -8,22 +8,25 @@ session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May i
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.actions.accounts import ACCOUNT_ALREADY_LINKED, check_auth_data
-from app.actions.attempts import Attempts
-from app.actions.caller import MASTER, Caller, caller_of_user_as_master
+from app.actions.accounts import is_admin
+from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
 from app.actions.hooks import Saved
 from app.actions.objects import Objects
 from app.actions.passwords import verify_password
+from app.actions.providers import Proven
 from app.actions.sessions import end_session, end_sessions_of_user, start_session
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
+from app.store.identities import ALREADY_LINKED, read_auth_data
 
 DISABLED = "This account is not active; ask an admin to enable it."
 
+_NOBODY = "No account is linked with this sign-in; POST /users with the same authData makes one."
+
 _ACCOUNTS = """
 select "objectId" as id, "username" as username, "_hashed_password" as hashed,
-  "_rperm" = '{{}}' and "_wperm" = '{{}}' as locked
+  "_rperm" = '{{}}' and "_wperm" = '{{}}' as locked, coalesce("emailVerified", false) as verified
 from "_User" where {where}
 """
 
@@ -34,6 +37,15 @@ class _Account:
     username: str | None
     hashed: str | None
     locked: bool
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Somebody who came in, and whether the account is new."""
+
+    answer: Object
+    is_new: bool
 
 
 class Users:
@@ -42,35 +54,76 @@ class Users:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._database = objects.database
-        self._attempts = Attempts(objects.settings.sign_in_failures)
+        self._providers = objects.providers
+        self._attempts = objects.providers.attempts
 
-    async def sign_up(self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None) -> Object:
+    async def sign_up(
+        self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None, address: str = ""
+    ) -> Object:
+        """What `enter` answers, for whom it is all one whether the account is new."""
+        return (await self.enter(caller, body, tx=tx, address=address)).answer
+
+    async def enter(
+        self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None, address: str = ""
+    ) -> "Entered":
         """Makes an account and its first session: {objectId, createdAt, sessionToken, …}; an inactive one gets no session.
 
-        With `authData` of a known anonymous id it is a sign-in instead, answered as `log_in` does.
+        With `authData` that belongs to an account it is a sign-in instead, answered as `log_in` does. Raises 208 to somebody who
+        is signed in as another one, and what providers raise.
         """
-        known = await self._find_linked(caller, body.get("authData"), tx)
-        if known is None:
-            try:
-                return (await self._objects.create(caller, "_User", body, tx=tx)).response
-            except ParseError as error:
-                if error.code != ACCOUNT_ALREADY_LINKED:
-                    raise
-                known = await self._find_linked(caller, body.get("authData"), tx)  # another device was faster
-                if known is None:
-                    raise
-        async with self._objects.transaction(tx) as own:
-            return await self._signed_in(own, caller, known, {"action": "login", "authProvider": "anonymous"})
+        given = body.get("authData")
+        proven: Proven | None = None
+        if given:
+            proven = await self._providers.prove(caller, given, by_admin=is_admin(caller), address=address, tx=tx)
+            if owner := next(iter(proven.owners), None):
+                return Entered(await self._enter_as(caller, owner, proven, tx), is_new=False)
+            body = {**body, "authData": proven}
+        try:
+            return Entered((await self._objects.create(caller, "_User", body, tx=tx)).response, is_new=True)
+        except ParseError as error:
+            if error.code != ErrorCode.ACCOUNT_ALREADY_LINKED or proven is None:
+                raise
+            owner = await self._providers.owner(proven, tx)  # another device was faster
+            if owner is None:
+                raise
+            return Entered(await self._enter_as(caller, owner, proven, tx), is_new=False)
 
     async def log_in(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> Object:
         """The user, with a new `sessionToken`. `params`: password, and username (may be an e-mail address) or email.
 
+        Or `authData` alone, which must belong to an account; or both, where the account wants something beside its password.
         `address` is the one it comes from. Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is
-        disabled, 155 after too many wrong ones.
+        disabled, 155 after too many wrong ones, 205 where an address must be confirmed first.
         """
+        given = params.get("authData")
+        if given and not params.get("username") and not params.get("email"):
+            proven = await self._providers.prove(ANONYMOUS, given, address=address)
+            if not proven.owners:
+                raise ParseError(ErrorCode.OBJECT_NOT_FOUND, _NOBODY)
+            return await self._enter_as(caller, next(iter(proven.owners)), proven, None, is_log_in=True)
         account = await self._authenticate(caller, params, address)
+        beside = await self._prove_beside(account, given, address)
         async with self._objects.transaction() as tx:
-            return await self._signed_in(tx, caller, account.id, {"action": "login", "authProvider": "password"})
+            await self._keep(tx, account.id, beside)
+            answer = await self._signed_in(tx, caller, account.id, {"action": "login", "authProvider": "password"})
+        return _telling(answer, beside)
+
+    async def challenge(self, caller: Caller, body: Mapping[str, Json], *, address: str = "") -> Object:
+        """POST /challenge: what providers ask or send before a sign-in. `body`: challengeData, and who it is about: username or
+        email with password, or `authData`. Raises -1, and 101 for a wrong one, as Parse Server does."""
+        given, by_name = body.get("authData"), body.get("username") or body.get("email")
+        user_id = caller.user_id
+        if by_name:
+            if not body.get("password"):
+                words = "You provided username or email, you need to also provide password."
+                raise ParseError(ErrorCode.OTHER_CAUSE, words)
+            if given:
+                words = "You cannot provide username/email and authData, only use one identification method."
+                raise ParseError(ErrorCode.OTHER_CAUSE, words)
+            user_id = (await self._authenticate(caller, body, address)).id
+        elif given:
+            user_id = await self._owner_of(given, address)
+        return {"challengeData": await self._providers.challenge(caller, body.get("challengeData"), user_id)}
 
     async def log_in_as(self, caller: Caller, user_id: Json) -> Object:
         """With the master key: the user and a session of it. Raises 119 to others, 101 when there is no such user."""
@@ -101,6 +154,13 @@ class Users:
         async with self._database.connection() as connection:
             user = await self._own_view(connection, caller, caller.user_id)
         return {**user, "sessionToken": caller.session_token}
+
+    async def auth_data(self, caller: Caller, user_id: str) -> Object:
+        """The sign-ins of an account, for itself and the master key; {} for everybody else."""
+        if not caller.is_master and caller.user_id != user_id:
+            return {}
+        async with self._database.connection() as connection:
+            return await self._linked(connection, user_id)
 
     async def my_session(self, caller: Caller, token: str | None = None) -> Object:
         """The session that asks, with its token. Raises 209 without one."""
@@ -151,6 +211,9 @@ class Users:
         if account is None or not right or (account.locked and not caller.is_master):
             raise wrong
         self._attempts.forgive(name, address)
+        is_excused = caller.is_master and params.get("ignoreEmailVerification") in (True, "true")
+        if self._objects.settings.prevent_login_with_unverified_email and not account.verified and not is_excused:
+            raise ParseError(ErrorCode.EMAIL_NOT_FOUND, "User email is not verified.")
         return account
 
     async def _find_account(self, username: Json, email: Json) -> _Account | None:
@@ -162,23 +225,69 @@ class Users:
             where = '"username" = $1 or "email" = $1'
         async with self._database.connection() as connection:
             rows = await connection.fetch(_ACCOUNTS.format(where=where), *(value for value in (username, email) if value))
-        accounts = [_Account(row["id"], row["username"], row["hashed"], bool(row["locked"])) for row in rows]
+        accounts = [_Account(row["id"], row["username"], row["hashed"], bool(row["locked"]), row["verified"]) for row in rows]
         if len(accounts) > 1:  # somebody's username is another one's address
             accounts = [account for account in accounts if account.username == username]
         return accounts[0] if accounts else None
 
-    async def _find_linked(self, caller: Caller, auth_data: Json, tx: Connection | None) -> str | None:
-        """The account that an anonymous id belongs to, for a caller who is nobody yet."""
-        if auth_data is None or caller.user_id is not None:
-            return None
-        name = check_auth_data(auth_data)
-        if name is None:
-            return None
-        async with self._objects.reading(tx) as connection:
-            found = await connection.fetchval(
-                """select "objectId" from "_User" where "authData" -> 'anonymous' ->> 'id' = $1 limit 1""", name
-            )
-        return str(found) if found is not None else None
+    async def _enter_as(
+        self, caller: Caller, user_id: str, proven: Proven, tx: Connection | None, *, is_log_in: bool = False
+    ) -> Object:
+        """Signs the account in that proven authData belongs to; who is signed in as it already is shown it."""
+        if caller.user_id is not None and not is_log_in:
+            if caller.user_id != user_id:
+                raise ParseError(ErrorCode.ACCOUNT_ALREADY_LINKED, ALREADY_LINKED)
+            return _telling(await self.me(caller), proven)
+        async with self._objects.transaction(tx) as own:
+            row = await own.fetchrow(_ACCOUNTS.format(where='"objectId" = $1'), user_id)
+            if row is None or (row["locked"] and not caller.is_master):
+                raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Auth data is invalid for this user.")
+            self._providers.check_policy(proven.given, await self._linked(own, user_id))
+            await self._keep(own, user_id, proven)
+            answer = await self._signed_in(own, caller, user_id, {"action": "login", "authProvider": proven.names})
+        return _telling(answer, proven)
+
+    async def _prove_beside(self, account: _Account, given: Json, address: str) -> Proven | None:
+        """What is given beside a right password: proven, and all that the account wants."""
+        proven = None
+        async with self._database.connection() as connection:
+            viewer = await caller_of_user_as_master(connection, account.id)
+            linked = await self._linked(connection, account.id)
+        if given:
+            proven = await self._providers.prove(viewer, given, user_id=account.id, address=address)
+        self._providers.check_policy(proven.given if proven else frozenset(), linked)
+        return proven
+
+    async def _keep(self, tx: Connection, user_id: str, proven: Proven | None) -> None:
+        """Writes down what a sign-in changes in its account: what its providers keep, and the role that its issuer gives."""
+        if proven is None:
+            return
+        linked = await self._linked(tx, user_id)
+        if any(linked.get(name) != part for name, part in proven.kept.items()):
+            viewer = await caller_of_user_as_master(tx, user_id)
+            await self._objects.update(viewer, "_User", user_id, {"authData": proven}, tx=tx)
+        present = await tx.fetchval("""select "role" from "_User" where "objectId" = $1""", user_id)
+        if role := proven.roles.after(present):
+            await self.set_role_as_master(user_id, role, tx=tx)
+
+    async def _linked(self, connection: Connection, user_id: str) -> Object:
+        text = await read_auth_data(connection, user_id)
+        linked = decode(text) if text else {}
+        assert isinstance(linked, dict)
+        return linked
+
+    async def _owner_of(self, given: Json, address: str) -> str:
+        """The account that authData belongs to, in the words that tell nothing of who is there."""
+        try:
+            proven = await self._providers.prove(ANONYMOUS, given, address=address)
+        except ParseError as error:
+            if error.code in (ErrorCode.REQUEST_LIMIT_EXCEEDED, ErrorCode.CONNECTION_FAILED):
+                raise
+            raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "User not found.") from error
+        owner = next(iter(proven.owners), None)
+        if owner is None:
+            raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "User not found.")
+        return owner
 
     async def _signed_in(self, tx: Connection, caller: Caller, user_id: str, created_with: Object) -> Object:
         """Opens a session of an account that is locked against being disabled meanwhile, and shows it to its owner."""
@@ -199,5 +308,10 @@ class Users:
             if error.code not in (ErrorCode.OPERATION_FORBIDDEN, ErrorCode.OBJECT_NOT_FOUND):
                 raise
             return {"objectId": user_id}
-        linked = await connection.fetchval("""select "authData"::text from "_User" where "objectId" = $1""", user_id)
-        return {**user, "authData": decode(linked)} if linked else user
+        linked = await self._linked(connection, user_id)
+        return {**user, "authData": linked} if linked else user
+
+
+def _telling(answer: Object, proven: Proven | None) -> Object:
+    """The answer to a sign-in with what its providers say to the client."""
+    return {**answer, "authDataResponse": proven.told} if proven and proven.told else answer

@@ -1,8 +1,8 @@
-"""The files of static/ as the browser takes them: read once, named by their content, kept for a year.
+"""Files as the browser takes them: read once, named by their content, kept for a year.
 
-Owns: `Assets` and its route. Holds: only files that were there at the start are served, by exact name, so no path
-leaves the folder; the address carries a digest of all of them, so a new build is a new address and modules import each other
-by plain relative names. May import nothing of the project.
+Owns: `Assets`, those of static/ and their route. Holds: only what was read is served, by exact name, so no path leaves the
+folder; the address carries a digest of all of them, so a new build is a new address and modules import each other by plain
+relative names. May import nothing of the project.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 _ROOT = Path(__file__).resolve().parent.parent
-_NOT_SHARED = {"theme.js", "worker.js", "mine.js", "figures.js", "board.js", "page.js", "explorer.js"}
+_NOT_SHARED = {"theme.js", "worker.js", "mine.js", "figures.js", "board.js", "page.js", "explorer.js", "graphiql.js"}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -37,12 +37,17 @@ class Asset:
     media_type: str
 
 
-class Assets:
-    """The files of one folder, and of `made` by name, in memory."""
+def files_of(root: Path) -> dict[str, bytes]:
+    """The files of a folder by their names in it; hidden ones left out."""
+    paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
-    def __init__(self, root: Path, made: Mapping[str, bytes]) -> None:
-        paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-        contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths} | dict(made)
+
+class Assets:
+    """Files by name, in memory, served below `path`."""
+
+    def __init__(self, contents: Mapping[str, bytes], path: str = "/static") -> None:
+        self._path = path
         self._assets = {name: _load(name, content) for name, content in contents.items()}
         digest = hashlib.sha256()
         for name, asset in self._assets.items():
@@ -53,25 +58,25 @@ class Assets:
         """The address of a file; KeyError when there is no such file, so that a template cannot name a missing one."""
         if name not in self._assets:
             raise KeyError(name)
-        return f"/static/{self.version}/{name}"
+        return f"{self._path}/{self.version}/{name}"
 
     def modules(self) -> list[str]:
         """The addresses of all ES modules in the folder's root, to be fetched before they are asked for."""
         return [self.url(name) for name in self._assets if name.endswith(".js") and name not in _NOT_SHARED]
 
-    def find(self, name: str) -> Asset | None:
-        """The file of that exact name."""
-        return self._assets.get(name)
+    def answer(self, request: Request[Any, Any, Any], version: str, name: str) -> Response[bytes]:
+        """The file of that exact name. Raises 404."""
+        asset = self._assets.get(name.lstrip("/"))
+        if asset is None:
+            raise NotFoundException(detail="There is no such file.")
+        return _answer(request, asset, "public, max-age=31536000, immutable" if version == self.version else "no-cache")
 
     def route(self) -> HTTPRouteHandler:
         """The handler that serves them."""
 
-        @get("/static/{version:str}/{name:path}", include_in_schema=False, sync_to_thread=False)
+        @get(f"{self._path}/{{version:str}}/{{name:path}}", include_in_schema=False, sync_to_thread=False)
         def static_file(request: Request[Any, Any, Any], version: str, name: str) -> Response[bytes]:
-            asset = self.find(name.lstrip("/"))
-            if asset is None:
-                raise NotFoundException(detail="There is no such file.")
-            return _answer(request, asset, "public, max-age=31536000, immutable" if version == self.version else "no-cache")
+            return self.answer(request, version, name)
 
         return static_file
 

@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.actions.mails import Mails
 from app.actions.reads import Reads
 from app.api.request import RefusedError, Services, check_master_key, is_loopback, keys_in_headers
 from app.live.counters import LATENCY_BOUNDS
@@ -47,9 +48,9 @@ class MetricsController(PrometheusController):
 
 
 @contextmanager
-def registered(hub: Hub, reads: Reads) -> Iterator[None]:
-    """While inside, scrapes are told what this hub and this access log do."""
-    collector = _Numbers(hub, reads)
+def registered(hub: Hub, reads: Reads, mails: Mails) -> Iterator[None]:
+    """While inside, scrapes are told what this hub, this access log and this outbox do."""
+    collector = _Numbers(hub, reads, mails)
     REGISTRY.register(collector)
     try:
         yield
@@ -60,9 +61,10 @@ def registered(hub: Hub, reads: Reads) -> Iterator[None]:
 class _Numbers(Collector):
     """Reads the numbers when Prometheus asks."""
 
-    def __init__(self, hub: Hub, reads: Reads) -> None:
+    def __init__(self, hub: Hub, reads: Reads, mails: Mails) -> None:
         self._hub = hub
         self._reads = reads
+        self._mails = mails
 
     def collect(self) -> Iterator[Metric]:
         hub, counters = self._hub, self._hub.stream.counters
@@ -93,6 +95,7 @@ class _Numbers(Collector):
         yield CounterMetricFamily("careboard_feed_relayed", "Batches that another node had read for this one.", hub.feed.relayed)
         yield GaugeMetricFamily("careboard_access_log_waiting", "Rows of the access log to be written.", self._reads.waiting)
         yield CounterMetricFamily("careboard_access_log_degraded", "Reads logged without their object.", self._reads.degraded)
+        yield from self._outbox()
         sums = list(accumulate(counters.latency_buckets))
         bounds = [*map(str, LATENCY_BOUNDS), "+Inf"]
         yield HistogramMetricFamily(
@@ -101,3 +104,10 @@ class _Numbers(Collector):
             buckets=list(zip(bounds, sums, strict=True)),
             sum_value=counters.latency_seconds,
         )
+
+    def _outbox(self) -> Iterator[Metric]:
+        mails = self._mails
+        yield GaugeMetricFamily("careboard_mails_waiting", "Mails to be sent, when this process last looked.", mails.waiting)
+        yield GaugeMetricFamily("careboard_mails_dead", "Mails given up, when this process last looked.", mails.dead)
+        yield CounterMetricFamily("careboard_mails_sent", "Mails that this process sent.", mails.sent)
+        yield CounterMetricFamily("careboard_mails_failed", "Times that a mail was not taken.", mails.failed)

@@ -20,6 +20,7 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp
 
 from app.actions.caller import Caller
+from app.api.account_pages import account_pages
 from app.api.export import rows_as_csv
 from app.api.forms import is_own_form, is_secure
 from app.api.kept import worker_handlers
@@ -28,7 +29,7 @@ from app.api.site import Site, headed
 from app.api.states import Draw
 from app.api.view import View, read, read_panel, read_sources, source_query, zone_of
 from app.config import Settings
-from app.errors import ParseError
+from app.errors import ErrorCode, ParseError
 from app.live import cells, rows
 from app.live.board import Board, Figures, Mine
 from app.live.mine import part_query
@@ -36,6 +37,16 @@ from app.live.places import Place, Way
 
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+
+_NOTES = {
+    "ended": "Your session has ended. Sign in to go on where you were.",
+    "set": "Your new password is set. Sign in with it.",
+}
+"""What the sign-in page says first, by what its address holds."""
+
+_PAGES = ("/boards/", "/states/", "/graphql", "/account")
+"""Where somebody may be led after signing in."""
 
 
 def draws_states(site: Site) -> Draw:
@@ -66,7 +77,7 @@ def pages(site: Site) -> Router:
             if caller.user_id is not None:
                 target = _next_page(request.query_params.get("next")) or await _home(site, request, caller)
                 return headed(Redirect(path=target, status_code=303), request)
-            note = "Your session has ended. Sign in to go on where you were." if "ended" in request.query_params else ""
+            note = next((words for name, words in _NOTES.items() if name in request.query_params), "")
             return site.sign_in(request, services.settings, _next_page(request.query_params.get("next")), note=note)
 
         @get("/nothing")
@@ -102,7 +113,7 @@ def pages(site: Site) -> Router:
 
     return Router(
         path="/",
-        route_handlers=[SignIn, Boards, site.assets.route(), *worker_handlers(site.assets, site.offline)],
+        route_handlers=[SignIn, Boards, *account_pages(site), site.assets.route(), *worker_handlers(site.assets, site.offline)],
         exception_handlers={HTTPException: site.broken, ParseError: site.broken, Exception: site.broken},
     )
 
@@ -162,6 +173,9 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
             address=request.client.host if request.client else "",
         )
     except ParseError as refusal:
+        if refusal.code == ErrorCode.EMAIL_NOT_FOUND:
+            said = "Confirm your e-mail address first, by the link in the mail that we sent you."
+            return site.sign_in(request, services.settings, target, said=said, name=name, unconfirmed=True)
         said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
         return site.sign_in(request, services.settings, target, said=said, name=name)
     answer = Redirect(path=target or "/", status_code=303)
@@ -205,7 +219,5 @@ def _session_cookie(request: AnyRequest, settings: Settings, token: str) -> Cook
 
 def _next_page(asked: str | None) -> str:
     """Where to go after signing in: only a page of ours; "" for the caller's home."""
-    is_ours = (
-        asked is not None and asked.startswith(("/boards/", "/states/", "/graphql")) and asked.isprintable() and "\\" not in asked
-    )
+    is_ours = asked is not None and asked.startswith(_PAGES) and asked.isprintable() and "\\" not in asked
     return asked if asked and is_ours else ""

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
@@ -25,10 +26,11 @@ from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
 from app.actions.files import Files
 from app.actions.idempotency import Once
+from app.actions.links import Links
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.config import Settings
-from app.core.wire import Object, decode, encode
+from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection, Database
 from app.store.feed import Feed
@@ -107,6 +109,7 @@ class Services:
     once: Once
     feed: Feed
     files: Files
+    links: Links
     states: Mapping[str, tuple[Object, ...]]
     """The state machines of each class, as `/states` publishes them."""
 
@@ -175,7 +178,7 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
     headers = dict(request.scope["headers"])
     keys = keys_in_headers(headers)
     raw = await request.body() if method != "GET" else b""
-    body = read_body(raw) if raw else {}
+    body = read_body(raw, headers.get(b"content-type", b"")) if raw else {}
     if method == "POST" and "_method" in body:
         method = str(body.pop("_method")).upper()
     take_keys(body, keys)
@@ -307,8 +310,12 @@ def _basic_keys(encoded: str) -> dict[str, str]:
     return {"application": application, "master": key} if key else {"application": application}
 
 
-def read_body(raw: bytes) -> Object:
-    """The body as JSON whatever its content type says, as Parse Server reads it: SDKs say text/plain, curl says a form."""
+def read_body(raw: bytes, content_type: bytes = b"") -> Object:
+    """The body as JSON whatever its content type says: SDKs say text/plain, curl says a form. What says that it is a form, and
+    is no JSON, is read as one: its values are texts.
+    """
+    if content_type.startswith(b"application/x-www-form-urlencoded") and not raw.lstrip().startswith((b"{", b"[")):
+        return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1_000))
     body = decode(raw)
     if not isinstance(body, dict):
         raise ParseError(ErrorCode.INVALID_JSON, "The body must be a JSON object.")
@@ -329,14 +336,21 @@ def take_keys(body: Object, keys: dict[str, str]) -> None:
 
 
 def _read_params(request: Request[Any, Any, Any]) -> Object:
-    """The query, each value decoded as JSON where it is JSON and as text otherwise, as Parse's ClassesRouter does."""
-    params: Object = {}
+    """The query, each value decoded as JSON where it is JSON and as text otherwise, as Parse's ClassesRouter does.
+
+    A name that is there several times (`keys=a&keys=b`) has all its values, as a list.
+    """
+    given: dict[str, list[Json]] = {}
     for name, value in request.query_params.items():
-        try:
-            params[name] = decode(value)
-        except ParseError:
-            params[name] = value
-    return params
+        given.setdefault(name, []).append(_decoded(value))
+    return {name: values[0] if len(values) == 1 else values for name, values in given.items()}
+
+
+def _decoded(value: str) -> Json:
+    try:
+        return decode(value)
+    except ParseError:
+        return value
 
 
 def _check_client_keys(settings: Settings, keys: Mapping[str, str]) -> None:

@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from litestar import Controller, Request, route
 
+from app.actions.aggregate import aggregate
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
-from app.core.wire import Json, Object
+from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
 from app.store.snapshot import Snapshot, to_cursor
@@ -64,12 +65,14 @@ class Route:
 
 
 async def find_objects(call: Call, class_name: str) -> Answer:
-    """GET /classes/X: `{"results": […]}`, with `count` and `cursor` where asked for."""
+    """GET /classes/X: `{"results": […]}`, with `count` and `cursor` where asked for, and the class where that is another."""
     params = dict(call.params)
     with_cursor = bool(params.pop("cursor", False))
     query = call.services.objects.parse_query(class_name, params)
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     parts = ['{"results":[', ",".join(found.results), "]"]
+    if params.get("redirectClassNameForKey") is not None:
+        parts.append(f',"className":"{query.class_name}"')
     if found.count is not None:
         parts.append(f',"count":{found.count}')
     if found.cursor is not None:
@@ -78,19 +81,47 @@ async def find_objects(call: Call, class_name: str) -> Answer:
 
 
 async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
-    """GET /classes/X/id: the object; one's own user comes with the session token it was asked with."""
+    """GET /classes/X/id: the object; one's own user comes with its sign-ins and the session token it was asked with."""
     for name in call.params:
         if name not in _GET_PARAMETERS:
             raise ParseError(ErrorCode.INVALID_QUERY, "Improper encode of parameter")
     query = call.services.objects.parse_query(class_name, call.params)
     text = await call.services.objects.get(call.caller, query, object_id, files_url=call.services.settings.file_urls)
-    if class_name == "_User" and call.caller.user_id == object_id and call.caller.session_token:
-        text = f'{text[:-1]},"sessionToken":"{call.caller.session_token}"}}'
+    if class_name == "_User":
+        text = await _with_own(call, object_id, text)
     return Answer(text.encode())
+
+
+async def _with_own(call: Call, user_id: str, text: str) -> str:
+    """An account with what only itself and the master key are told of it."""
+    caller = call.caller
+    if "keys" not in call.params and (linked := await call.services.users.auth_data(caller, user_id)):
+        text = f'{text[:-1]},"authData":{encode(linked).decode()}}}'
+    if caller.user_id == user_id and caller.session_token:
+        text = f'{text[:-1]},"sessionToken":"{caller.session_token}"}}'
+    return text
+
+
+async def aggregate_objects(call: Call, class_name: str) -> Answer:
+    """GET /aggregate/X, with the master key: what comes out of a pipeline, or the different values of a field."""
+    call.require_master()
+    found = await aggregate(
+        call.services.objects, call.caller, class_name, call.params, files_url=call.services.settings.file_urls
+    )
+    return Answer(f'{{"results":[{",".join(found)}]}}'.encode())
+
+
+async def purge_class(call: Call, class_name: str) -> Answer:
+    """DELETE /purge/X, with the master key: every object of the class is deleted; the class stays."""
+    call.require_master()
+    await call.services.classes.purge(call.caller, class_name)
+    return Answer({})
 
 
 async def create_object(call: Call, class_name: str) -> Answer:
     """POST /classes/X: 201, objectId and createdAt, and where the object is."""
+    if class_name == "_User":
+        return await sign_up(call)
     saved = await call.services.objects.create(call.caller, class_name, call.body, tx=call.tx)
     where = f"{_class_path(class_name)}/{quote(saved.object_id, safe='')}"
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}"
@@ -119,15 +150,21 @@ def _of_class(handler: Handler, class_name: str) -> Handler:
 
 
 async def sign_up(call: Call) -> Answer:
-    """POST /users: a new account and its session."""
-    response = await call.services.users.sign_up(call.caller, call.body)
+    """POST /users: a new account and its session; 200 where its authData belongs to an account, which is signed in."""
+    entered = await call.services.users.enter(call.caller, call.body, tx=call.tx, address=call.address)
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}/users"
-    return Answer(response, 201, {"Location": f"{location}/{quote(str(response['objectId']), safe='')}"})
+    where = {"Location": f"{location}/{quote(str(entered.answer['objectId']), safe='')}"}
+    return Answer(entered.answer, 201 if entered.is_new else 200, where)
 
 
 async def log_in(call: Call) -> Answer:
     """GET or POST /login: the user and a new session token."""
     return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.query, **call.body}, address=call.address))
+
+
+async def challenge(call: Call) -> Answer:
+    """POST /challenge: what the providers of `challengeData` answer before a sign-in."""
+    return Answer(await call.services.users.challenge(call.caller, call.body, address=call.address))
 
 
 async def verify_password(call: Call) -> Answer:
@@ -142,6 +179,18 @@ async def log_in_as(call: Call) -> Answer:
     call.require_master()
     user_id = call.params.get("userId") or call.body.get("userId")
     return Answer(await call.services.users.log_in_as(call.caller, user_id))
+
+
+async def request_password_reset(call: Call) -> Answer:
+    """POST /requestPasswordReset: a link that sets a new password, by mail; {} whether or not there is such an account."""
+    await call.services.links.ask_reset(call.caller, call.body, address=call.address)
+    return Answer({})
+
+
+async def request_verification_email(call: Call) -> Answer:
+    """POST /verificationEmailRequest: the link that confirms an address once more; {} as above."""
+    await call.services.links.ask_verification(call.caller, call.body, address=call.address)
+    return Answer({})
 
 
 async def log_out(call: Call) -> Answer:
@@ -325,13 +374,18 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/users/me", get_me),
         Route("GET", "/login", log_in),
         Route("POST", "/login", log_in),
+        Route("POST", "/challenge", challenge),
         Route("GET", "/verifyPassword", verify_password),
         Route("POST", "/verifyPassword", verify_password),
         Route("POST", "/loginAs", log_in_as),
         Route("POST", "/logout", log_out),
+        Route("POST", "/requestPasswordReset", request_password_reset),
+        Route("POST", "/verificationEmailRequest", request_verification_email),
         Route("GET", "/sessions/me", get_my_session),
         Route("POST", "/upgradeToRevocableSession", upgrade_session),
         *(entry for name, path in _SYSTEM_PATHS.items() for entry in _crud(path, name)),
+        Route("GET", "/aggregate/{class_name}", aggregate_objects),
+        Route("DELETE", "/purge/{class_name}", purge_class),
         Route("POST", "/functions/{name}", call_function, once=True),
         Route("GET", "/schemas", get_schemas),
         Route("POST", "/schemas", create_schema),

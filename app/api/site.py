@@ -16,7 +16,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from app.actions.caller import Caller
-from app.api.assets import Assets, folder
+from app.api.assets import Assets, files_of, folder
 from app.api.diagram import diagram
 from app.api.forms import form_cookie, form_seed, is_secure, make_token
 from app.api.kept import KEEP, PERSON, seal_of
@@ -62,7 +62,7 @@ class Site:
         self.places = list(places)
         self.ways = {way.path: (way, place) for place in places for way in place.ways()}
         drawn = [(path, way.page) for path, (way, _) in self.ways.items() if isinstance(way.page, Board)]
-        self.assets = Assets(folder("static"), {"boards.css": sheet(drawn).encode()})
+        self.assets = Assets({**files_of(folder("static")), "boards.css": sheet(drawn).encode()})
         self._templates = Environment(
             loader=FileSystemLoader(folder("templates")),
             autoescape=select_autoescape(default=True),
@@ -83,13 +83,30 @@ class Site:
         return [way for way in ways if isinstance(way.page, Mine) and way.page.home]
 
     def sign_in(
-        self, request: AnyRequest, settings: Settings, target: str, *, said: str = "", note: str = "", name: str = ""
+        self,
+        request: AnyRequest,
+        settings: Settings,
+        target: str,
+        *,
+        said: str = "",
+        note: str = "",
+        name: str = "",
+        unconfirmed: bool = False,
     ) -> Response[Any]:
-        """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed."""
-        seed = form_seed(request)
-        context = {"token": make_token(settings, seed), "target": target, "said": said, "note": note, "name": name}
-        answer = self._page(request, "sign_in.html", context, status=401 if said else 200)
+        """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed; `unconfirmed`
+        says that an address must be confirmed first."""
+        told = {"target": target, "said": said, "note": note, "name": name, "unconfirmed": unconfirmed}
+        context = {**told, "mails": not settings.missing_for_mail}
+        answer = self.form(request, settings, "sign_in.html", context, status=401 if said else 200)
         answer.headers[PERSON] = ""
+        return answer
+
+    def form(
+        self, request: AnyRequest, settings: Settings, template: str, context: Mapping[str, object], *, status: int = 200
+    ) -> Response[Any]:
+        """A page with a form, for who is not signed in as well."""
+        seed = form_seed(request)
+        answer = self._page(request, template, {"token": make_token(settings, seed), **context}, status=status)
         answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
         return answer
 

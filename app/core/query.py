@@ -328,6 +328,8 @@ _PARAMETERS = frozenset(["where", "order", "limit", "skip", "keys", "excludeKeys
 
 def _redirected(class_name: str, schema: ClassSchema | None, key: Json) -> str:
     field = schema.fields.get(key) if schema is not None and isinstance(key, str) else None
+    if field is None and isinstance(key, str):
+        return class_name  # an SDK asks for a relation that nothing was ever put into
     if field is None or field.target_class is None:
         raise refused(f"redirectClassNameForKey must name a pointer or relation of {class_name}.")
     return field.target_class

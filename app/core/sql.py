@@ -455,7 +455,7 @@ class _Where:
         inner_schema = self._compiler.schema(node.query.class_name)
         if inner_schema is None or cell.kind is Kind.ABSENT:
             return NEVER
-        inner = cell_at(inner_schema, node.key)
+        inner = _key_cell(inner_schema, node.key)
         inner_where = _Where(self._compiler, inner_schema, self._alias + "s", self._arguments)
         if inner.kind is Kind.ABSENT:
             return NEVER
@@ -464,6 +464,8 @@ class _Where:
             return f"{self._column(cell)} in ({self._subselect(node.query, column)})"
         column = inner_where._as_json(inner)
         values = self._subselect(node.query, column)
+        if values is not None and inner.kind in (Kind.ARRAY, Kind.JSON):
+            values = f"select e from ({values}) found(v), {_elements('found.v', or_itself=True)} where found.v is not null"
         if cell.kind in (Kind.ARRAY, Kind.JSON):
             elements = _elements(self._column(cell), or_itself=cell.kind is Kind.JSON)
             return f"exists (select 1 from {elements} where e in ({values}))"
@@ -542,6 +544,12 @@ class _Where:
         InQuery: _in_query,
         Select: _select,
     }
+
+
+def _key_cell(schema: ClassSchema, key: Path) -> Cell:
+    """What the key of a $select names; "owner.objectId" is the id that a pointer holds, as text."""
+    cell = cell_at(schema, key[:1])
+    return Cell(Kind.TEXT, key[:1]) if cell.kind is Kind.POINTER and key[1:] == ("objectId",) else cell_at(schema, key)
 
 
 def _step(step: str) -> str:

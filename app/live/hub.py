@@ -52,6 +52,7 @@ class Hub:
         self.upkeep = Upkeep(self.stream, objects)
         self.resumption = Resumption(time.monotonic, lambda: feed.feed_id)
         feed.wanted = self._wanted
+        feed.is_awaited = lambda: bool(self._connections)
         self._authorities = Authorities(self.stream, objects, planner, self.upkeep)
         self._elsewhere = Elsewhere(self.resumption, objects.database)
         past = Past(self.stream, feed, objects, self.upkeep)

@@ -27,6 +27,14 @@ from app.store.refusals import LOST
 CHANNEL = "careboard"
 SEND_SECONDS = 0.01
 """Calls of one process are at least this far apart; the first goes out at once, and busy readers look by themselves."""
+ALONE_SECONDS = 0.25
+"""The same while no other process is heard: one that was not heard yet finds a change in that time by itself."""
+BEAT_SECONDS = 2.0
+"""A process that has nothing to call is heard so often."""
+SILENT_SECONDS = 5.0
+"""Who heard nobody for so long is alone."""
+VOICES = 2
+"""Who heard so many others since its last word need not say that it is there: each of them hears another one."""
 WATCHDOG_SECONDS = 5.0
 ECHO_SECONDS = 10.0
 WAITING_EVENTS = 64
@@ -247,6 +255,10 @@ class RedisBackend(_Line):
 _LOOK_SECONDS = 1.0
 
 
+_BEAT = "."
+"""What a message ends in that says no more than that its sender is there."""
+
+
 class Hints:
     """Tells the other processes that something was written, and hears it from them. Everything happens in the background."""
 
@@ -257,6 +269,9 @@ class Hints:
         self._due = asyncio.Event()
         self._broadcast: Broadcast | None = None
         self._unechoed: float | None = None
+        self._others: set[str] = set()
+        """Who was heard since this process said something."""
+        self._heard_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -265,6 +280,7 @@ class Hints:
             self._make()
         except ImportError as cause:
             raise RuntimeError(f"BROADCAST_URL needs the package {cause.name}, which is not installed.") from cause
+        self._heard_at = time.monotonic()
         self._tasks = [asyncio.create_task(self._hear_forever()), asyncio.create_task(self._send_forever())]
 
     async def stop(self) -> None:
@@ -277,18 +293,32 @@ class Hints:
         """Sends a call soon; calls that come close together are one."""
         self._due.set()
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process was heard for a while; at the start there may be some."""
+        return time.monotonic() - self._heard_at > SILENT_SECONDS
+
     async def _send_forever(self) -> None:
         while True:
-            await self._due.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(random.uniform(BEAT_SECONDS / 2, BEAT_SECONDS)):  # noqa: S311 - spreads processes
+                    await self._due.wait()
+            is_due = self._due.is_set()
             self._due.clear()
-            broadcast = self._broadcast
-            if broadcast is not None:
-                try:
-                    await broadcast.publish(CHANNEL, self._id)
-                    self._unechoed = self._unechoed or time.monotonic()
-                except Exception as cause:  # noqa: BLE001 - every engine has errors of its own, and the call may be lost
-                    log.warning("a wake-up call was dropped: %s", type(cause).__name__)
-            await asyncio.sleep(SEND_SECONDS)
+            if is_due or len(self._others) < VOICES:
+                await self._say(self._id if is_due else self._id + _BEAT)
+            self._others.clear()
+            await asyncio.sleep(ALONE_SECONDS if self.is_alone else SEND_SECONDS)
+
+    async def _say(self, message: str) -> None:
+        broadcast = self._broadcast
+        if broadcast is None:
+            return
+        try:
+            await broadcast.publish(CHANNEL, message)
+            self._unechoed = self._unechoed or time.monotonic()
+        except Exception as cause:  # noqa: BLE001 - every engine has errors of its own, and the call may be lost
+            log.warning("a wake-up call was dropped: %s", type(cause).__name__)
 
     async def _hear_forever(self) -> None:
         while True:
@@ -318,7 +348,13 @@ class Hints:
                     raise ConnectionError("calls do not come back") from None
                 continue
             self._unechoed = None
-            if event.message != self._id:
+            sender = str(event.message).removesuffix(_BEAT)
+            if sender == self._id:
+                continue
+            if sender:
+                self._others.add(sender)
+                self._heard_at = time.monotonic()
+            if sender == event.message:
                 self._heard()
 
 

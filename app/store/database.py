@@ -125,6 +125,7 @@ class Database:
     def __init__(self, settings: Settings, *, pool_size: int = POOL_SIZE) -> None:
         self.settings = settings
         self.committed: list[Callable[[], None]] = []
+        self._writing = 0
         self._pool_size = pool_size
         self._url: str | None = None
         self._engine: _Engine | None = None
@@ -143,6 +144,11 @@ class Database:
         if self._engine is None:
             raise RuntimeError("the database is not started")
         return self._engine
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this process is in the middle of something that may commit soon."""
+        return self._writing > 0
 
     async def start(self) -> None:
         """Starts the embedded server if no URL is set, opens the pool and binds the Piccolo tables. Raises ParseError."""
@@ -208,8 +214,12 @@ class Database:
     @contextlib.asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
         """A connection for one statement that writes: a transaction by itself, at a third of the round trips."""
-        async with self.connection() as connection:
-            yield connection
+        self._writing += 1
+        try:
+            async with self.connection() as connection:
+                yield connection
+        finally:
+            self._writing -= 1
         if self.engine.current_transaction.get() is None:
             self.announce()
 
@@ -226,11 +236,13 @@ class Database:
             return
         notes = _Notes()
         token = _notes.set(notes)
+        self._writing += not read_only
         try:
             with translate_errors():
                 async with self.engine.transaction() as transaction:
                     yield transaction.connection
         finally:
+            self._writing -= not read_only
             _notes.reset(token)
         for told in notes.after_commit:
             told()

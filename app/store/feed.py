@@ -8,7 +8,6 @@ capture, broadcast, relay.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -28,7 +27,7 @@ __all__ = ["Batch", "Change", "CursorExpired", "Feed", "Snapshot", "parse_cursor
 BUSY_SECONDS = 0.005
 IDLE_SECONDS = 0.25
 SPACING_SECONDS = 0.005
-"""Reads begin at least this far apart, so that under load one read takes many changes."""
+"""Reads begin at least this far apart while somebody else is writing here, so that under load one read takes many changes."""
 WAITING_BATCHES = 8
 MAINTAIN_SECONDS = 300.0
 
@@ -66,6 +65,8 @@ class Feed:
         """`relay`: one node reads the table for all, and this one may be it or not."""
         self.wanted: Callable[[], frozenset[str] | None] = lambda: None
         """The classes whose changes the consumer needs at present; None is all."""
+        self.is_awaited: Callable[[], bool] = lambda: True
+        """Whether the consumer has anybody to tell; if not, reads are spaced always."""
         self.reads = 0
         """How often the change table was read."""
         self.relayed = 0
@@ -82,6 +83,9 @@ class Feed:
         self._hinted = self._answered = 0
         """How many hints there were, and how many of them before the last read began that has ended."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._look: asyncio.TimerHandle | None = None
+        self._look_at = self._looking_at = 0.0
+        """When the reader looks by itself, and when the timer goes off that makes it."""
         self._head = 0.0
 
     @property
@@ -136,6 +140,8 @@ class Feed:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._look is not None:
+            self._look.cancel()
         await self._hints.stop()
         if self._relay is not None:
             await self._relay.stop()
@@ -186,7 +192,7 @@ class Feed:
             connection = await self._come_back()
 
     async def _read(self, connection: Connection) -> None:
-        """Reads until the connection fails: at once after a hint, else soon after the last change and seldom when idle."""
+        """Reads until the connection fails: at once after a hint, else soon after what nobody announced and seldom when idle."""
         wait, relay = BUSY_SECONDS, self._relay
         self._follows = ""
         if relay is not None:
@@ -197,14 +203,36 @@ class Feed:
                     await self._follow(connection, relay)
                 await relay.elect(connection)
             began, hinted = time.monotonic(), self._hinted
+            was_told = hinted != self._answered
             self._wake.clear()
             found = await self._read_once(connection)
             self._answered = hinted
-            wait = BUSY_SECONDS if found else min(wait * 2, IDLE_SECONDS)
-            await asyncio.sleep(max(0.0, SPACING_SECONDS - (self._head - began)))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._wake.wait()
+            wait = BUSY_SECONDS if found and not was_told else min(wait * 2, IDLE_SECONDS)
+            await self._sleep(wait)
+            spare = began + SPACING_SECONDS - time.monotonic()
+            if spare > 0 and (self._database.is_writing or not self.is_awaited()):
+                await asyncio.sleep(spare)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until a hint, or for so long. One timer serves many hints: setting one for each costs more than it does."""
+        loop = asyncio.get_running_loop()
+        self._look_at = loop.time() + seconds
+        if self._look is None or self._looking_at > self._look_at:
+            if self._look is not None:
+                self._look.cancel()
+            self._set_look(loop)
+        await self._wake.wait()
+
+    def _set_look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._looking_at = self._look_at
+        self._look = loop.call_at(self._look_at, self._look_now, loop)
+
+    def _look_now(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop.time() < self._look_at:
+            self._set_look(loop)
+        else:
+            self._look = None
+            self._wake.set()
 
     async def _read_once(self, connection: Connection) -> bool:
         """One read of the table, handed out, and to the other nodes too by the one that reads for all; says if it found any."""

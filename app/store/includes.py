@@ -54,6 +54,8 @@ class Rendering:
     def object(self, schema: ClassSchema, alias: str, tree: Tree, path: Path = ()) -> str:
         """The SQL of one object of the answer with everything included below it."""
         only = _only(self.query, path)
+        if only is not None and self.query.include_all and not path:
+            only |= frozenset(tree)  # who includes everything wants it shown, whatever the keys say
         without = self.hidden(schema) | _without(self.query, path)
         return render_object(
             schema,

@@ -27,7 +27,10 @@ from app.store.alerts import ALERT_DDL
 from app.store.audit import AUDIT_DDL
 from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
 from app.store.database import Connection, Database
+from app.store.expressions import PIPELINE_DDL
 from app.store.files import FILES_DDL
+from app.store.identities import IDENTITIES_DDL
+from app.store.mails import MAIL_DDL
 from app.store.refusals import register_sentence
 from app.store.render import RENDER_DDL
 from app.store.requests import REQUEST_DDL
@@ -125,13 +128,16 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
     async with _patient(database) as connection:
         await connection.execute(CHANGE_DDL)
         await connection.execute(TOLD_DDL)
+        await connection.execute(MAIL_DDL)
         await connection.execute(REQUEST_DDL)
         await connection.execute(_FORGET_FOREIGN_CHANGES)
         await connection.execute(RENDER_DDL)
+        await connection.execute(PIPELINE_DDL)
         await connection.execute(FILES_DDL)
         await schemas.adopt(connection)
         await install_registry_capture(connection)
         await connection.execute(SYSTEM_DDL)
+        await connection.execute(IDENTITIES_DDL)
         await connection.execute(AUDIT_DDL)
         await connection.execute(ALERT_DDL)
         subjects = {name: path for domain in domains for name, path in domain.subjects.items()}

@@ -138,6 +138,8 @@ class User(ParseTable, tablename="_User"):
     display_name = Text(default=None, null=True, db_column_name="displayName")
     preferred_language = Text(default=None, null=True, db_column_name="preferredLanguage")
     department = Text(default=None, null=True, db_column_name="department")
+    email_notifications = Boolean(default=None, null=True, db_column_name="emailNotifications")
+    """False: no mails about one's care. Mails that the account itself needs are sent all the same."""
 
 
 class Role(ParseTable, tablename="_Role"):

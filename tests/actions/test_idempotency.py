@@ -8,6 +8,7 @@ import pytest
 from app.actions.caller import MASTER, Caller
 from app.actions.hooks import Writes
 from app.actions.idempotency import Once
+from app.actions.ticker import flip
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
@@ -46,7 +47,7 @@ async def test_what_is_past_its_time_is_swept_away_and_the_rest_is_kept(world: W
         assert await claim_request(tx, b"old", timedelta(seconds=-1))
         assert await claim_request(tx, b"new", timedelta(hours=1))
     for _ in range(60):
-        await once.sweep(world.database)
+        await flip(world.database, once.sweep)
     async with world.database.connection() as connection:
         found = await connection.fetch("select digest from careboard.request where digest in ('old', 'new')")
     assert [row["digest"] for row in found] == [b"new"]

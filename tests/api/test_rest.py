@@ -135,6 +135,15 @@ async def test_a_body_is_json_whatever_its_content_type_says(http: httpx.AsyncCl
     made = await http.post("/classes/Typed", content=b'{"n": 1}', headers=form)
     assert (await http.get(f"/classes/Typed/{made.json()['objectId']}")).json()["n"] == 1
     refused = await http.post("/classes/Typed", content=b"n=1", headers=form)
+    assert (refused.status_code, refused.json()["code"]) == (400, 111), "the values of a form are texts"
+
+
+async def test_a_form_signs_in(http: httpx.AsyncClient) -> None:
+    await sign_up(http, "by form & more")
+    answer = await http.post("/login", data={"username": "by form & more", "password": "pw"})
+    assert (answer.status_code, answer.json()["username"]) == (200, "by form & more")
+    broken = {"Content-Type": "application/x-www-form-urlencoded"}
+    refused = await http.post("/login", content=b'{"username": "by form', headers=broken)
     assert (refused.status_code, refused.json()["code"]) == (400, 107)
 
 

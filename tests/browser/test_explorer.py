@@ -1,6 +1,7 @@
-"""The explorer at /graphql in a real browser: it asks with the session of who is signed in, and needs nothing from elsewhere."""
+"""The explorer at /graphql where GraphiQL is not installed, in a real browser: it asks with the session of who is signed in,
+and needs nothing from elsewhere."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -17,6 +18,16 @@ MAKE_SITE = (
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(scope="module")
+def running_server(clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server whose folder for GraphiQL is empty."""
+    server = RunningServer(clone_database(), tmp_path_factory.mktemp("server"))
+    server.environment["CAREBOARD_GRAPHIQL"] = str(tmp_path_factory.mktemp("empty"))
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 async def page(running_server: RunningServer, browser: Browser) -> AsyncIterator[Page]:
     """A dispatcher who asked for /graphql and signed in."""
@@ -26,6 +37,7 @@ async def page(running_server: RunningServer, browser: Browser) -> AsyncIterator
     elsewhere: list[str] = []
     tab.on("request", lambda asked: None if asked.url.startswith(running_server.url) else elsewhere.append(asked.url))
     await tab.goto(f"{running_server.url}/graphql")
+    await tab.click("text=Sign in")
     await tab.fill("#username", DISPATCHER)
     await tab.fill("#password", PASSWORD)
     await tab.click("text=Sign in >> nth=-1")
@@ -37,6 +49,7 @@ async def page(running_server: RunningServer, browser: Browser) -> AsyncIterator
 
 
 async def test_a_person_asks_subscribes_and_reads_the_schema(page: Page, running_server: RunningServer) -> None:
+    await expect(page.locator("#docs + p")).to_contain_text("npm install --prefix <data folder>/graphiql graphiql@3")
     await page.click("#run")
     await expect(page.locator("#answer")).to_contain_text(f'"username": "{DISPATCHER}"')
     await expect(page.locator("#docs")).to_contain_text("tankAssignments")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from app.actions.caller import MASTER
+from app.actions.ticker import flip
 from app.config import Settings
 from app.core.wire import Json, Object, pointer
 from app.domains.homehealth.domain import HOMEHEALTH
@@ -86,7 +87,7 @@ class Agency(Floor):
 
     async def settle(self) -> None:
         """Lets the ticker do all that is due."""
-        while await tick(self.database):
+        while await flip(self.database, tick):
             pass
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.actions.ticker import flip
 from app.core.wire import Json, Object, pointer
 from app.domains.assets.rules import ASSET_STATES, CRITICALITIES, MAINTENANCE_TYPES, OUTCOMES, SEVERITIES, urgency
 from app.domains.assets.triggers import tick
@@ -72,7 +73,7 @@ async def test_the_model_has_two_names(hospital: Hospital) -> None:
 
 
 async def settle(hospital: Hospital) -> None:
-    while await tick(hospital.database):
+    while await flip(hospital.database, tick):
         pass
 
 
@@ -102,7 +103,7 @@ async def test_the_ticker_takes_up_exactly_what_is_due(
         await hospital.objects.update(hospital["biomed"], "Asset", asset, {"status": "retired"})
     before = str((await hospital.asset(asset))["urgency"])
     await sooner(hospital, asset, due)
-    flipped = await tick(hospital.database)
+    flipped = await flip(hospital.database, tick)
     after = str((await hospital.asset(asset))["urgency"])
     async with hospital.database.connection() as connection:
         right = await connection.fetchval(
@@ -112,7 +113,7 @@ async def test_the_ticker_takes_up_exactly_what_is_due(
         )
     worse = ORDER.index(right) > ORDER.index(before)
     assert (flipped, after) == (1 if worse else 0, right if worse else before)
-    assert await tick(hospital.database) == 0
+    assert await flip(hospital.database, tick) == 0
 
 
 async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at_and_alerts(hospital: Hospital) -> None:
@@ -120,7 +121,7 @@ async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at_and_alerts(hos
     asset = await hospital.new_asset(criticality="high")
     before = await hospital.asset(asset)
     await sooner(hospital, asset, "-1 second")
-    assert await tick(hospital.database) == 1
+    assert await flip(hospital.database, tick) == 1
     after = await hospital.asset(asset)
     assert (before["urgency"], after["urgency"], after["updatedAt"]) == ("ok", "overdue", before["updatedAt"])
     async with hospital.database.connection() as connection:
@@ -138,7 +139,7 @@ async def test_two_tickers_do_not_flip_twice(hospital: Hospital) -> None:
     await settle(hospital)
     asset = await hospital.new_asset()
     await sooner(hospital, asset, "-1 hour")
-    assert sum(await asyncio.gather(*(tick(hospital.database) for _ in range(4)))) == 1
+    assert sum(await asyncio.gather(*(flip(hospital.database, tick) for _ in range(4)))) == 1
 
 
 # --- what a field may hold, told in a sentence ---

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from app.actions.caller import ANONYMOUS
+from app.actions.ticker import flip
 from app.config import Settings
 from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.homehealth.rules import BOOKED, PARENTS_FIRST, URGENCIES
@@ -43,7 +44,7 @@ async def test_the_board_has_something_of_each_urgency_and_more_every_hour(demo:
 
 async def test_the_demo_keeps_the_rules(demo: Floor) -> None:
     """Nothing is missed but what says so, nobody is at two doors at once, every list and part is as the server keeps it."""
-    await tick(demo.objects.database)
+    await flip(demo.objects.database, tick)
     jobs = await demo.all("Job")
     assert Counter(job["status"] for job in jobs)["missed"] == 1
     times: dict[str, list[tuple[object, object]]] = {}

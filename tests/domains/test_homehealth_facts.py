@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.actions.ticker import flip
 from app.core.wire import Json, Object, date_to_wire, pointer
 from app.domains.homehealth.rules import JOB_STATES, MAX_MINUTES, WAITING, start_by, urgency
 from app.domains.homehealth.triggers import tick
@@ -137,11 +138,11 @@ async def test_urgency_flips_as_time_passes(
     await agency.settle()
     before = await agency.stored("Job", job)
     await passes(agency, job, minutes)
-    assert await tick(agency.database) == (0 if becomes is None else 1)
+    assert await flip(agency.database, tick) == (0 if becomes is None else 1)
     after = await agency.stored("Job", job)
     assert (after["urgency"], after["status"]) == (becomes or before["urgency"], status)
     assert after["updatedAt"] == before["updatedAt"]
-    assert await tick(agency.database) == 0
+    assert await flip(agency.database, tick) == 0
 
 
 @pytest.mark.parametrize("status", WAITING)
@@ -154,13 +155,13 @@ async def test_what_nobody_began_is_missed_by_time_alone(agency: Agency, status:
         await agency.move(job, "offered")
     await agency.settle()
     await passes(agency, job, 91)
-    assert await tick(agency.database) == 1
+    assert await flip(agency.database, tick) == 1
     after = await agency.stored("Job", job)
     assert (after["status"], after["urgency"]) == ("missed", "missed")
     trail = await agency.all("AuditLog", {"entityId": job, "metadata.changes.status.to": "missed"})
     assert [row["metadata"] for row in trail] == [{"changes": {"status": {"from": status, "to": "missed"}}}]
     assert ("missed", "dispatcher", None) in await agency.alerts(job)
-    assert await tick(agency.database) == 0
+    assert await flip(agency.database, tick) == 0
     assert (await agency.stored("Technician", aide))["assignedJobs"] == [pointer("Job", job)]
 
 
@@ -172,7 +173,7 @@ async def test_a_flip_is_an_ordinary_change(agency: Agency) -> None:
     before = await agency.stored("Job", job)
     assert before["urgency"] == "ok"
     async with agency.database.connection() as connection:
-        while await tick(agency.database) == 0:
+        while await flip(agency.database, tick) == 0:
             await connection.execute("select pg_sleep(0.05)")
         change = await connection.fetchrow(
             'select "before", "after" from careboard.change where object_id = $1 order by seq desc limit 1', job

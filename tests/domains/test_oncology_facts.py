@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.actions.caller import MASTER
+from app.actions.ticker import flip
 from app.core.wire import Json, Object, date_to_wire, pointer
 from app.domains.limits import instant
 from app.domains.oncology.rules import CLOSED, OPEN, due_at, lab_flag, urgency
@@ -155,7 +156,7 @@ async def test_a_cycle_of_no_state_is_unknown_and_not_harmless(ward: Ward) -> No
 
 
 async def settle(ward: Ward) -> None:
-    while await tick(ward.database):
+    while await flip(ward.database, tick):
         pass
 
 
@@ -179,7 +180,7 @@ async def test_the_ticker_takes_up_exactly_what_is_due(ward: Ward, begins: str, 
     cycle = await ward.new_cycle("labs_due")
     await as_if(ward, cycle, begins, due)
     order = ("ok", "soon", "overdue")
-    assert await tick(ward.database) == (order.index(becomes) > order.index(begins))
+    assert await flip(ward.database, tick) == (order.index(becomes) > order.index(begins))
     if order.index(becomes) > order.index(begins):
         assert (await ward.stored("ChemoCycle", cycle))["urgency"] == becomes
 
@@ -196,7 +197,7 @@ async def test_what_waits_for_a_decision_turns_overdue_at_the_start(ward: Ward, 
         update "ChemoCycle" set "startDate" = clock_timestamp(), "dueAt" = clock_timestamp() where "objectId" = '{cycle}';
         alter table "ChemoCycle" enable trigger user"""
     )
-    assert await tick(ward.database) == 1
+    assert await flip(ward.database, tick) == 1
     assert (await ward.stored("ChemoCycle", cycle))["urgency"] == "overdue"
 
 
@@ -206,7 +207,7 @@ async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(ward: Ward) ->
     before = await ward.stored("ChemoCycle", cycle)
     assert before["urgency"] == "ok"
     async with ward.database.connection() as connection:
-        while await tick(ward.database) == 0:
+        while await flip(ward.database, tick) == 0:
             await connection.execute("select pg_sleep(0.05)")
         change = await connection.fetchrow(
             'select "before", "after" from careboard.change where object_id = $1 order by seq desc limit 1', cycle
@@ -214,14 +215,14 @@ async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(ward: Ward) ->
     assert await ward.stored("ChemoCycle", cycle) == {**before, "urgency": "soon"}
     assert '"urgency":"ok"' in change["before"]
     assert '"urgency":"soon"' in change["after"]
-    assert await tick(ward.database) == 0
+    assert await flip(ward.database, tick) == 0
 
 
 async def test_two_tickers_do_not_flip_twice(ward: Ward) -> None:
     await settle(ward)
     cycle = await ward.new_cycle("labs_due")
     await as_if(ward, cycle, "ok", "1 hour")
-    assert sum(await asyncio.gather(*(tick(ward.database) for _ in range(4)))) == 1
+    assert sum(await asyncio.gather(*(flip(ward.database, tick) for _ in range(4)))) == 1
 
 
 # --- what a field may hold, told in a sentence ---

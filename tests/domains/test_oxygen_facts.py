@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.actions.caller import MASTER
+from app.actions.ticker import flip
 from app.core.wire import Json, Object, pointer
 from app.domains.limits import instant
 from app.domains.oxygen.rules import AWAY, EVENT_TYPES, LITRES_PER_PSI, MAX_FLOW_LPM, MAX_PSI, empty_at, urgency
@@ -140,7 +141,7 @@ async def test_missing_size_or_flow_is_unknown_until_it_is_low(town: Town) -> No
 
 
 async def settle(town: Town) -> None:
-    while await tick(town.database):
+    while await flip(town.database, tick):
         pass
 
 
@@ -176,7 +177,7 @@ async def test_the_ticker_takes_up_exactly_what_is_due(
     assert (await town.stored("TankAssignment", tank))["urgency"] == begins
     await sooner(town, tank, runs_out)
     order = ("ok", "low", "critical", "empty")
-    assert await tick(town.database) == (order.index(becomes) > order.index(begins))
+    assert await flip(town.database, tick) == (order.index(becomes) > order.index(begins))
 
 
 async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(town: Town) -> None:
@@ -188,7 +189,7 @@ async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(town: Town) ->
     before = await town.stored("TankAssignment", tank)
     assert before["urgency"] == "low"
     async with town.database.connection() as connection:
-        while await tick(town.database) == 0:
+        while await flip(town.database, tick) == 0:
             await connection.execute("select pg_sleep(0.05)")
         change = await connection.fetchrow(
             'select "before", "after" from careboard.change where object_id = $1 order by seq desc limit 1', tank
@@ -197,14 +198,14 @@ async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(town: Town) ->
     assert after == {**before, "urgency": "critical"}
     assert '"urgency":"low"' in change["before"]
     assert '"urgency":"critical"' in change["after"]
-    assert await tick(town.database) == 0
+    assert await flip(town.database, tick) == 0
 
 
 async def test_two_tickers_do_not_flip_twice(town: Town) -> None:
     await settle(town)
     tank = await town.new_tank(psiLevel=1900, cylinderSize="H", flowLpm=1)
     await sooner(town, tank, "1 hour")
-    assert sum(await asyncio.gather(*(tick(town.database) for _ in range(4)))) == 1
+    assert sum(await asyncio.gather(*(flip(town.database, tick) for _ in range(4)))) == 1
 
 
 # --- what a field may hold, told in a sentence ---

@@ -1,7 +1,7 @@
 """The wake-up call between processes, over a real Postgres and broadcaster itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +57,46 @@ async def test_calls_close_together_are_one(pair: tuple[Process, Process]) -> No
     await other.until(before + 1)
     await asyncio.sleep(0.1)
     assert other.woken == before + 1
+
+
+async def test_calls_are_gathered_for_longer_while_nobody_else_is_heard(
+    pair: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    monkeypatch.setattr("app.store.broadcast.ALONE_SECONDS", 60)
+    monkeypatch.setattr("app.store.broadcast.SILENT_SECONDS", 0)
+    before = other.woken
+    one.hints.send()
+    await other.until(before + 1)
+    for _ in range(10):
+        one.hints.send()
+        await asyncio.sleep(0.02)
+    assert other.woken == before + 1
+
+
+async def test_a_process_is_heard_without_having_anything_to_call(
+    pair: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    monkeypatch.setattr("app.store.broadcast.BEAT_SECONDS", 0.05)
+    before = one.woken, other.woken
+    one.hints.send()
+    other.hints.send()
+    await one.until(before[0] + 1)
+    await other.until(before[1] + 1)
+    heard_at = one.hints._heard_at
+    await until(lambda: one.hints._heard_at > heard_at)
+    assert (one.woken, other.woken) == (before[0] + 1, before[1] + 1)
+    assert not one.hints.is_alone
+    monkeypatch.setattr("app.store.broadcast.SILENT_SECONDS", 0.5)
+    await other.hints.stop()
+    await until(lambda: one.hints.is_alone)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
 
 
 async def test_a_line_that_was_cut_calls_once_and_hears_again(database: Database, pair: tuple[Process, Process]) -> None:

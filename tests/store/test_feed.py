@@ -100,6 +100,16 @@ async def test_a_change_holds_both_images(database: Database, collector: Collect
     assert {change.class_name for change in collector.changes} == {"_Role"}
 
 
+async def test_what_was_announced_is_no_reason_to_look_again_soon(database: Database, collector: Collector) -> None:
+    for number in range(10):
+        async with database.transaction() as connection:
+            await write(connection, "r1", str(number))
+        await collector.until(lambda count=number + 1: len(collector.changes) == count)  # type: ignore[misc]
+    reads = collector.feed.reads
+    await asyncio.sleep(0.1)
+    assert collector.feed.reads <= reads + 1
+
+
 async def test_nothing_is_lost_or_doubled_under_writers_rollbacks_and_a_long_transaction(
     database: Database, collector: Collector
 ) -> None:

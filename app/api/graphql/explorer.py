@@ -1,21 +1,23 @@
-"""The explorer: GraphQL for people, at /graphql in a browser.
+"""The page at /graphql in a browser: GraphiQL, or an explorer of our own where its files are not there.
 
-Owns: the page. Holds: everything it needs is served from here; it asks with the session of who is signed in, which counts only
-for requests of this page's own origin; who is not signed in is led to the sign-in form. May import actions and below, api/site.
+Owns: the page and what it may load. Holds: everything it needs is served from here; it asks with the session of who is signed
+in, which counts only for requests of this page's own origin, or with the keys that a person types in; no script stands in the
+page. May import actions and below, api/site, api/graphql.
 """
 
+import secrets
 from typing import Any
-from urllib.parse import quote
 
 from litestar import Request
-from litestar.response import Redirect
 from litestar.types import ASGIApp
 
+from app.api.graphql.graphiql import NPM_FOLDER, Graphiql
+from app.api.graphql.http import may_introspect
 from app.api.request import Answer, caller_of, services_of
-from app.api.site import Site, headed, person
+from app.api.site import Site, person
 from app.core.wire import Object
 
-_EXAMPLE = """# Ctrl+Enter runs this; the schema is on the right.
+_EXAMPLE = """# Ctrl+Enter runs this; the schema is beside it.
 {
   viewer {
     user {
@@ -25,20 +27,41 @@ _EXAMPLE = """# Ctrl+Enter runs this; the schema is on the right.
   }
 }
 """
+_ANYBODY = """# Ctrl+Enter runs this.
+# Sign in to ask for more, or give keys as headers.
+{
+  health
+}
+"""
 
 
-async def explorer_page(request: Request[Any, Any, Any], site: Site) -> ASGIApp:
-    """The explorer for a browser; 405 for who asks for anything but a page."""
+async def explorer_page(request: Request[Any, Any, Any], site: Site, graphiql: Graphiql) -> ASGIApp:
+    """The page for a browser; 405 for who asks for anything but a page."""
     if "text/html" not in request.headers.get("accept", ""):
         return Answer({"errors": [{"message": "Send GraphQL with POST."}]}, 405, {"Allow": "GET, POST, OPTIONS"})
     services = services_of(request)
     caller = await caller_of(request, services)
-    if caller.user_id is None:
-        way = headed(Redirect(path=f"/?next={quote(request.url.path, safe='')}", status_code=303), request)
-        return way.to_asgi_response(app=None, request=request)
     keys: Object = {"X-Parse-Application-Id": services.settings.app_id}
     if services.settings.javascript_key:
         keys["X-Parse-Javascript-Key"] = services.settings.javascript_key
-    start: Object = {"path": request.url.path, "keys": keys}
-    page = site.bare(request, "explorer.html", {"me": person(caller), "example": _EXAMPLE, "start": start})
+    example = _EXAMPLE if caller.user_id else _ANYBODY
+    start: Object = {"path": request.url.path, "keys": keys, "example": example}
+    context = {"me": person(caller), "example": example, "start": start}
+    assets = await graphiql.assets()
+    if assets is None:
+        page = site.bare(request, "explorer.html", {**context, "folder": f"<data folder>/{NPM_FOLDER}"})
+    else:
+        nonce = secrets.token_urlsafe(16)
+        start |= {"me": caller.user_id, "nonce": nonce, "mayIntrospect": may_introspect(services.settings, caller)}
+        page = site.bare(request, "graphiql.html", {**context, "graphiql": assets.url})
+        page.headers["Content-Security-Policy"] = _policy(nonce)
     return page.to_asgi_response(app=None, request=request)
+
+
+def _policy(nonce: str) -> str:
+    """What GraphiQL needs beyond nothing: its fonts and marks lie in its style sheet, and its menus make style elements."""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; font-src data:; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; "
+        "require-trusted-types-for 'script'; trusted-types default"
+    )

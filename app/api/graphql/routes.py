@@ -1,6 +1,6 @@
-"""Where GraphQL is served: /graphql, for requests and for sockets.
+"""Where GraphQL is served: /graphql, for requests and for sockets, and the files of its page.
 
-Owns: the route. Holds: one door for each application. May import live/hub, api/request, api/graphql, litestar.
+Owns: the routes. Holds: one door for each application. May import live/hub, api/request, api/graphql, litestar.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
 from litestar.types import ASGIApp
 
 from app.api.graphql.explorer import explorer_page
+from app.api.graphql.graphiql import Graphiql
 from app.api.graphql.http import GraphQLDoor, HttpDoor
 from app.api.graphql.socket import SocketDoor
 from app.api.request import Services
@@ -22,7 +23,8 @@ PATH = "/graphql"
 def graphql_handlers(services: Services, hub: Hub, site: Site) -> list[HTTPRouteHandler | WebsocketRouteHandler]:
     """The handlers of /graphql."""
     door = GraphQLDoor(services, hub)
-    http = HttpDoor(door, lambda request: explorer_page(request, site))
+    graphiql = Graphiql(services.settings)
+    http = HttpDoor(door, lambda request: explorer_page(request, site, graphiql))
     sockets = SocketDoor(door, http)
 
     async def answer() -> ASGIApp:
@@ -34,4 +36,4 @@ def graphql_handlers(services: Services, hub: Hub, site: Site) -> list[HTTPRoute
     methods = ["GET", "POST", "OPTIONS"]
     # How much is read is up to the door: files may be large, the rest may not.
     asked = route(PATH, http_method=methods, status_code=200, request_max_body_size=None, include_in_schema=False)  # type: ignore[arg-type]  # names, not literals
-    return [asked(answer), websocket(PATH)(serve)]
+    return [asked(answer), websocket(PATH)(serve), graphiql.route()]

@@ -8,12 +8,12 @@ manager who changes department and an asset that moves there at once wait for ea
 store.database.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.domains.assets.rules import DESK, DUE_SOON, GRAVE, OF_AN_ASSET, URGENCIES
 from app.domains.visibility import acl
-from app.store.database import Database
+from app.store.database import Connection
 
 _SECOND: Final = timedelta(seconds=1)
 _SOON: Final = " ".join(f"when '{name}' then interval '{span // _SECOND} seconds'" for name, span in DUE_SOON.items())
@@ -187,10 +187,7 @@ select (select count(*) from flipped), (select count(*) from told)
 """
 
 
-async def tick(database: Database) -> int:
-    """Flips the urgency of the assets that are due by now, as ordinary updates (`updatedAt` stays: nobody wrote), and alerts
-    biomedical engineering of grave ones that became overdue; how many it flipped."""
-    async with database.transaction(read_only=True) as connection:
-        now = await connection.fetchval("select clock_timestamp()")
-        flipped = await connection.fetchval(_DUE, now)
-    return int(flipped)
+async def tick(connection: Connection, now: datetime) -> int:
+    """Flips the urgency of the assets that are due by now, and alerts biomedical engineering of grave ones that became overdue;
+    how many it flipped."""
+    return int(await connection.fetchval(_DUE, now))

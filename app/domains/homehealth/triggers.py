@@ -7,7 +7,7 @@ coordinators and administrators everything; a technician the visits that name th
 of their own. May import rules, domains.visibility, core, store.database and actions.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.actions import audit
@@ -28,7 +28,7 @@ from app.domains.homehealth.rules import (
     quoted,
 )
 from app.domains.visibility import acl
-from app.store.database import Connection, Database
+from app.store.database import Connection
 
 
 def _span(of: timedelta) -> str:
@@ -268,11 +268,10 @@ where "objectId" = any($1::text[])
 _ALERT: Final = """select careboard.raise_alert($1, 'high', 'dispatcher', null, 'Job', $2, 'missed')"""
 
 
-async def tick(database: Database) -> int:
-    """What is due by now: urgencies flip (`updatedAt` stays: nobody wrote), and visits that nobody began become missed, with an
-    audit row and an alert to the dispatchers. How many visits it touched."""
-    async with database.transaction(read_only=True) as connection, audit.collected(connection):
-        now = await connection.fetchval("select clock_timestamp()")
+async def tick(connection: Connection, now: datetime) -> int:
+    """What is due by now: urgencies flip, and visits that nobody began become missed, with an audit row and an alert to the
+    dispatchers. How many visits it touched."""
+    async with audit.collected(connection):
         due = await connection.fetch(_DUE, now)
         if due:
             await connection.execute(_FLIP, [row["id"] for row in due if not row["missed"]])

@@ -7,7 +7,7 @@ the patient's account is the lock of their record: it is taken before a team or 
 changing. May import rules, visibility and store.database.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.domains.oncology.rules import (
@@ -23,7 +23,7 @@ from app.domains.oncology.rules import (
     SOON,
 )
 from app.domains.visibility import AGAIN, acl
-from app.store.database import Database
+from app.store.database import Connection
 
 
 def _texts(names: tuple[str, ...]) -> str:
@@ -336,10 +336,7 @@ from (
 """
 
 
-async def tick(database: Database) -> int:
-    """Flips the urgency of the cycles that are due by now, as ordinary updates (`updatedAt` stays: nobody wrote); how many it
-    flipped."""
-    async with database.transaction(read_only=True) as connection:
-        now = await connection.fetchval("select clock_timestamp()")
-        done = await connection.execute(_FLIP, now)
+async def tick(connection: Connection, now: datetime) -> int:
+    """Flips the urgency of the cycles that are due by now; how many it flipped."""
+    done = await connection.execute(_FLIP, now)
     return int(done.rpartition(" ")[2])

@@ -8,7 +8,7 @@ Locks are taken site before tank, so that a row written while its parent changes
 domains.visibility and store.database.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.domains.oxygen.rules import (
@@ -24,7 +24,7 @@ from app.domains.oxygen.rules import (
     STAFF,
 )
 from app.domains.visibility import AGAIN, acl
-from app.store.database import Database
+from app.store.database import Connection
 
 _AWAY: Final = ", ".join(f"'{state}'" for state in AWAY)
 _LITRES: Final = " ".join(f"when '{size}' then {litres!r}::float8" for size, litres in LITRES_PER_PSI.items())
@@ -238,10 +238,7 @@ from (
 """
 
 
-async def tick(database: Database) -> int:
-    """Flips the urgency of the tanks that are due by now, as ordinary updates (`updatedAt` stays: nobody wrote); how many it
-    flipped."""
-    async with database.transaction(read_only=True) as connection:
-        now = await connection.fetchval("select clock_timestamp()")
-        done = await connection.execute(_DUE, now)
+async def tick(connection: Connection, now: datetime) -> int:
+    """Flips the urgency of the tanks that are due by now; how many it flipped."""
+    done = await connection.execute(_DUE, now)
     return int(done.rpartition(" ")[2])

@@ -11,7 +11,9 @@ from typing import Final
 from app.actions.alerts import raise_alert
 from app.actions.caller import Caller
 from app.actions.hooks import Hooks, Next, SaveEvent, SaveHandler
+from app.actions.news import post_news
 from app.actions.objects import Objects
+from app.config import Settings
 from app.core.wire import Json, Object, date_to_wire, pointer
 from app.domains.domain import forbidden, invalid, listed
 from app.domains.guard import BEFORE_REQUIRED, EFFECTS, Clock, as_master, audit_class, guard_class
@@ -23,6 +25,8 @@ from app.domains.pharmacy.rules import (
     DISPENSED_FROM,
     GRANTS,
     MESSAGE_STATES,
+    NEWS_ABOUT,
+    NEWS_PAGE,
     PARENTS_FIRST,
     PHARMACY,
     PRESCRIPTION_NEWS,
@@ -62,6 +66,7 @@ select d."objectId", d."status", d."signedAt", d."prescription", d."trackingNumb
     where r."objectId" = d."prescription" and p."user" = $2 and p."isActive") as own
 from "Delivery" d where d."objectId" = $1 for no key update of d
 """
+_ACCOUNT_OF: Final = 'select "user" from "PatientProfile" where "objectId" = $1 and "isActive"'
 _PATIENT_OF: Final = 'select "patient" from "Prescription" where "objectId" = $1'
 
 
@@ -78,6 +83,7 @@ def install(hooks: Hooks, objects: Objects) -> None:
     hooks.on_save("Delivery", _fill_delivery, id="pharmacy.fill", priority=FILLED)
     hooks.on_save("Delivery", _saving_delivery(objects.clock), id="pharmacy.delivery", priority=EFFECTS)
     hooks.on_save("Signature", _saving_signature(objects.clock), id="pharmacy.signature", priority=EFFECTS)
+    hooks.on_save("Notification", _mailing(objects.settings), id="pharmacy.mail", priority=EFFECTS)
     hooks.on_save("Message", _fill_message, id="pharmacy.fill", priority=FILLED)
     hooks.on_save("Message", _saving_message(objects.clock), id="pharmacy.message", priority=EFFECTS)
 
@@ -119,6 +125,18 @@ async def _tell_patient(event: SaveEvent, patient: Json, words: str, kind: str) 
     about: Object = {"className": event.class_name, "objectId": event.object_id}
     note: Object = {"patient": patient, "message": words, "isRead": False, "kind": kind, "about": about}
     await event.objects.create(as_master(event.caller), "Notification", note, tx=event.tx)
+
+
+def _mailing(settings: Settings) -> SaveHandler:
+    async def mail(event: SaveEvent, go_on: Next) -> None:
+        """Whoever writes a notification, its patient hears of it by mail as well, without the words of it."""
+        await go_on()
+        account = await event.tx.fetchval(_ACCOUNT_OF, pointed(event.object.get("patient"))) if event.is_new else None
+        if account is not None:
+            thing = NEWS_ABOUT.get(str(event.object.get("kind")), NEWS_ABOUT["delivery"])
+            await post_news(event.tx, settings, account, thing, NEWS_PAGE)
+
+    return mail
 
 
 # --- deliveries ---

@@ -240,7 +240,7 @@ def check_receipt(status: Json, caller: str | None, message: Object) -> None:
         raise forbidden(f"status: only the {side} of a message may make it {status}.")
 
 
-# --- what a patient is told; no medicine is named, for this travels by mail ---
+# --- what a patient is told; no medicine is named, and a mail says only that there is news ---
 
 DELIVERY_NEWS: Final[Mapping[str, str]] = {
     "scheduled": "Your delivery {number} is scheduled.",
@@ -260,6 +260,11 @@ PRESCRIPTION_NEWS: Final[Mapping[str, str]] = {
     "stopped": "Your prescription was stopped.",
     "cancelled": "Your prescription was cancelled.",
 }
+
+NEWS_ABOUT: Final[Mapping[str, str]] = {"delivery": "your delivery", "prescription": "your order"}
+"""What a mail says there is news about, by the `kind` of the notification: a mail is not private."""
+
+NEWS_PAGE: Final = "/boards/pharmacy/my-medicines"
 
 # --- what a field may hold ---
 

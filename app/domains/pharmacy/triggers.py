@@ -8,12 +8,12 @@ them, never a prescription; a message its sender and its recipient, nobody else.
 store.database.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.domains.pharmacy.rules import DONE, DUE_SOON, FAILED, ON_BOARD, PHARMACY
 from app.domains.visibility import acl
-from app.store.database import Database
+from app.store.database import Connection
 
 
 def _list(words: tuple[str, ...]) -> str:
@@ -223,10 +223,7 @@ from flipped
 """
 
 
-async def tick(database: Database) -> int:
-    """Flips the urgency of the deliveries that are due by now, as ordinary updates (`updatedAt` stays: nobody wrote), and tells
-    the pharmacists of those that turned late; how many it flipped."""
-    async with database.transaction(read_only=True) as connection:
-        now = await connection.fetchval("select clock_timestamp()")
-        flipped = await connection.fetch(_DUE, now)
-    return len(flipped)
+async def tick(connection: Connection, now: datetime) -> int:
+    """Flips the urgency of the deliveries that are due by now, and tells the pharmacists of those that turned late; how many it
+    flipped."""
+    return len(await connection.fetch(_DUE, now))

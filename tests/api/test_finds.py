@@ -1,0 +1,108 @@
+"""Finds as SDKs and their users send them: parameters, keys under includes, the other side of sub-queries."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from app.core.wire import Json, Object, encode, pointer
+from tests.conftest import RunningServer
+
+Find = Callable[..., Awaitable[Any]]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def http(running_server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
+    keys = {"X-Parse-Application-Id": "careboard", "X-Parse-Master-Key": running_server.master_key}
+    async with httpx.AsyncClient(base_url=f"{running_server.url}/parse", headers=keys, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def find(http: httpx.AsyncClient) -> Find:
+    async def found(class_name: str, **params: Json) -> Any:
+        sent = {name: value if isinstance(value, str) else encode(value).decode() for name, value in params.items()}
+        return (await http.get(f"/classes/{class_name}", params=sent)).json()
+
+    return found
+
+
+@pytest.fixture(scope="module")
+def make(http: httpx.AsyncClient) -> Callable[[str, Object], Awaitable[Object]]:
+    async def made(class_name: str, body: Object) -> Object:
+        answer = await http.post(f"/classes/{class_name}", json=body)
+        assert answer.status_code == 201, answer.text
+        return pointer(class_name, answer.json()["objectId"])
+
+    return made
+
+
+Make = Callable[[str, Object], Awaitable[Object]]
+
+
+async def test_names_may_be_sent_one_by_one(http: httpx.AsyncClient, make: Make) -> None:
+    await make("Box", {"a": 1, "b": 2, "c": 3})
+    (box,) = (await http.get("/classes/Box?keys=a&keys=b")).json()["results"]
+    assert box.keys() - {"objectId", "createdAt", "updatedAt"} == {"a", "b"}
+    (box,) = (await http.get("/classes/Box?excludeKeys=a&excludeKeys=b")).json()["results"]
+    assert box.keys() - {"objectId", "createdAt", "updatedAt"} == {"c"}
+    (box,) = (await http.get("/classes/Box?order=-a&order=b&limit=1")).json()["results"]
+    refused = await http.get("/classes/Box?limit=1&limit=2")
+    assert (refused.status_code, refused.json()["code"]) == (400, 102)
+
+
+async def test_whoever_includes_everything_is_shown_it_beside_the_keys(make: Make, find: Find) -> None:
+    inner = await make("Inner", {"name": "in", "more": 1})
+    other = await make("Inner", {"name": "out"})
+    await make("Outer", {"text": "hello", "first": inner, "second": other, "list": [inner], "number": 1})
+    (shown,) = (await find("Outer", includeAll="true", keys="text,first.name"))["results"]
+    assert "number" not in shown
+    assert shown["text"] == "hello"
+    assert shown["first"]["name"] == "in"
+    assert "more" not in shown["first"]
+    assert shown["second"]["name"] == "out"
+    assert shown["list"][0]["more"] == 1
+
+
+async def test_a_find_for_another_class_says_for_which(make: Make, find: Find, http: httpx.AsyncClient) -> None:
+    wheel = await make("Wheel", {"place": "left"})
+    car = await make("Car", {"wheels": {"__op": "AddRelation", "objects": [wheel]}})
+    asked: Object = {"$relatedTo": {"object": car, "key": "wheels"}}
+    told = await find("Car", where=asked, redirectClassNameForKey="wheels")
+    assert (told["className"], [each["place"] for each in told["results"]]) == ("Wheel", ["left"])
+    asked = {"$relatedTo": {"object": car, "key": "doors"}}
+    told = await find("Car", where=asked, redirectClassNameForKey="doors")
+    assert told == {"results": [], "className": "Car"}, "a relation that nothing was ever put into"
+    await make("Car", {"colour": "red"})
+    assert (await find("Car", redirectClassNameForKey="colour"))["code"] == 102
+
+
+async def test_a_key_of_a_subquery_may_be_the_id_of_a_pointer(make: Make, find: Find) -> None:
+    one, two = await make("Team", {"name": "one"}), await make("Team", {"name": "two"})
+    await make("Post", {"kind": "x", "of": one})
+    await make("Post", {"kind": "y", "of": two})
+    await make("Post", {"kind": "x"})
+    asked: Object = {"query": {"className": "Post", "where": {"kind": "x"}}, "key": "of.objectId"}
+    assert [team["name"] for team in (await find("Team", where={"objectId": {"$select": asked}}))["results"]] == ["one"]
+    assert [team["name"] for team in (await find("Team", where={"objectId": {"$dontSelect": asked}}))["results"]] == ["two"]
+
+
+async def test_a_key_of_a_subquery_that_is_an_array_gives_each_of_its_values(make: Make, find: Find) -> None:
+    ana, bob = await make("Writer", {"name": "ana"}), await make("Writer", {"name": "bob"})
+    await make("Circle", {"members": [ana, None], "words": ["a", "b"]})
+    await make("Circle", {"words": None})
+    await make("Letter", {"by": ana, "word": "b", "any": ["b", "z"]})
+    await make("Letter", {"by": bob, "word": "c", "any": ["z", None]})
+    await make("Letter", {"word": "d"})
+    members: Object = {"query": {"className": "Circle", "where": {}}, "key": "members"}
+    words: Object = {"query": {"className": "Circle", "where": {}}, "key": "words"}
+
+    async def words_of(where: Object) -> list[str]:
+        return sorted(letter["word"] for letter in (await find("Letter", where=where))["results"])
+
+    assert await words_of({"by": {"$select": members}}) == ["b"]
+    assert await words_of({"by": {"$dontSelect": members}}) == ["c", "d"]
+    assert await words_of({"word": {"$select": words}}) == ["b"]
+    assert await words_of({"any": {"$select": words}}) == ["b"]
