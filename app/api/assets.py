@@ -64,6 +64,10 @@ class Assets:
         """The addresses of all ES modules in the folder's root, to be fetched before they are asked for."""
         return [self.url(name) for name in self._assets if name.endswith(".js") and name not in _NOT_SHARED]
 
+    def content(self, name: str) -> bytes:
+        """The bytes of a file; KeyError when there is no such file."""
+        return self._assets[name].content
+
     def answer(self, request: Request[Any, Any, Any], version: str, name: str) -> Response[bytes]:
         """The file of that exact name. Raises 404."""
         asset = self._assets.get(name.lstrip("/"))

@@ -42,9 +42,7 @@ def seal_of(settings: Settings, user_id: str) -> str:
 def worker_handlers(assets: Assets, offline: Callable[[Request[Any, Any, Any]], Response[Any]]) -> list[HTTPRouteHandler]:
     """The worker, which knows the files of this build, at the root of the site; and what it shows where nothing is kept."""
     shell = {"version": assets.version, "files": ["/offline", *(assets.url(name) for name in _NEEDED), *assets.modules()]}
-    script = assets.find(_SCRIPT)
-    assert script is not None
-    content = f"const SHELL = {json.dumps(shell)};\n".encode() + script.content
+    content = f"const SHELL = {json.dumps(shell)};\n".encode() + assets.content(_SCRIPT)
 
     @get("/worker.js", include_in_schema=False, sync_to_thread=False)
     def worker() -> Response[bytes]:
