@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
@@ -101,7 +101,7 @@ class Issuer:
         """The answer of the token endpoint."""
         client, secret = form.get("client_id", ""), form.get("client_secret", "")
         if authorization.startswith("Basic "):
-            client, secret = (unquote(part) for part in base64.b64decode(authorization[6:]).decode().split(":"))
+            client, secret = (unquote_plus(part) for part in base64.b64decode(authorization[6:]).decode().split(":"))
         if client != CLIENT or (secret != SECRET and "none" not in self.auth_methods):
             return 401, {"error": "invalid_client"}
         asked = self._codes.pop(form.get("code", ""), None)
@@ -141,7 +141,8 @@ class Issuer:
 
             def _let_in(self, where: str) -> None:
                 if issuer.has_page:
-                    page = f'<!doctype html><title>Hospital</title><a href="{where.replace("&", "&amp;")}">Continue</a>'
+                    head = '<!doctype html><title>Hospital</title><link rel="icon" href="data:,">'
+                    page = f'{head}<a href="{where.replace("&", "&amp;")}">Continue</a>'
                     self._send(200, page.encode(), "text/html")
                 else:
                     self._send(302, b"", "text/plain", Location=where)

@@ -20,7 +20,7 @@ import websockets
 
 from app.config import Settings
 from app.store.database import ensure_embedded, release_embedded
-from tests.conftest import ROOT, START_SECONDS
+from tests.conftest import ROOT, START_SECONDS, free_port
 
 APP = {"X-Parse-Application-Id": "careboard"}
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("CAREBOARD_", "DATABASE_", "BROADCAST_"))}
@@ -31,12 +31,6 @@ def careboard(*words: str, folder: Path, **environment: str) -> subprocess.Compl
     command = [sys.executable, "-m", "app.cli", *words]
     env = CLEAN | {"PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:

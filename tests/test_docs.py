@@ -21,6 +21,7 @@ from app.api import site
 from app.api.forms import FORM_COOKIE
 from app.api.request import COOKIE
 from app.api.rest import PARSE_VERSION, ROUTES
+from app.api.sso import ERRAND_COOKIE
 from app.api.view import ZONE_COOKIE
 from app.config import Settings
 from app.core import ops, query
@@ -263,7 +264,7 @@ def test_the_board_s_page_names_what_the_board_shows() -> None:
 
 def test_every_header_and_cookie_is_named() -> None:
     words = {word.partition(":")[0] for word in code_words(page("security.md"))}
-    assert {*site.HEADERS, COOKIE, FORM_COOKIE, ZONE_COOKIE} - words == set()
+    assert {*site.HEADERS, COOKIE, ERRAND_COOKIE, FORM_COOKIE, ZONE_COOKIE} - words == set()
 
 
 # ---- links and examples

@@ -179,6 +179,10 @@ async def _settle_email(event: SaveEvent, settings: Settings, clock: Callable[[]
     event.secrets |= {"_email_verify_token": None, "_email_verify_token_expires_at": None}
     if "emailVerified" in event.body:
         return  # the master key has said so itself
+    proven = event.context.get("proven")
+    if isinstance(proven, Proven) and proven.address and proven.address == event.object.get("email"):
+        event.set("emailVerified", True)
+        return
     if settings.verify_emails and event.object.get("email") is not None:
         mail_id, hours = new_mail_id(), settings.email_verify_hours
         event.set("emailVerified", False)

@@ -6,8 +6,8 @@ never by an address. Words and codes are Parse Server's (Auth.js, RestWrite). Ma
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from app.actions.attempts import Attempts
@@ -46,8 +46,10 @@ class Roles:
 class Proven(dict[str, Json]):
     """authData that was looked at: by provider what will be kept, None where it is taken off. No request can hold one."""
 
-    def __init__(self, kept: Mapping[str, Object | None], *, roles: Roles | None = None) -> None:
+    def __init__(self, kept: Mapping[str, Object | None], *, roles: Roles | None = None, address: str = "") -> None:
         super().__init__(kept)
+        self.address = address
+        """An e-mail address that the issuer has verified."""
         self.kept = dict(kept)
         self.roles = roles or Roles()
         self.told: Object = {}
@@ -113,17 +115,8 @@ class Providers:
         account = user_id or (owners[0] if len(owners) == 1 else None)
         known = await self._known(account, tx) if account else {}
         may_skip = user_id is not None and (caller.is_master or caller.user_id == user_id)
-        key = _attempt_key(parts)
-        if key:
-            self.attempts.begin(key, address)
-        try:
+        with self.counting(_attempt_key(parts), address):
             proven = await self._look(caller, parts, known, account, may_skip=may_skip, by_admin=by_admin)
-        except ParseError as error:
-            if key and error.code == ErrorCode.CONNECTION_FAILED:
-                self.attempts.forgive(key, address)
-            raise
-        if key:
-            self.attempts.forgive(key, address)
         if sorted(proven.identities) != sorted(_claimed(parts)):
             owners = await self._owners(proven.identities, tx)
         if len(owners) > 1 or (user_id is not None and set(owners) - {user_id}):
@@ -131,9 +124,31 @@ class Providers:
         proven.owners = frozenset(owners)
         return proven
 
-    def proven_by(self, issuer: Issuer, claims: Claims) -> Proven:
+    @contextmanager
+    def counting(self, key: str, address: str) -> Iterator[None]:
+        """Counts what goes wrong inside under a key, "" for what nobody guesses; that an issuer is away is nobody's mistake."""
+        if not key:
+            yield
+            return
+        self.attempts.begin(key, address)
+        try:
+            yield
+        except ParseError as error:
+            if error.code == ErrorCode.CONNECTION_FAILED:
+                self.attempts.forgive(key, address)
+            raise
+        self.attempts.forgive(key, address)
+
+    async def proven_by(self, issuer: Issuer, claims: Claims) -> Proven:
         """What the claims of a verified token prove."""
-        return Proven({issuer.name: {"id": claims["sub"]}}, roles=_roles(issuer, claims))
+        address = claims.get("email") if claims.get("email_verified") is True else None
+        proven = Proven(
+            {issuer.name: {"id": claims["sub"]}},
+            roles=_roles(issuer, claims),
+            address=address if isinstance(address, str) else "",
+        )
+        proven.owners = frozenset(await self._owners(proven.identities, None))
+        return proven
 
     async def owner(self, proven: Proven, tx: Connection | None = None) -> str | None:
         """The account that holds it as of now."""

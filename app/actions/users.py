@@ -162,6 +162,13 @@ class Users:
         async with self._database.connection() as connection:
             return await self._linked(connection, user_id)
 
+    async def is_only_way_in(self, user_id: str, name: str) -> bool:
+        """Whether an account has no password, and no other provider than this one."""
+        async with self._database.connection() as connection:
+            linked = await self._linked(connection, user_id)
+            hashed = await connection.fetchval("""select "_hashed_password" from "_User" where "objectId" = $1""", user_id)
+        return not hashed and linked.keys() <= {name}
+
     async def my_session(self, caller: Caller, token: str | None = None) -> Object:
         """The session that asks, with its token. Raises 209 without one."""
         token = token or caller.session_token

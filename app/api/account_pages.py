@@ -249,6 +249,8 @@ async def _own_door(services: Services, caller: Caller) -> Door:
     email, is_confirmed = user.get("email"), user.get("emailVerified") is True
     facts = [("User name", str(user.get("username", ""))), ("Role", str(user.get("role") or "none"))]
     ways = [("/", "Back to the board")]
+    if any(issuer.browser for issuer in services.settings.issuers):
+        ways.insert(0, ("/sign-ins", "Other ways to sign in"))
     if services.settings.missing_for_mail:
         return Door("Your account", (), facts=tuple(facts), ways=tuple(ways))
     facts.append(("E-mail", f"{email}, {'confirmed' if is_confirmed else 'not confirmed'}" if email else "none"))

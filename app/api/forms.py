@@ -1,7 +1,8 @@
 """Forms that only our own pages can send: where a request comes from, and a token that proves it.
 
-Owns: the form cookie and the tokens made from it. Holds: a form is taken only from the same origin and with a token bound to the
-browser's form cookie by a key that never leaves the server; each page carries another token, so that compression tells nothing.
+Owns: the form cookie and the tokens made from it, the cookie of a sign-in and where it leads. Holds: a form is taken only from
+the same origin and with a token bound to the browser's form cookie by a key that never leaves the server; each page carries
+another token, so that compression tells nothing; a sign-in leads to no address but ours.
 May import config and api.request.
 """
 
@@ -14,9 +15,12 @@ from urllib.parse import urlsplit
 from litestar import Request
 from litestar.datastructures import Cookie
 
+from app.api.request import COOKIE
 from app.config import Settings
 
 FORM_COOKIE = "careboard_form"
+
+_PAGES = ("/boards/", "/states/", "/graphql", "/account", "/sign-ins")
 
 
 def form_seed(request: Request[Any, Any, Any]) -> str:
@@ -28,6 +32,25 @@ def form_seed(request: Request[Any, Any, Any]) -> str:
 def form_cookie(seed: str, *, secure: bool) -> Cookie:
     """The cookie that keeps the seed for as long as the browser is open."""
     return Cookie(key=FORM_COOKIE, value=seed, path="/", httponly=True, samesite="lax", secure=secure)
+
+
+def session_cookie(request: Request[Any, Any, Any], settings: Settings, token: str) -> Cookie:
+    """The cookie of somebody who has signed in."""
+    return Cookie(
+        key=COOKIE,
+        value=token,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request, settings),
+        max_age=settings.session_days * 86400,
+    )
+
+
+def own_page(asked: str | None) -> str:
+    """Where to go after signing in: only a page of ours; "" for the caller's home."""
+    is_ours = asked is not None and asked.startswith(_PAGES) and asked.isprintable() and "\\" not in asked
+    return asked if asked and is_ours else ""
 
 
 def make_token(settings: Settings, seed: str) -> str:

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from litestar import Controller, Request, Response, Router, get, post
-from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import Body
@@ -22,13 +21,13 @@ from litestar.types import ASGIApp
 from app.actions.caller import Caller
 from app.api.account_pages import account_pages
 from app.api.export import rows_as_csv
-from app.api.forms import is_own_form, is_secure
+from app.api.forms import is_own_form, own_page, session_cookie
 from app.api.kept import worker_handlers
 from app.api.request import COOKIE, caller_of, services_of
 from app.api.site import Site, headed
+from app.api.sso import single_sign_on
 from app.api.states import Draw
 from app.api.view import View, read, read_panel, read_sources, source_query, zone_of
-from app.config import Settings
 from app.errors import ErrorCode, ParseError
 from app.live import cells, rows
 from app.live.board import Board, Figures, Mine
@@ -44,9 +43,6 @@ _NOTES = {
     "set": "Your new password is set. Sign in with it.",
 }
 """What the sign-in page says first, by what its address holds."""
-
-_PAGES = ("/boards/", "/states/", "/graphql", "/account")
-"""Where somebody may be led after signing in."""
 
 
 def draws_states(site: Site) -> Draw:
@@ -75,10 +71,10 @@ def pages(site: Site) -> Router:
             services = services_of(request)
             caller = await caller_of(request, services)
             if caller.user_id is not None:
-                target = _next_page(request.query_params.get("next")) or await _home(site, request, caller)
+                target = own_page(request.query_params.get("next")) or await _home(site, request, caller)
                 return headed(Redirect(path=target, status_code=303), request)
             note = next((words for name, words in _NOTES.items() if name in request.query_params), "")
-            return site.sign_in(request, services.settings, _next_page(request.query_params.get("next")), note=note)
+            return site.sign_in(request, services.settings, own_page(request.query_params.get("next")), note=note)
 
         @get("/nothing")
         async def nothing(self, request: AnyRequest) -> Response[Any]:
@@ -113,7 +109,14 @@ def pages(site: Site) -> Router:
 
     return Router(
         path="/",
-        route_handlers=[SignIn, Boards, *account_pages(site), site.assets.route(), *worker_handlers(site.assets, site.offline)],
+        route_handlers=[
+            SignIn,
+            single_sign_on(site),
+            Boards,
+            *account_pages(site),
+            site.assets.route(),
+            *worker_handlers(site.assets, site.offline),
+        ],
         exception_handlers={HTTPException: site.broken, ParseError: site.broken, Exception: site.broken},
     )
 
@@ -162,7 +165,7 @@ async def _view(request: AnyRequest, way: Way, board: Board, place: Place, calle
 
 async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> Response[Any]:
     services = services_of(request)
-    target, name = _next_page(form.get("next")), form.get("username", "").strip()
+    target, name = own_page(form.get("next")), form.get("username", "").strip()
     if not is_own_form(request, services.settings, form.get("token", "")):
         said = "This form was open for too long or came from another page. Please sign in again."
         return site.sign_in(request, services.settings, target, said=said, name=name)
@@ -179,7 +182,7 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
         said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
         return site.sign_in(request, services.settings, target, said=said, name=name)
     answer = Redirect(path=target or "/", status_code=303)
-    answer.set_cookie(_session_cookie(request, services.settings, str(account["sessionToken"])))
+    answer.set_cookie(session_cookie(request, services.settings, str(account["sessionToken"])))
     return headed(answer, request)
 
 
@@ -203,21 +206,3 @@ async def _sign_out(request: AnyRequest, form: Mapping[str, str]) -> Response[An
             await services.users.log_out(caller)
         answer.delete_cookie(COOKIE, path="/")
     return headed(answer, request)
-
-
-def _session_cookie(request: AnyRequest, settings: Settings, token: str) -> Cookie:
-    return Cookie(
-        key=COOKIE,
-        value=token,
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=is_secure(request, settings),
-        max_age=settings.session_days * 86400,
-    )
-
-
-def _next_page(asked: str | None) -> str:
-    """Where to go after signing in: only a page of ours; "" for the caller's home."""
-    is_ours = asked is not None and asked.startswith(_PAGES) and asked.isprintable() and "\\" not in asked
-    return asked if asked and is_ours else ""

@@ -96,7 +96,8 @@ class Site:
         """The sign-in form; `said` is the refusal it tells, `note` a reason without blame, `name` what was typed; `unconfirmed`
         says that an address must be confirmed first."""
         told = {"target": target, "said": said, "note": note, "name": name, "unconfirmed": unconfirmed}
-        context = {**told, "mails": not settings.missing_for_mail}
+        ways = [{"label": each.label, "url": _leave_url(each.name, target)} for each in settings.issuers if each.browser]
+        context = {**told, "mails": not settings.missing_for_mail, "ways": ways}
         answer = self.form(request, settings, "sign_in.html", context, status=401 if said else 200)
         answer.headers[PERSON] = ""
         return answer
@@ -262,6 +263,10 @@ class Site:
         if "gzip" in request.headers.get("accept-encoding", ""):
             page, headers["Content-Encoding"] = gzip.compress(page, 5), "gzip"
         return headed(Response(page, media_type="text/html", status_code=status, headers=headers), request)
+
+
+def _leave_url(name: str, target: str) -> str:
+    return f"/sign-in/with/{name}" + (f"?{urlencode({'next': target})}" if target else "")
 
 
 def headed(answer: Response[Any], request: AnyRequest) -> Response[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from typing import Literal
+from typing import Final, Literal
 
 from app.actions.hooks import Hooks
 from app.actions.objects import Objects
@@ -230,6 +230,9 @@ class SignIn:
     role: str
     name: str
 
+
+NO_MAIL: Final[Mapping[str, Json]] = {"emailVerified": True, "emailNotifications": False}
+"""What an account of the demo has: nobody lives at its address, so that is taken for confirmed and nothing is sent there."""
 
 Passwords = Callable[[str], str]
 """Gives the password for a username; the one who calls keeps it for as long as the installation lives."""

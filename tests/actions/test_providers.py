@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -17,11 +18,12 @@ from joserfc.jwk import RSAKey
 from app.actions.accounts import TAKEN_EMAIL
 from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.actions.hooks import AuthAnswer, AuthRequest
+from app.actions.oidc import OpenId
 from app.config import Issuer as IssuerSetting
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
 from tests.actions.world import PASSWORD, World, refusing
-from tests.issuer import CLIENT, Issuer
+from tests.issuer import CLIENT, SECRET, Issuer
 
 LINKED = "this auth is already used"
 
@@ -35,7 +37,7 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture(autouse=True)
 def as_it_was(issuer: Issuer) -> Iterator[None]:
     yield
-    issuer.is_down = False
+    issuer.is_down, issuer.auth_methods = False, ["client_secret_basic"]
 
 
 @pytest.fixture
@@ -396,6 +398,24 @@ async def test_no_token_is_kept_or_told(site: World, issuer: Issuer) -> None:
     for told in (str(answer), str(again), rows, images):
         assert str(part["id_token"])[:40] not in told  # type: ignore[index,call-overload]  # an object
     assert who not in images
+
+
+@pytest.mark.parametrize("methods", [["client_secret_basic"], ["client_secret_post"], ["none"], []])
+async def test_a_code_is_exchanged_as_the_issuer_wants_it(site: World, issuer: Issuer, methods: list[str]) -> None:
+    issuer.auth_methods = methods
+    secret = None if methods == ["none"] else SECRET
+    provider = OpenId(setting(issuer, client_secret=secret))
+    errand = await provider.begin("http://here/back")
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(errand.url).query).items()}
+    code = parse_qs(urlsplit(issuer.let_in(asked)).query)["code"][0]
+    brought = {"verifier": errand.verifier, "nonce": errand.nonce, "redirect_uri": "http://here/back"}
+    if not methods:
+        with refusing(101, "Hospital did not confirm this sign-in; start it once more."):
+            await provider.finish(code, **{**brought, "verifier": "another"})
+        return
+    assert (await provider.finish(code, **brought))["sub"] == "staff-1"
+    with refusing(101, "Hospital did not confirm this sign-in; start it once more."):
+        await provider.finish(code, **brought)
 
 
 # ---- providers that the server's code defines

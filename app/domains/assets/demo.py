@@ -41,7 +41,7 @@ from app.domains.assets.tables import (
     MaintenanceLog,
     MaintenancePlan,
 )
-from app.domains.domain import Passwords, SignIn
+from app.domains.domain import NO_MAIL, Passwords, SignIn
 from app.store.tables import ParseTable
 
 HOURS_TO_DUE: Final = (0.1, 0.4, 0.9, 1.5, 2.2, 3.1, 4.3, 6.0, 8.0, 11.0)
@@ -76,6 +76,7 @@ async def create_demo(objects: Objects, users: Users, now: datetime, rng: Random
                 each.role,
                 tx=tx,
                 email=f"{each.username}@careboard.example",
+                **NO_MAIL,
                 active=True,
                 displayName=each.name,
                 department=departments[each.username],

@@ -16,7 +16,7 @@ from typing import Any, Final
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.core.wire import Json, pointer
-from app.domains.domain import Passwords, SignIn
+from app.domains.domain import NO_MAIL, Passwords, SignIn
 from app.domains.oncology.regimens import ALLERGIES, DELAYS, PATIENTS, REGIMENS, SIGN_INS, STAFF, TESTS, Regimen, Test
 from app.domains.oncology.rules import CTCAE_DEFAULT, SEVERE, lab_flag
 from app.domains.oncology.tables import ChemoCycle, LabTrend, Patient, SideEffect, Treatment
@@ -91,6 +91,7 @@ async def create_demo(objects: Objects, users: Users, now: datetime, rng: Random
                 role,
                 tx=tx,
                 email=f"{username}@careboard.example",
+                **NO_MAIL,
                 active=True,
                 displayName=name,
                 phoneNumber=_phone(number),

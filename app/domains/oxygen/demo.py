@@ -14,7 +14,7 @@ from typing import Any, Final
 from app.actions.objects import Objects
 from app.actions.users import Users
 from app.core.wire import pointer
-from app.domains.domain import Passwords, SignIn
+from app.domains.domain import NO_MAIL, Passwords, SignIn
 from app.domains.oxygen.places import (
     CITIES,
     FACILITIES,
@@ -56,6 +56,7 @@ async def create_demo(objects: Objects, users: Users, now: datetime, rng: Random
                 each.role,
                 tx=tx,
                 email=f"{each.username}@careboard.example",
+                **NO_MAIL,
                 active=True,
                 displayName=each.name,
                 phoneNumber=_phone(number),

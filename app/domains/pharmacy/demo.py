@@ -17,7 +17,7 @@ from app.actions.objects import Objects
 from app.actions.roles import move_member_as_master
 from app.actions.users import Users
 from app.core.wire import date_to_wire
-from app.domains.domain import Passwords, SignIn
+from app.domains.domain import NO_MAIL, Passwords, SignIn
 from app.domains.pharmacy.pen import draw_signature
 from app.domains.pharmacy.rules import DELIVERY_NEWS, DELIVERY_STATES, record_hash
 from app.domains.pharmacy.tables import Delivery, Message, Notification, PatientProfile, Prescription, Provider, Signature
@@ -78,6 +78,7 @@ async def create_demo(objects: Objects, users: Users, now: datetime, rng: Random
                 each.role,
                 tx=tx,
                 email=f"{each.username}@careboard.example",
+                **NO_MAIL,
                 active=True,
                 displayName=each.name,
                 phoneNumber=f"+1 503 555 01{60 + number:02d}",
