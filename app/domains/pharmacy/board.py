@@ -10,18 +10,17 @@ from app.domains.pharmacy.beside import (
     FAILURE,
     LABELS,
     MESSAGES,
-    MY_MEDICINES,
     PAPERS,
     PATIENTS,
     PEOPLE,
     PRESCRIPTIONS,
-    ROUTE,
     SIGN,
     STEP,
     STEPS,
     TALK,
     TONES,
 )
+from app.domains.pharmacy.phone import MY_MEDICINES, ROUTE
 from app.domains.pharmacy.rules import DONE, FAILED, OPEN, PHARMACY, URGENCIES
 from app.live.board import (
     Action,
