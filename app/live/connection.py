@@ -7,6 +7,7 @@ cursor behind what it was given; it delays nobody. May import live.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 from typing import Protocol as Interface
 
@@ -36,6 +37,10 @@ _Outgoing = tuple[Source, str, Tail, int]
 """News, as long as nothing has to be merged: an event for one of 500 readers is made in little time."""
 
 
+Sending = tuple[Callable[[list[bytes]], None], list[bytes]]
+"""What is to be called, and with which frames."""
+
+
 class Outlet(Interface):
     """A transport that keeps frames in order and never makes the sender wait.
 
@@ -61,12 +66,14 @@ class Connection(Generic[M]):
         "_backlog",
         "_begun",
         "_behind",
+        "_buffered",
         "_counters",
         "_has_steps",
         "_last_mark",
         "_marks",
         "_outbox",
         "_outlet",
+        "_send_frames",
         "acknowledged",
         "coalesced",
         "floor",
@@ -93,6 +100,7 @@ class Connection(Generic[M]):
         self.acknowledged: tuple[int, str] | None = None
         """The last mark that came back, and the cursor it stands for."""
         self._outlet = outlet
+        self._buffered, self._send_frames = outlet.buffered, outlet.send
         self._counters = counters
         self._allowance = 0
         self._outbox: list[_Outgoing] = []
@@ -128,18 +136,23 @@ class Connection(Generic[M]):
     def has_outbox(self) -> bool:
         return bool(self._outbox)
 
-    def flush(self, run: Run, *, in_stream: bool = True) -> int:
+    def flush(self, run: Run, *, in_stream: bool = True, later: list[Sending] | None = None) -> int:
         """Sends the tick in one go and returns how many events it has. The cursor on each speaks for its subscription.
 
         `in_stream` False: a run of one subscription, which need not begin where the stream stands; it is sent whole.
+        `later`: what need not wait in the backlog is put there, and sent by who gave it before anything else happens.
         """
         news, self._outbox = self._outbox, []
         if not self.is_open:
             return 0
-        waiting = self._outlet.buffered()
+        waiting = self._buffered()
         if in_stream and waiting <= SOFT_MARK and self._backlog is None:
             self._allowance = 0
-            self._outlet.send(self._frames(news, run))
+            frames = self._frames(news, run)
+            if later is None:
+                self._outlet.send(frames)
+            else:
+                later.append((self._send_frames, frames))
         elif self._is_full(waiting):
             self.close_behind(run.start)
         elif not in_stream:
