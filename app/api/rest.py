@@ -220,6 +220,31 @@ async def call_function(call: Call, name: str) -> Answer:
     return Answer({"result": await objects.hooks.call(call.caller, name, call.body, objects)})
 
 
+async def get_config(call: Call) -> Answer:
+    """GET /config: the parameters of the cloud config that the caller may know."""
+    return Answer(await call.services.cloud_config.get(call.caller))
+
+
+async def update_config(call: Call) -> Answer:
+    """PUT /config, with the master key: sets parameters of the cloud config."""
+    call.require_master()
+    await call.services.cloud_config.update(call.caller, call.body.get("params") or {}, call.body.get("masterKeyOnly") or {})
+    return Answer({"result": True})
+
+
+async def get_graphql_config(call: Call) -> Answer:
+    """GET /graphql-config, with the master key: which classes GraphQL shows, and how."""
+    call.require_master()
+    return Answer(call.services.graphql_config.current)
+
+
+async def update_graphql_config(call: Call) -> Answer:
+    """PUT /graphql-config, with the master key: replaces it; the next request is answered by it."""
+    call.require_master()
+    await call.services.graphql_config.update(call.caller, call.body.get("params"))
+    return Answer({"response": {"result": True}})
+
+
 async def get_schemas(call: Call) -> Answer:
     """GET /schemas, with the master key."""
     call.require_master()
@@ -387,6 +412,10 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/aggregate/{class_name}", aggregate_objects),
         Route("DELETE", "/purge/{class_name}", purge_class),
         Route("POST", "/functions/{name}", call_function, once=True),
+        Route("GET", "/config", get_config),
+        Route("PUT", "/config", update_config),
+        Route("GET", "/graphql-config", get_graphql_config),
+        Route("PUT", "/graphql-config", update_graphql_config),
         Route("GET", "/schemas", get_schemas),
         Route("POST", "/schemas", create_schema),
         Route("GET", "/schemas/{class_name}", get_schema),

@@ -68,17 +68,6 @@ def function_mutation(names: Iterable[str]) -> dict[str, GraphQLField]:
     return {"callCloudCode": mutation("CallCloudCode", inputs, shown, _call)}
 
 
-def config_mutation(config: GraphQLObjectType) -> dict[str, GraphQLField]:
-    """updateCloudConfig: with the master key; there is no such config here yet."""
-    inputs = {
-        "paramName": required(GraphQLString),
-        "value": required(GraphQLString),
-        "isMasterKeyOnly": GraphQLBoolean,
-    }
-    shown = {"cloudConfig": GraphQLField(required(config), resolve=read)}
-    return {"updateCloudConfig": mutation("UpdateCloudConfig", inputs, shown, _update_config)}
-
-
 def _linked_fields(users: ClassTypes) -> GraphQLInputObjectType:
     def fields() -> dict[str, GraphQLInputField]:
         return {name: each for name, each in users.create.fields.items() if name not in _NOT_SENT_BACK}
@@ -157,9 +146,3 @@ async def _call(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str,
     context: Context = info.context
     objects = context.services.objects
     return {"result": await objects.hooks.call(context.caller, given["functionName"], given.get("params") or {}, objects)}
-
-
-async def _update_config(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, Any]:
-    context: Context = info.context
-    context.require_master()
-    raise ParseError(ErrorCode.COMMAND_UNAVAILABLE, "There is no cloud config on this server; use settings or a class.")

@@ -37,10 +37,12 @@ Mutate = Callable[[GraphQLResolveInfo, Mapping[str, Any]], Awaitable[dict[str, A
 """Does a mutation with the fields of its input; gives the members of its payload."""
 
 
-def mutation(name: str, inputs: Mapping[str, Type], outputs: Mapping[str, GraphQLField], mutate: Mutate) -> GraphQLField:
+def mutation(
+    name: str, inputs: Mapping[str, Type | GraphQLInputField], outputs: Mapping[str, GraphQLField], mutate: Mutate
+) -> GraphQLField:
     """A mutation in Relay's form."""
     fields = {**inputs, "clientMutationId": GraphQLString}
-    made = GraphQLInputObjectType(f"{name}Input", {key: GraphQLInputField(of) for key, of in fields.items()})
+    made = GraphQLInputObjectType(f"{name}Input", {key: _input_field(of) for key, of in fields.items()})
     payload = GraphQLObjectType(f"{name}Payload", {**outputs, "clientMutationId": GraphQLField(GraphQLString, resolve=read)})
 
     async def resolve(_: Any, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
@@ -51,17 +53,27 @@ def mutation(name: str, inputs: Mapping[str, Type], outputs: Mapping[str, GraphQ
     return GraphQLField(payload, {"input": GraphQLArgument(GraphQLNonNull(made))}, guarded(resolve))
 
 
+def _input_field(of: Type | GraphQLInputField) -> GraphQLInputField:
+    return of if isinstance(of, GraphQLInputField) else GraphQLInputField(of)
+
+
 def class_mutations(types: ClassTypes, store: Upload) -> dict[str, GraphQLField]:
     """The mutations of one class."""
     name = types.name
     writes = ClassWrites(types, store)
     shown = {types.field_name: GraphQLField(required(types.object), resolve=guarded(writes.show))}
     by_id = {"id": required(GraphQLID)}
-    return {
-        f"create{name}": mutation(f"Create{name}", {"fields": types.create}, shown, writes.create),
-        f"update{name}": mutation(f"Update{name}", {**by_id, "fields": types.update}, shown, writes.update),
-        f"delete{name}": mutation(f"Delete{name}", by_id, shown, writes.delete),
-    }
+    made: dict[str, GraphQLField] = {}
+    each: list[tuple[str, str, dict[str, Type], Mutate]] = [
+        ("create", "Create", {"fields": types.create}, writes.create),
+        ("update", "Update", {**by_id, "fields": types.update}, writes.update),
+        ("destroy", "Delete", by_id, writes.delete),
+    ]
+    for operation, verb, inputs, mutate in each:
+        if types.config.allows(operation):
+            usual = f"{verb.lower()}{name}"
+            made[types.config.name_of(operation, usual)] = mutation(f"{verb}{name}", inputs, shown, mutate)
+    return made
 
 
 class Written:
