@@ -47,14 +47,8 @@ class FrameOutlet:
 
     def __init__(self, protocol: SocketProtocol) -> None:
         self._protocol = protocol
-
-    def send(self, frames: list[bytes]) -> None:
-        """Writes text frames in one go."""
-        self._protocol.write_texts(frames)
-
-    def buffered(self) -> int:
-        """Bytes that the socket has not taken."""
-        return self._protocol.waiting()
+        self.send = protocol.write_texts
+        self.buffered = protocol.transport.get_write_buffer_size
 
     def close(self, code: int, reason: str) -> None:
         """Closes after what is queued; by force when that is not taken in time."""

@@ -24,6 +24,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
+from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.idempotency import Once
 from app.actions.links import Links
@@ -106,6 +107,8 @@ class Services:
     objects: Objects
     users: Users
     classes: Classes
+    graphql_config: GraphQLConfig
+    cloud_config: CloudConfig
     once: Once
     feed: Feed
     files: Files

@@ -70,12 +70,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def write_texts(self, texts: list[bytes]) -> None:
         """Writes each as one text frame, all in one go; what nobody can take any more is dropped."""
-        if self.close_sent or self.transport.is_closing():
+        transport = self.transport
+        if self.close_sent or transport.is_closing():
             return
         if len(texts) == 1:
-            self.transport.write(_header(_TEXT, len(texts[0])) + texts[0])
+            text = texts[0]
+            transport.write((_HEADERS.get(len(text)) or _header(_TEXT, len(text))) + text)
         else:
-            self.transport.write(b"".join([part for text in texts for part in (_header(_TEXT, len(text)), text)]))
+            transport.write(b"".join([part for text in texts for part in (_header(_TEXT, len(text)), text)]))
         if self._mark_timer is None and self._ears is not None:
             self._mark_timer = self.loop.call_later(MARK_SECONDS, self._send_mark)
 
@@ -226,3 +228,7 @@ def _header(opcode: int, length: int) -> bytes:
     if length < 126:
         return _SHORT(opcode, length)
     return _LONG(opcode, 127, length)
+
+
+_HEADERS = {length: _header(_TEXT, length) for length in range(2048)}
+"""Those of the usual lengths."""

@@ -18,20 +18,22 @@ _FILE = re.compile(rb'\{"__type":"File","name":("(?:[^"\\]|\\.)*")\}')
 class Addressed:
     """An outlet whose files carry the address they are read at."""
 
-    __slots__ = ("_outlet", "_urls")
+    __slots__ = ("_outlet", "_send", "_urls", "buffered")
 
     def __init__(self, outlet: Outlet, urls: str) -> None:
         """`urls` is what the address of every file begins with."""
         self._outlet = outlet
+        self._send = outlet.send
+        self.buffered = outlet.buffered
         self._urls = urls
 
     def send(self, frames: list[bytes]) -> None:
         """Queues text frames."""
-        self._outlet.send([self._addressed(frame) if _MARK in frame else frame for frame in frames])
-
-    def buffered(self) -> int:
-        """Bytes queued that the socket has not taken yet."""
-        return self._outlet.buffered()
+        for frame in frames:
+            if _MARK in frame:
+                frames = [self._addressed(each) for each in frames]
+                break
+        self._send(frames)
 
     def close(self, code: int, reason: str) -> None:
         """Closes after what is queued."""

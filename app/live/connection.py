@@ -7,6 +7,7 @@ cursor behind what it was given; it delays nobody. May import live.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 from typing import Protocol as Interface
 
@@ -36,6 +37,10 @@ _Outgoing = tuple[Source, str, Tail, int]
 """News, as long as nothing has to be merged: an event for one of 500 readers is made in little time."""
 
 
+Sending = tuple[Callable[[list[bytes]], None], list[bytes]]
+"""What is to be called, and with which frames."""
+
+
 class Outlet(Interface):
     """A transport that keeps frames in order and never makes the sender wait.
 
@@ -61,12 +66,13 @@ class Connection(Generic[M]):
         "_backlog",
         "_begun",
         "_behind",
+        "_buffered",
         "_counters",
-        "_has_steps",
         "_last_mark",
         "_marks",
         "_outbox",
         "_outlet",
+        "_send_frames",
         "acknowledged",
         "coalesced",
         "floor",
@@ -83,8 +89,6 @@ class Connection(Generic[M]):
         """While one of its members is settled: up to where all of its subscriptions were told everything."""
         self._behind: dict[object, None] = {}
         """Those of its members that are."""
-        self._has_steps = False
-        """It is told of results that are kept."""
         self.is_open = True
         self.sent_at = 0.0
         self.coalesced = 0
@@ -93,6 +97,7 @@ class Connection(Generic[M]):
         self.acknowledged: tuple[int, str] | None = None
         """The last mark that came back, and the cursor it stands for."""
         self._outlet = outlet
+        self._buffered, self._send_frames = outlet.buffered, outlet.send
         self._counters = counters
         self._allowance = 0
         self._outbox: list[_Outgoing] = []
@@ -109,7 +114,6 @@ class Connection(Generic[M]):
 
     def push(self, head: bytes, tail: bytes, seq: int, kept: Kept, *, is_whole: bool = True) -> None:
         """Adds a change of a kept result, which is never merged with another. `is_whole` False: more of it follows."""
-        self._has_steps = True
         self._outbox.append((Step(head, kept, is_whole=is_whole), "", Tail(tail), seq))
 
     def settle(self, member: object, cursor: str) -> None:
@@ -128,18 +132,23 @@ class Connection(Generic[M]):
     def has_outbox(self) -> bool:
         return bool(self._outbox)
 
-    def flush(self, run: Run, *, in_stream: bool = True) -> int:
+    def flush(self, run: Run, *, in_stream: bool = True, later: list[Sending] | None = None) -> int:
         """Sends the tick in one go and returns how many events it has. The cursor on each speaks for its subscription.
 
         `in_stream` False: a run of one subscription, which need not begin where the stream stands; it is sent whole.
+        `later`: what need not wait in the backlog is put there, and sent by who gave it before anything else happens.
         """
         news, self._outbox = self._outbox, []
         if not self.is_open:
             return 0
-        waiting = self._outlet.buffered()
+        waiting = self._buffered()
         if in_stream and waiting <= SOFT_MARK and self._backlog is None:
             self._allowance = 0
-            self._outlet.send(self._frames(news, run))
+            frames = self._frames(news, run)
+            if later is None:
+                self._outlet.send(frames)
+            else:
+                later.append((self._send_frames, frames))
         elif self._is_full(waiting):
             self.close_behind(run.start)
         elif not in_stream:
@@ -185,7 +194,7 @@ class Connection(Generic[M]):
         backlog = self._backlog
         if backlog is None:
             backlog = self._backlog = Backlog(self.floor or run.start)
-            backlog.has_told_steps = self.floor is not None
+            backlog.has_told = self.floor is not None
         for each in news:
             backlog.add(News._make(each))
         backlog.end = run.end
@@ -204,8 +213,8 @@ class Connection(Generic[M]):
                 is_last = index == len(frames) - 1 and not backlog
                 cursor = backlog.end if is_last else backlog.base
                 source = news[index].source
-                if isinstance(source, Step) and (source.is_partial or not is_last):
-                    cursor, backlog.has_told_steps = partly(backlog.base), True
+                if not is_last or _is_partial(source):
+                    cursor, backlog.has_told = partly(backlog.base), True
                 frames[index] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
         self._end_backlog(backlog)
         if frames:
@@ -245,8 +254,8 @@ class Connection(Generic[M]):
         self._counters.closed_slow += 1
         backlog = self._backlog
         cursor = self.floor or (backlog.base if backlog is not None else cursor)
-        if self._has_steps and (self.floor or (backlog is not None and backlog.has_told_steps)):
-            cursor = partly(cursor)  # some of what is kept was told further than that
+        if self.floor or (backlog is not None and backlog.has_told):
+            cursor = partly(cursor)  # some was told further than that
         self._backlog = None
         reason = f"cursor={cursor}"
         if len(reason) > _LONGEST_REASON:

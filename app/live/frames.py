@@ -30,21 +30,27 @@ class ChangeFrames:
         self._whole: dict[Event, Tail] = {}
         """Those of readers from whom nothing is kept: most of them."""
 
+    def whole(self, event: Event) -> Tail:
+        """The object and, where the event has one, the original, for readers from whom nothing is kept."""
+        tail = self._whole.get(event)
+        if tail is None:
+            tail = self._whole[event] = self._tail(event, None, _NOTHING)
+        return tail
+
     def tail(self, event: Event, member: Member) -> Tail:
-        """The object and, where the event has one, the original."""
+        """The same for one reader."""
         redaction = member.plan.redaction
-        is_whole = redaction.hides_nothing and member.subscription.keys is None
-        if is_whole and (whole := self._whole.get(event)) is not None:
-            return whole
-        hidden = _NOTHING if redaction.hides_nothing else self._hidden(event, redaction)
-        shape = (event.image, event.original, member.keys, hidden)
+        if redaction.hides_nothing and member.keys is None:
+            return self.whole(event)
+        return self._tail(event, member.keys, _NOTHING if redaction.hides_nothing else self._hidden(event, redaction))
+
+    def _tail(self, event: Event, keys: frozenset[str] | None, hidden: frozenset[str]) -> Tail:
+        shape = (event.image, event.original, keys, hidden)
         tail = self._tails.get(shape)
         if tail is None:
-            shown = b',"object":' + self._text(event.image, member.keys, hidden)
-            original = b',"original":' + self._text("before", member.keys, hidden) if event.original else b""
+            shown = b',"object":' + self._text(event.image, keys, hidden)
+            original = b',"original":' + self._text("before", keys, hidden) if event.original else b""
             tail = self._tails[shape] = Tail(shown, original, self._change.object_id)
-        if is_whole:
-            self._whole[event] = tail
         return tail
 
     def _hidden(self, event: Event, redaction: Redaction) -> frozenset[str]:

@@ -35,6 +35,7 @@ class Member:
     """One subscription of one connection, as the stream sees it."""
 
     __slots__ = (
+        "_plan",
         "connection",
         "disturbed",
         "heads",
@@ -42,8 +43,8 @@ class Member:
         "held_at",
         "held_bytes",
         "is_open",
+        "is_plain",
         "node",
-        "plan",
         "query",
         "subscription",
         "watch",
@@ -53,8 +54,8 @@ class Member:
         self.connection = connection
         self.subscription = subscription
         self.query = query
-        self.plan = plan
         self.watch = [tuple(name.split(".")) for name in sorted(subscription.watch or ())]
+        self.plan = plan
         self.heads: dict[str, bytes] = {}
         self.node: Keeper | None = None
         """What keeps its result, where it asked for more than the changes."""
@@ -67,6 +68,18 @@ class Member:
         """False once dropped."""
         self.disturbed = False
         """Its authority may have moved while it was held."""
+
+    @property
+    def plan(self) -> Plan:
+        """What it comes to for its reader."""
+        return self._plan
+
+    @plan.setter
+    def plan(self, plan: Plan) -> None:
+        self._plan = plan
+        shows_all = plan.permits is None and plan.redaction.hides_nothing and self.subscription.keys is None
+        self.is_plain = shows_all and plan.witness is None and not self.watch
+        """It is told every event, with whole objects, and nobody notes it: most are, and 500 of them are told in one go."""
 
     @property
     def caller(self) -> Caller:
@@ -333,25 +346,23 @@ class LiveQuery:
         return [*self.members.all(), *(member for node in self.nodes.all() for member in node.everyone())]
 
 
-def audience(members: Members[R], change: Change, was: bool, now: bool) -> Iterator[tuple[R, Event]]:
-    """Who in the stream is told what of a change that a live query matched."""
+def audience(members: Members[R], change: Change, was: bool, now: bool) -> Iterator[tuple[Event, Collection[R]]]:
+    """What those in the stream are told of a change that a live query matched, and who is; each reader once."""
     before, after = change.before_object, change.after_object
     principals_before = principals_of(before) if before is not None else frozenset[str]()
     principals_after = principals_of(after) if after is not None else frozenset[str]()
     if before is not None and after is not None and principals_before == principals_after:
         event = _event(change, was, now, True, True)
         if event is not None:
-            for member in members.readers(principals_after):
-                yield member, event
+            yield event, members.readers(principals_after)
         return
     readers_before = members.readers(principals_before) if before is not None else {}
     readers_after = members.readers(principals_after) if after is not None else {}
-    for member in readers_before:
-        event = _event(change, was, now, True, member in readers_after)
-        if event is not None:
-            yield member, event
-    for member in readers_after:
-        if member not in readers_before:
-            event = _event(change, was, now, False, True)
-            if event is not None:
-                yield member, event
+    for reads_before, reads_after in ((True, True), (True, False), (False, True)):
+        event = _event(change, was, now, reads_before, reads_after)
+        if event is None:
+            continue
+        first, other = (readers_before, readers_after) if reads_before else (readers_after, readers_before)
+        both = reads_before and reads_after
+        if chosen := [member for member in first if (member in other) is both]:
+            yield event, chosen
