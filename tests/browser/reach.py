@@ -1,0 +1,98 @@
+"""Whether a page can be read and worked by everybody: what axe says, at 200 % and 400 % zoom, with wide text, by keyboard alone.
+
+Owns the checks; each gives the faults it found, so that a test can ask for none. The page's context must bypass the content
+security policy.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.async_api import Page
+
+from tests.browser.visit import faults
+
+Sight = tuple[int, Literal["light", "dark"]]
+SIGHTS: list[Sight] = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
+WHOLE = (1440, 900)
+ZOOMED = ((720, 450), (320, 256))
+"""1440 by 900 at 200 %; 1280 by 1024 at 400 %."""
+WIDE_TEXT = """
+* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }
+p { margin-bottom: 2em !important; }
+"""
+"""WCAG 1.4.12: nothing is lost when text is set so wide."""
+SCRIPT = Path(__file__).with_name("reach.js")
+MOST_STEPS = 160
+
+
+async def by_axe(page: Page, sights: Sequence[Sight] = SIGHTS) -> list[Any]:
+    """What axe finds on a wide and a narrow screen; in the dark only the colours are other ones."""
+    found: list[Any] = []
+    for width, scheme in sights:
+        await _resize(page, width, 844)
+        await page.emulate_media(color_scheme=scheme)
+        found += [(width, scheme, *each) for each in await faults(page, only_colour=(width, scheme) == (1440, "dark"))]
+    await page.emulate_media(color_scheme="light")
+    await _resize(page, *WHOLE)
+    return found
+
+
+async def by_zoom(page: Page) -> list[str]:
+    """What does not fit at 200 % and 400 %, with text as it is and set wide."""
+    await _ask(page)
+    found: list[str] = []
+    for width, height in ZOOMED:
+        await _resize(page, width, height)
+        found += [f"{width} px: {each}" for each in await page.evaluate("reach.fits()")]
+    wide = await page.add_style_tag(content=WIDE_TEXT)
+    for width, height in (WHOLE, ZOOMED[1]):
+        await _resize(page, width, height)
+        found += [f"{width} px, wide text: {each}" for each in await page.evaluate("reach.fits()")]
+    await wide.evaluate("element => element.remove()")
+    await _resize(page, *WHOLE)
+    return found
+
+
+async def by_keyboard(page: Page) -> list[str]:
+    """What Tab does not reach, reaches in no sensible order, or reaches unseen."""
+    await _ask(page)
+    count = int(await page.evaluate("reach.mark()"))
+    order: list[int] = []
+    found: list[str] = []
+    page_ended = False
+    for _ in range(min(count + 6, MOST_STEPS)):
+        await page.keyboard.press("Tab")
+        here = await page.evaluate("reach.focused()")
+        if here is None and page_ended:
+            break
+        if here is None:  # the browser's own controls; from there it begins anew
+            page_ended = True
+            continue
+        if order and here["walk"] == order[0]:
+            break
+        found += [
+            f"{fault}: {here['name']}" for word, fault in (("isMarked", "unmarked"), ("isSeen", "hidden")) if not here[word]
+        ]
+        order += [] if here["walk"] is None else [here["walk"]]
+    if count + 6 <= MOST_STEPS:
+        found += [f"never reached: {name}" for name in await page.evaluate("order => reach.missed(order)", order)]
+    if order and not _is_round(order):
+        found.append(f"out of order: {order}")
+    return found
+
+
+def _is_round(order: Sequence[int]) -> bool:
+    """Whether the order is the page's, begun anywhere: a page may set the focus itself."""
+    start = order.index(min(order))
+    return [*order[start:], *order[:start]] == sorted(order)
+
+
+async def _ask(page: Page) -> None:
+    if not await page.evaluate("'reach' in window"):
+        await page.add_script_tag(path=SCRIPT)
+
+
+async def _resize(page: Page, width: int, height: int) -> None:
+    await page.set_viewport_size({"width": width, "height": height})
+    await page.wait_for_timeout(60)
