@@ -74,6 +74,8 @@ async def open_panel(page: Page) -> None:
 
 
 async def open_row(page: Page) -> None:
+    if await page.locator("tr.row").count() == 0:
+        pytest.skip("an empty list")
     row = str(await page.locator("tr.row").first.get_attribute("data-id"))
     await page.goto(f"{page.url.split('?')[0]}/rows/{row}")
     await be_live(page)
