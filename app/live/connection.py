@@ -149,7 +149,9 @@ class Connection(Generic[M]):
         if in_stream and waiting <= SOFT_MARK and self._backlog is None:
             self._allowance = 0
             frames = self._frames(news, run)
-            if later is None:
+            if len(frames) > 1 and sum(map(len, frames)) > SOFT_MARK:
+                self._send_parts(news, frames, run)
+            elif later is None:
                 self._outlet.send(frames)
             else:
                 later.append((self._send_frames, frames))
@@ -168,11 +170,10 @@ class Connection(Generic[M]):
 
     def resume(self) -> None:
         """Sends on what waits, as far as the transport takes it."""
-        backlog = self._backlog
-        if backlog is None or not self.is_open:
-            return
-        room = SOFT_MARK - self._outlet.buffered()
-        if room > 0:
+        while (backlog := self._backlog) is not None and self.is_open:
+            room = SOFT_MARK - self._buffered()
+            if room <= 0:
+                return
             self._send(backlog, room)
 
     def forget(self, request_id: RequestId, source: Source) -> None:
@@ -194,11 +195,26 @@ class Connection(Generic[M]):
                 frames.append(source.head(op) + run.close(tail, tail.open, None if index == last else seq))
         return frames
 
-    def _keep(self, news: list[_Outgoing], run: Run) -> None:
+    def _send_parts(self, news: list[_Outgoing], frames: list[bytes], run: Run) -> None:
+        """A tick that is larger than the soft mark: from where the transport takes no more it waits here."""
+        size = begin = 0
+        for index, frame in enumerate(frames):
+            size += len(frame)
+            if size < SOFT_MARK and index < len(frames) - 1:
+                continue
+            self._outlet.send(frames[begin : index + 1])
+            size, begin = 0, index + 1
+            if begin < len(frames) and self._buffered() > SOFT_MARK:
+                self._keep(news[begin:], run, is_begun=True)
+                return
+
+    def _keep(self, news: list[_Outgoing], run: Run, *, is_begun: bool = False) -> None:
+        """`is_begun`: what came before these in the run was told."""
         backlog = self._backlog
         if backlog is None:
-            backlog = self._backlog = Backlog(self.floor or run.start)
-            backlog.has_told_steps = self.floor is not None
+            start = run.up_to(news[0][3] - 1) if is_begun and not self._has_steps else run.start
+            backlog = self._backlog = Backlog(self.floor or start)
+            backlog.has_told_steps = self.floor is not None or (is_begun and self._has_steps)
         for each in news:
             backlog.add(News._make(each))
         backlog.end = run.end
