@@ -17,10 +17,11 @@ from app.core import nodes as ast
 from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
 from app.live.addresses import Addressed
-from app.live.authority import AUTHORITY_CLASSES, Authorities
+from app.live.authority import Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
 from app.live.elsewhere import Elsewhere
 from app.live.membership import Member
+from app.live.moves import AUTHORITY_CLASSES
 from app.live.opening import Opening
 from app.live.past import Past
 from app.live.plan import Planner
