@@ -17,6 +17,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from app.actions.classes import Classes
+from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.hooks import Hooks
 from app.actions.idempotency import Once
@@ -49,6 +50,7 @@ from app.domains.oxygen.domain import OXYGEN
 from app.domains.pharmacy.domain import PHARMACY
 from app.live.hub import Hub
 from app.live.places import Place
+from app.store.configs import GRAPHQL_CONFIG, Configs
 from app.store.database import Database
 from app.store.feed import Feed
 from app.store.mails import NEWS
@@ -76,6 +78,7 @@ class Floors:
     schemas: Schemas
     hub: Hub
     ticker: Ticker
+    configs: Configs
     mails: Mails
 
     @asynccontextmanager
@@ -84,6 +87,8 @@ class Floors:
         async with self.writing(), AsyncExitStack() as started:
             services = self.services
             for part in (services.objects.reads, services.files, services.feed, self.hub, self.ticker, self.mails):
+                if part is self.hub:
+                    await self._learn()  # the feed tells what changes from its start on: what came before it is read here
                 await part.start()
                 started.push_async_callback(part.stop)
             yield self
@@ -94,10 +99,15 @@ class Floors:
         database = self.services.database
         await database.start()
         try:
-            await self.schemas.load()
+            await self._learn()
             yield self
         finally:
             await database.stop()
+
+    async def _learn(self) -> None:
+        """Reads what this process keeps in memory of the database."""
+        await self.schemas.load()
+        await self.configs.refresh()
 
 
 def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
@@ -113,6 +123,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         domain.install(hooks, objects)
     links = Links(objects)
     once = Once(objects)
+    configs = Configs(database)
     feed = Feed(database, settings.broadcast_url, relay=settings.relay)
     services = Services(
         settings=settings,
@@ -120,15 +131,18 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         objects=objects,
         users=users,
         classes=Classes(objects),
+        graphql_config=GraphQLConfig(objects, configs),
+        cloud_config=CloudConfig(objects, configs),
         once=once,
         feed=feed,
         files=Files(objects, settings),
         links=links,
+        filled={name: fields for domain in domains for name, fields in domain.filled.items()},
         states=_states(domains),
     )
     ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
     mails = Mails(database, settings, {**links.writers, NEWS: news_writer(settings)})
-    return Floors(services, schemas, Hub(feed, objects), ticker, mails)
+    return Floors(services, schemas, Hub(feed, objects, {GRAPHQL_CONFIG: configs.refresh}), ticker, configs, mails)
 
 
 def _states(domains: Sequence[Domain]) -> dict[str, tuple[Object, ...]]:

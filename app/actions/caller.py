@@ -6,12 +6,14 @@ session and an inactive account are no callers. May import core and store.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.core.access import Authority
 from app.core.wire import Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
+from app.store.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,22 @@ where s."sessionToken" = $1
 
 _ROLES_OF = f"with recursive {_ROLE_CLOSURE.format(user='$1')} select {_ROLE_NAMES} as roles"
 
+_ROLE_GRAPH = """
+with recursive direct as materialized (select "owningId" as id from "_Join:users:_Role" where "relatedId" = $1),
+  about(id) as (
+    (select id from direct union select unnest($2::text[]))
+    union
+    select j."owningId" from "_Join:roles:_Role" j join about on j."relatedId" = about.id
+  ),
+  edges as materialized (select j."owningId" as owner, j."relatedId" as member
+    from "_Join:roles:_Role" j join about on j."relatedId" = about.id),
+  named as materialized (select r."objectId" as id, r."name" as name from "_Role" r join about on about.id = r."objectId")
+select pg_current_snapshot()::text as now, array(select id from direct) as direct,
+  array(select owner from edges order by owner, member) as owners,
+  array(select member from edges order by owner, member) as members,
+  array(select id from named order by id) as ids, array(select name from named order by id) as names
+"""
+
 _USER = f"""select {_FACTS} as facts from "_User" u where u."objectId" = $1"""
 
 
@@ -101,6 +119,25 @@ async def resolve(connection: Connection, token: str, *, installation_id: str | 
 async def roles_of(connection: Connection, user_id: str) -> frozenset[str]:
     """The names of every role a user holds, by membership or by inheritance."""
     return frozenset(await connection.fetchval(_ROLES_OF, user_id))
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGraph:
+    """The roles about one user as `snapshot` saw them, by id: held directly, inherited (owner, member), and their names."""
+
+    snapshot: Snapshot
+    direct: frozenset[str]
+    edges: frozenset[tuple[str, str]]
+    names: Mapping[str, str]
+
+
+async def roles_about(connection: Connection, user_id: str, role_ids: Iterable[str]) -> RoleGraph:
+    """What leads on from the roles of a user, and from these."""
+    row = await connection.fetchrow(_ROLE_GRAPH, user_id, sorted(role_ids))
+    assert row is not None
+    edges = frozenset((owner, member) for owner, member in zip(row["owners"], row["members"], strict=True))
+    names = dict(zip(row["ids"], row["names"], strict=True))
+    return RoleGraph(Snapshot.parse(row["now"]), frozenset(row["direct"]), edges, names)
 
 
 async def caller_of_user_as_master(connection: Connection, user_id: str) -> Caller:

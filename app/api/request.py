@@ -25,6 +25,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
 from app.actions.classes import Classes
+from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.idempotency import Once
 from app.actions.links import Links
@@ -107,10 +108,14 @@ class Services:
     objects: Objects
     users: Users
     classes: Classes
+    graphql_config: GraphQLConfig
+    cloud_config: CloudConfig
     once: Once
     feed: Feed
     files: Files
     links: Links
+    filled: Mapping[str, frozenset[str]]
+    """Required fields of each class that rules of the server may fill."""
     states: Mapping[str, tuple[Object, ...]]
     """The state machines of each class, as `/states` publishes them."""
 

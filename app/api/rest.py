@@ -74,8 +74,10 @@ class Route:
 async def find_objects(call: Call, class_name: str) -> Answer:
     """GET /classes/X: `{"results": […]}`, with `count` and `cursor` where asked for, and the class where that is another."""
     params = dict(call.params)
-    with_cursor = bool(params.pop("cursor", False))
+    with_cursor, explained = bool(params.pop("cursor", False)), bool(params.pop("explain", False))
     query = call.services.objects.parse_query(class_name, params)
+    if explained:
+        return Answer(f'{{"results":[{{"QUERY PLAN":{await call.services.objects.explain(call.caller, query)}}}]}}'.encode())
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     parts = ['{"results":[', ",".join(found.results), "]"]
     if params.get("redirectClassNameForKey") is not None:
@@ -130,6 +132,8 @@ async def create_object(call: Call, class_name: str) -> Answer:
     if class_name == "_User":
         return await sign_up(call)
     saved = await call.services.objects.create(call.caller, class_name, call.body, tx=call.tx)
+    if saved.created_at is None:
+        return Answer({"objectId": saved.object_id, **saved.response})  # a device that was known already
     where = f"{_class_path(class_name)}/{quote(saved.object_id, safe='')}"
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}"
     return Answer(saved.response, 201, {"Location": location})
@@ -225,6 +229,31 @@ async def call_function(call: Call, name: str) -> Answer:
     """POST /functions/name: `{"result": …}` of what the server's code defines under that name."""
     objects = call.services.objects
     return Answer({"result": await objects.hooks.call(call.caller, name, call.body, objects)})
+
+
+async def get_config(call: Call) -> Answer:
+    """GET /config: the parameters of the cloud config that the caller may know."""
+    return Answer(await call.services.cloud_config.get(call.caller))
+
+
+async def update_config(call: Call) -> Answer:
+    """PUT /config, with the master key: sets parameters of the cloud config."""
+    call.require_master()
+    await call.services.cloud_config.update(call.caller, call.body.get("params") or {}, call.body.get("masterKeyOnly") or {})
+    return Answer({"result": True})
+
+
+async def get_graphql_config(call: Call) -> Answer:
+    """GET /graphql-config, with the master key: which classes GraphQL shows, and how."""
+    call.require_master()
+    return Answer(call.services.graphql_config.current)
+
+
+async def update_graphql_config(call: Call) -> Answer:
+    """PUT /graphql-config, with the master key: replaces it; the next request is answered by it."""
+    call.require_master()
+    await call.services.graphql_config.update(call.caller, call.body.get("params"))
+    return Answer({"response": {"result": True}})
 
 
 async def get_schemas(call: Call) -> Answer:
@@ -394,6 +423,10 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/aggregate/{class_name}", aggregate_objects),
         Route("DELETE", "/purge/{class_name}", purge_class),
         Route("POST", "/functions/{name}", call_function, once=True),
+        Route("GET", "/config", get_config),
+        Route("PUT", "/config", update_config),
+        Route("GET", "/graphql-config", get_graphql_config),
+        Route("PUT", "/graphql-config", update_graphql_config),
         Route("GET", "/schemas", get_schemas),
         Route("POST", "/schemas", create_schema),
         Route("GET", "/schemas/{class_name}", get_schema),

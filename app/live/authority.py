@@ -9,60 +9,25 @@ this kind carries no more than the objectId. May import core, store, actions and
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
-from app.actions.caller import MASTER
 from app.actions.objects import Objects
 from app.core import nodes as ast
 from app.core.access import can_read
-from app.core.wire import Object, decode
 from app.errors import ErrorCode, ParseError
-from app.live.frames import appeared, vanished
+from app.live.difference import Difference, Differences, push_leave, push_shown, tell
+from app.live.former import Former
 from app.live.keeping import Node
 from app.live.membership import Held, Member
-from app.live.plan import ANY, MOST_RESULTS, Plan, Planner
+from app.live.moves import AUTHORITY_CLASSES, concerns, related
+from app.live.plan import Plan, Planner
 from app.live.position import Run
 from app.live.stream import Stream
 from app.live.upkeep import FINAL, Upkeep
 from app.store.feed import Batch, Change
-from app.store.snapshot import Snapshot
 
 _log = logging.getLogger("careboard.live")
 
-_MEMBERSHIP = "_Join:users:_Role"
-_INHERITANCE = "_Join:roles:_Role"
-AUTHORITY_CLASSES = frozenset({"_Session", "_User", "_Role", "_SCHEMA", _MEMBERSHIP, _INHERITANCE})
-
 _RETRY_AFTER = 0.5
-
-
-def concerns(change: Change, plan: Plan) -> bool:
-    """Whether a change may alter what this caller may see of this class. Pure."""
-    name = change.class_name
-    if name not in AUTHORITY_CLASSES or plan.caller.is_master:
-        return False
-    if name == "_SCHEMA":
-        return change.object_id == plan.schema.class_name or change.object_id in plan.others or ANY in plan.others
-    caller = plan.caller
-    before, after = change.before_object or {}, change.after_object
-    match name:
-        case "_Session":
-            return change.object_id == caller.session_id and _differ(before, after, "expiresAt", "user")
-        case "_User":
-            return change.object_id == caller.user_id and _differ(before, after, "active")
-        case "_Role":
-            return before.get("name") in caller.authority.roles and _differ(before, after, "name")
-        case "_Join:users:_Role":
-            return caller.user_id is not None and caller.user_id in _related(before, after)
-    return bool(caller.authority.roles)
-
-
-def _differ(before: Object, after: Object | None, *names: str) -> bool:
-    return after is None or any(before.get(name) != after.get(name) for name in names)
-
-
-def _related(*rows: Object | None) -> set[object]:
-    return {row.get("relatedId") for row in rows if row is not None}
 
 
 class Authorities:
@@ -78,9 +43,9 @@ class Authorities:
         self.epoch = 0
         """Grows with every change that may move an authority."""
         self._stream = stream
-        self._objects = objects
         self._planner = planner
         self._upkeep = upkeep
+        self._differences = Differences(stream, objects)
         upkeep.drop = self.drop
         planner.epoch = lambda: self.epoch
         self._members: dict[str | None, dict[Member, None]] = {}
@@ -155,7 +120,7 @@ class Authorities:
             case "_User":
                 yield from self._members.get(change.object_id, ())
             case "_Join:users:_Role":
-                for user_id in _related(change.before_object, change.after_object):
+                for user_id in related(change.before_object, change.after_object):
                     if isinstance(user_id, str):
                         yield from self._members.get(user_id, ())
             case _:
@@ -204,7 +169,8 @@ class Authorities:
             plan = await self._planner.plan(member.connection.protocol, member.subscription)
             if plan.kept is not None:
                 return await self._rejoin(member, plan, told)
-            difference = await self._difference(member.plan, plan)
+            _check_same_question(member.plan, plan)
+            difference = await self._differences.between(Former(member.plan, member.plan), plan)
         except ParseError as error:
             if error.code in FINAL:
                 raise
@@ -242,31 +208,7 @@ class Authorities:
             member.connection.flush(Run(member.held_at, self._stream.cursor))
         return True
 
-    async def _difference(self, old: Plan, new: Plan) -> "_Difference":
-        """What a change of authority comes to; the stream is past every snapshot it was read at."""
-        _check_same_question(old, new)
-        sees, saw = _allowed(new), _allowed(old)
-        found = _Difference()
-        if sees != saw:
-            found.gained = await self._find(new, ast.both(new.where, sees, ast.Nor((saw,))))
-            lost = await self._find(new, ast.both(old.where, saw, ast.Nor((sees,))), keys=frozenset({"objectId"}))
-            found.lost = [str(_object(text)["objectId"]) for text in lost]
-        if not old.redaction.same_as(new.redaction):
-            found.is_redacted_anew = True
-            found.kept = await self._find(new, ast.both(new.where, saw, sees))
-        return found
-
-    async def _find(self, plan: Plan, where: ast.Node, *, keys: frozenset[str] | None = None) -> list[str]:
-        query = ast.Query(plan.schema.class_name, where=where, limit=MOST_RESULTS + 1, keys=keys)
-        found = await self._objects.find(MASTER, query, cursor=True)
-        if len(found.results) > MOST_RESULTS:
-            words = f"Your access to more than {MOST_RESULTS} objects has changed; subscribe again."
-            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
-        if found.cursor is not None:
-            await self._stream.reach(Snapshot.parse(found.cursor))
-        return found.results
-
-    def _move(self, member: Member, plan: Plan, difference: "_Difference") -> None:
+    def _move(self, member: Member, plan: Plan, difference: Difference) -> None:
         """Tells the difference as it was when the member was held, then what happened since under the new authority."""
         old = member.plan
         assert member.held is not None
@@ -274,14 +216,7 @@ class Authorities:
         self._remove(member)
         member.plan = plan
         self.add(member)
-        for object_id in difference.lost:
-            if object_id not in first:
-                _push_leave(member, object_id)
-        for op, texts in (("enter", difference.gained), ("update", difference.kept)):
-            for text in texts:
-                image = _object(text)
-                if image["objectId"] not in first:
-                    _push_shown(member, op, text, image)
+        tell(member, difference, first)
         for object_id, (change, was, _) in first.items():
             # An object that changed meanwhile is judged by its image before the first change.
             before = change.before_object
@@ -289,32 +224,12 @@ class Authorities:
                 continue
             saw, sees = can_read(before, old.caller.authority), can_read(before, plan.caller.authority)
             if saw and not sees:
-                _push_leave(member, object_id)
+                push_leave(member, object_id)
             elif sees and not saw:
-                _push_shown(member, "enter", change.before, before)
+                push_shown(member, "enter", change.before, before)
             elif sees and difference.is_redacted_anew:
-                _push_shown(member, "update", change.before, before)
+                push_shown(member, "update", change.before, before)
         self._stream.release(member, member.held, member.held_at)
-
-
-@dataclass(slots=True)
-class _Difference:
-    """Texts of the objects that came into sight, ids of those that went out of it, texts of those now shown otherwise."""
-
-    gained: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    is_redacted_anew: bool = False
-
-
-def _push_leave(member: Member, object_id: str) -> None:
-    member.connection.tell(member, "leave", vanished(member.query.class_name, object_id), 0)
-
-
-def _push_shown(member: Member, op: str, text: str, image: Object) -> None:
-    if member.plan.witness is not None:
-        member.plan.witness.see(member.query.class_name, str(image["objectId"]))
-    member.connection.tell(member, op, appeared(text, member, member.query.class_name, image), 0)
 
 
 def _is_birth(change: Change) -> bool:
@@ -333,15 +248,3 @@ def _check_same_question(old: Plan, new: Plan) -> None:
     if ast.canonical_text(old.where) != ast.canonical_text(new.where):
         words = f"The permissions of class {new.schema.class_name} have changed; subscribe again."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
-
-
-def _allowed(plan: Plan) -> ast.Node:
-    if plan.caller.is_master:
-        return ast.Everything()
-    return ast.Allowed(tuple(sorted(plan.caller.authority.principals)), "read")
-
-
-def _object(text: str) -> Object:
-    value = decode(text)
-    assert isinstance(value, dict)
-    return value

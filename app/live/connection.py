@@ -68,7 +68,6 @@ class Connection(Generic[M]):
         "_behind",
         "_buffered",
         "_counters",
-        "_has_steps",
         "_last_mark",
         "_marks",
         "_outbox",
@@ -90,8 +89,6 @@ class Connection(Generic[M]):
         """While one of its members is settled: up to where all of its subscriptions were told everything."""
         self._behind: dict[object, None] = {}
         """Those of its members that are."""
-        self._has_steps = False
-        """It is told of results that are kept."""
         self.is_open = True
         self.sent_at = 0.0
         self.coalesced = 0
@@ -117,7 +114,6 @@ class Connection(Generic[M]):
 
     def push(self, head: bytes, tail: bytes, seq: int, kept: Kept, *, is_whole: bool = True) -> None:
         """Adds a change of a kept result, which is never merged with another. `is_whole` False: more of it follows."""
-        self._has_steps = True
         self._outbox.append((Step(head, kept, is_whole=is_whole), "", Tail(tail), seq))
 
     def settle(self, member: object, cursor: str) -> None:
@@ -205,16 +201,26 @@ class Connection(Generic[M]):
             self._outlet.send(frames[begin : index + 1])
             size, begin = 0, index + 1
             if begin < len(frames) and self._buffered() > SOFT_MARK:
-                self._keep(news[begin:], run, is_begun=True)
+                self._keep(news[begin:], run)
+                self._begin_at(run, news[:begin], news[begin])
                 return
 
-    def _keep(self, news: list[_Outgoing], run: Run, *, is_begun: bool = False) -> None:
-        """`is_begun`: what came before these in the run was told."""
+    def _begin_at(self, run: Run, told: list[_Outgoing], first: _Outgoing) -> None:
+        """The first part of a run was told, and the rest waits from `first` on."""
+        backlog = self._backlog
+        if backlog is None or self.floor is not None:
+            return
+        if any(isinstance(source, Step) for source, *_ in (*told, first)):  # half of what belongs together may be among them
+            backlog.has_told = True
+            return
+        backlog.base = run.up_to(first[3] - 1)
+        backlog.has_told = told[-1][3] == first[3]
+
+    def _keep(self, news: list[_Outgoing], run: Run) -> None:
         backlog = self._backlog
         if backlog is None:
-            start = run.up_to(news[0][3] - 1) if is_begun and not self._has_steps else run.start
-            backlog = self._backlog = Backlog(self.floor or start)
-            backlog.has_told_steps = self.floor is not None or (is_begun and self._has_steps)
+            backlog = self._backlog = Backlog(self.floor or run.start)
+            backlog.has_told = self.floor is not None
         for each in news:
             backlog.add(News._make(each))
         backlog.end = run.end
@@ -233,8 +239,8 @@ class Connection(Generic[M]):
                 is_last = index == len(frames) - 1 and not backlog
                 cursor = backlog.end if is_last else backlog.base
                 source = news[index].source
-                if isinstance(source, Step) and (source.is_partial or not is_last):
-                    cursor, backlog.has_told_steps = partly(backlog.base), True
+                if not is_last or _is_partial(source):
+                    cursor, backlog.has_told = partly(backlog.base), True
                 frames[index] = b'%s,"cursor":"%s"}' % (frame, cursor.encode())
         self._end_backlog(backlog)
         if frames:
@@ -274,8 +280,8 @@ class Connection(Generic[M]):
         self._counters.closed_slow += 1
         backlog = self._backlog
         cursor = self.floor or (backlog.base if backlog is not None else cursor)
-        if self._has_steps and (self.floor or (backlog is not None and backlog.has_told_steps)):
-            cursor = partly(cursor)  # some of what is kept was told further than that
+        if self.floor or (backlog is not None and backlog.has_told):
+            cursor = partly(cursor)  # some was told further than that
         self._backlog = None
         reason = f"cursor={cursor}"
         if len(reason) > _LONGEST_REASON:

@@ -8,6 +8,7 @@ that client's subscription, not the hub. May import core, store, actions and liv
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from app.actions.caller import MASTER
@@ -16,10 +17,11 @@ from app.core import nodes as ast
 from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
 from app.live.addresses import Addressed
-from app.live.authority import AUTHORITY_CLASSES, Authorities
+from app.live.authority import Authorities
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
 from app.live.elsewhere import Elsewhere
 from app.live.membership import Member
+from app.live.moves import AUTHORITY_CLASSES
 from app.live.opening import Opening
 from app.live.past import Past
 from app.live.plan import Planner
@@ -41,9 +43,11 @@ SESSION_SECONDS = 30.0
 class Hub:
     """Everything live in one process."""
 
-    def __init__(self, feed: Feed, objects: Objects) -> None:
+    def __init__(self, feed: Feed, objects: Objects, learners: Mapping[str, Callable[[], Awaitable[None]]] | None = None) -> None:
+        """`learners`: what reads anew, when rows of a table change, what this process keeps of it in memory."""
         self._feed = feed
         self._objects = objects
+        self._learners = learners or {}
         self._connections: dict[Connection[Member], None] = {}
         self._tasks: list[asyncio.Task[None]] = []
         planner = Planner(objects)
@@ -92,7 +96,7 @@ class Hub:
     def _wanted(self) -> frozenset[str] | None:
         """The classes whose changes anybody here needs; None is all."""
         classes = self.stream.classes
-        return None if classes is None else classes | AUTHORITY_CLASSES
+        return None if classes is None else classes | AUTHORITY_CLASSES | self._learners.keys()
 
     @property
     def feed(self) -> Feed:
@@ -187,6 +191,9 @@ class Hub:
 
     async def _learn_classes(self, batch: Batch) -> None:
         """Reads the definitions of classes that changed, here or in another process, before their objects are told."""
+        changed = {change.class_name for change in batch.changes}
+        for name in self._learners if batch.reset else changed & self._learners.keys():
+            await self._learners[name]()
         names = {change.object_id for change in batch.changes if change.class_name == "_SCHEMA"}
         if not names:
             return

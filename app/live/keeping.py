@@ -10,6 +10,7 @@ core, actions.caller, store.feed and live.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from enum import Enum
 
 from app.actions.caller import Caller
 from app.core.order import compile_sort_key
@@ -27,6 +28,17 @@ from app.store.feed import Change
 
 Touched = dict[Connection[Member], None]
 """The connections that have something to be sent at the end of a tick."""
+
+
+class Doubt(Enum):
+    """What is not known of an object of a client."""
+
+    LOOK = "it has it, but not as it is"
+    ALL = "it may have it"
+
+
+Shown = tuple[str, Object | Doubt]
+"""An object of a window as its client has it, by its id."""
 
 
 class Node(ABC):
@@ -427,7 +439,7 @@ class WindowNode(Node):
     def catch_up(self, member: Member, before: object) -> None:
         """Leaves from the end on, then enters and moves from the start on, so that each index holds when it is told."""
         assert isinstance(before, list)
-        told: dict[str, Object] = dict(before)
+        told: dict[str, Object | Doubt] = dict(before)
         place: list[str] = list(told)
         shown = self.window.shown
         stay = {entry.object_id for entry in shown}
@@ -443,7 +455,7 @@ class WindowNode(Node):
                 continue
             op = "enter"
             if object_id in told:
-                op = "update"
+                op = "enter" if told[object_id] is Doubt.ALL else "update"
                 place.remove(object_id)
             place.insert(index, object_id)
             self._note(entry)

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 from app.actions.objects import Objects
 from app.errors import ErrorCode, ParseError
-from app.live.authority import Authorities, concerns
+from app.live.authority import Authorities
 from app.live.connection import Connection
+from app.live.difference import Differences, Return, judged, returning, unsure
 from app.live.elsewhere import Elsewhere
-from app.live.keeping import Node
+from app.live.former import Former, Formers
+from app.live.keeping import Doubt, Node, Shown
 from app.live.membership import Held, Member
-from app.live.past import Past
+from app.live.past import Past, Trail, UnknownPastError
 from app.live.plan import MOST_RESULTS, Plan, Planner
 from app.live.position import Run, parse_position
 from app.live.present import Present
@@ -42,6 +44,8 @@ class _Start:
     cursor: str
     results: list[str] | None = None
     backlog: list[Held] = field(default_factory=list)
+    moved: Return | None = None
+    """What a change of its authority meanwhile comes to."""
     reload: str | None = None
 
 
@@ -70,6 +74,8 @@ class Opening:
         self._past = past
         self._elsewhere = elsewhere
         self._present = Present(objects.database)
+        self._formers = Formers(stream, objects)
+        self._differences = Differences(stream, objects)
 
     async def open(self, connection: Connection[Member], subscription: Subscription) -> None:
         """Opens one subscription and answers it. Never raises ParseError: the client is told."""
@@ -130,9 +136,7 @@ class Opening:
         node.joining[member] = None
         connection.members[subscription.request_id] = member
         self._authorities.add(member)
-        has_order = plan.kept is not None and (plan.kept.order or plan.kept.count)  # who keeps places begins anew
-        since = subscription.since or (None if has_order else await self._forgotten(member))
-        told = None if since is None or node.kept.count else await self._told(member, node, since)
+        told, since, reason = await self._had(member, node)
         joined = await self._upkeep.join(node, member)
         if not member.is_open:
             return True
@@ -140,20 +144,67 @@ class Opening:
             self._authorities.drop(member)
             return False
         member.held = None
-        if told is None:
-            self._greet(member, node)
+        if told is None or since is None:
+            self._greet(member, node, reason)
         else:
-            assert since is not None
             self._welcome_back(member, node, since, told)
         return True
 
-    async def _told(self, member: Member, node: Node, since: str) -> object | None:
-        """What its client has of a result that is kept; None when that cannot be said."""
+    async def _had(self, member: Member, node: Node) -> tuple[list[Shown] | None, str | None, str | None]:
+        """What its client has of a result that is kept, and the cursor it has it from; or why that cannot be said."""
+        kept, since = node.kept, member.subscription.since
+        if kept.count:
+            return None, None, None  # the number says it all
+        if since is None:
+            since = None if kept.order else await self._forgotten(member)  # who keeps places begins anew
+        if since is None:
+            return None, None, None
+        try:
+            return await self._told(member, node, since), since, None
+        except UnknownPastError as unknown:
+            return None, since, unknown.reason if member.subscription.since is not None else None
+
+    async def _told(self, member: Member, node: Node, since: str) -> list[Shown]:
+        trail, former = await self._trail(member, since)
+        if former.is_like(member.plan):
+            told = await self._past.told(node, trail)
+        else:
+            told = await self._told_formerly(member, node, former, trail)
+        if member.subscription.since is None:
+            return unsure(told, member, former, await trail.changes())
+        return [(object_id, Doubt.LOOK) for object_id, _ in told] if former.reopened else told
+
+    async def _told_formerly(self, member: Member, node: Node, former: Former, trail: Trail) -> list[Shown]:
+        """What it had under another authority: for the length of this question the result is kept for that one too."""
+        then = self._upkeep.reserve(self._formers.asked_now(member.subscription, former))
+        if then is node:
+            return await self._past.told(node, trail)
+        if not then.everyone():
+            self._upkeep.retire(then)  # nobody else joins it
+        then.joining[member] = None
+        try:
+            return await self._past.told(then, trail)
+        except ParseError as refusal:
+            raise UnknownPastError("what you may read has changed") from refusal
+        finally:
+            then.joining.pop(member, None)
+            then.abandon_unless_used()
+
+    async def _trail(self, member: Member, since: str) -> tuple[Trail, Former]:
+        """What changed since a cursor, and what could be read there. Raises UnknownPastError when that cannot be said."""
         position = parse_position(since, self._feed.feed_id)
         if position is None:
-            return None
+            raise UnknownPastError("cursor of another database")
         await self._catch_up()
-        return await self._past.told(node, position, member.plan, is_exact=member.subscription.since is not None)
+        trail, plan = self._past.trail(position, member.plan), member.plan
+        is_exact = member.subscription.since is not None
+        try:
+            return trail, await self._formers.at(trail, member.subscription, plan, is_exact=is_exact)
+        except UnknownPastError:
+            if is_exact:
+                raise
+            await trail.changes()
+            return trail, Former(plan, plan)  # it cannot be told to begin anew: all is judged under its present authority
 
     async def _forgotten(self, member: Member) -> str | None:
         """Where a client goes on that knows no cursors, whichever process it was at; None where it begins."""
@@ -162,12 +213,12 @@ class Opening:
             await self._elsewhere.ask(connection)
         return self._resumption.since(member)
 
-    def _greet(self, member: Member, node: Node) -> None:
+    def _greet(self, member: Member, node: Node, reason: str | None) -> None:
         connection, subscription = member.connection, member.subscription
         request_id, cursor = subscription.request_id, self._stream.cursor
         connection.send(connection.protocol.subscribed(request_id, cursor if connection.protocol.cursors else None))
-        if subscription.since is not None and not node.kept.count:
-            connection.send(reload_frame(request_id, "cursor expired"))
+        if reason is not None:
+            connection.send(reload_frame(request_id, reason))
         results = node.greet(member, snapshot=subscription.snapshot)
         if results is not None:
             connection.send(snapshot_frame(request_id, results, cursor), asked_for=True)
@@ -175,7 +226,7 @@ class Opening:
         if connection.has_outbox:
             connection.flush(Run(cursor, cursor), in_stream=False)
 
-    def _welcome_back(self, member: Member, node: Node, since: str, told: object) -> None:
+    def _welcome_back(self, member: Member, node: Node, since: str, told: list[Shown]) -> None:
         """Tells the difference between what its client has and what is."""
         connection, request_id = member.connection, member.subscription.request_id
         connection.send(connection.protocol.subscribed(request_id, since if connection.protocol.cursors else None))
@@ -195,48 +246,33 @@ class Opening:
         return member
 
     async def _start(self, member: Member) -> _Start:
-        subscription = member.subscription
-        reason = None
-        if subscription.since is not None:
-            start = await self._replay(member, subscription.since)
-            if start is not None:
-                return start
-            reason = "cursor expired"
-        else:
-            missed = await self._forgotten(member)
-            start = await self._replay(member, missed, is_exact=False) if missed is not None else None
-            if start is not None:
-                return start
+        subscription, reason = member.subscription, None
+        since = subscription.since or await self._forgotten(member)
+        if since is not None:
+            try:
+                return await self._replay(member, since)
+            except UnknownPastError as unknown:
+                reason = unknown.reason if subscription.since is not None else None
         if subscription.snapshot:
             return await self._first_results(member)
         start = await self._now()
         start.reload = reason
         return start
 
-    async def _replay(self, member: Member, since: str, *, is_exact: bool = True) -> _Start | None:
-        """What happened since a cursor; None when that cannot be told exactly any more.
-
-        `is_exact` False: for one who cannot be told to begin anew; all of it is judged under its present authority.
-        """
-        position = parse_position(since, self._feed.feed_id)
-        if position is None:
-            return None
-        await self._catch_up()
-        missed = await self._past.missed(position, member.plan)
-        if missed is None:
-            return None
-        changes, snapshot = missed
-        start, query = _Start(snapshot, since), member.query
-        for change in changes:
-            if is_exact and concerns(change, member.plan):
-                return None  # what an object's readers are told hangs on when access changed
-            if change.class_name == query.class_name:
-                before, after = change.before_object, change.after_object
-                was = before is not None and query.matches(before)
-                now = after is not None and query.matches(after)
-                if was or now:
-                    start.backlog.append((change, was, now))
-        return start
+    async def _replay(self, member: Member, since: str) -> _Start:
+        """What happened since a cursor. Raises UnknownPastError when that cannot be said."""
+        trail, former = await self._trail(member, since)
+        if former.is_like(member.plan):
+            changes = await trail.changes()
+            return _Start(self._stream.snapshot, since, backlog=judged(member, changes))
+        try:
+            difference = await self._differences.between(former, member.plan)
+        except ParseError as refusal:
+            if refusal.code != ErrorCode.OPERATION_FORBIDDEN:
+                raise
+            raise UnknownPastError("what you may read has changed") from refusal
+        moved = returning(member, former, difference, await trail.changes())  # nothing waits from here to the answer
+        return _Start(self._stream.snapshot, since, backlog=moved.usual, moved=moved)
 
     async def _first_results(self, member: Member) -> _Start:
         found = await self._objects.find(member.caller, member.plan.find, cursor=True)
@@ -271,6 +307,8 @@ class Opening:
         self._resumption.taken(member)
         assert member.held is not None
         since = [held for held in member.held if not start.snapshot.sees(held[0].xid)]
+        if start.moved is not None:
+            start.moved.tell(member)
         counters = self._stream.counters
         sent = counters.sent
         self._stream.release(member, [*start.backlog, *since], start.cursor)

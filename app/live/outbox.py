@@ -116,7 +116,7 @@ def merge(first: News, last: News) -> News | None:
 class Backlog:
     """The events that wait for a client, merged, oldest first."""
 
-    __slots__ = ("_news", "_numbers", "_open", "base", "bytes", "coalesced", "end", "has_told_steps")
+    __slots__ = ("_news", "_numbers", "_open", "base", "bytes", "coalesced", "end", "has_told")
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -124,8 +124,8 @@ class Backlog:
         self.end = base
         """The cursor behind all of this."""
         self.bytes = 0
-        self.has_told_steps = False
-        """A kept result was told beyond `base` already."""
+        self.has_told = False
+        """More than `base` was told already."""
         self.coalesced = 0
         """Events that are not told because a later one says it all."""
         self._news: dict[int, News] = {}

@@ -1,15 +1,15 @@
 """What a kept result was at an earlier position, so that a client that comes back is told the difference.
 
-Owns: `Past`. Always holds: the answer is exact, or there is none (None: the client reads anew). It is found by taking the
-changes since that position back: an object that changed is taken as it was before the first of them, any other as it is
-now; what is not known of those is read, and changes that arrive meanwhile count too. The changes come from memory, or from
-the table when they are too old. May import core, store, actions and live.
+Owns: `Past`, and `Trail`, what changed since. Always holds: the answer is exact, or there is none (`UnknownPastError`: the
+client reads anew). It is found by taking the changes since that position back: an object that changed is taken as it was
+before the first of them, any other as it is now; what is not known of those is read, and changes that arrive meanwhile count
+too. The changes come from memory, or from the table when they are too old. May import core, store, actions and live.
 """
 
 import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from app.actions.caller import MASTER
@@ -18,10 +18,10 @@ from app.core import nodes as ast
 from app.core.access import can_read
 from app.core.match import Predicate, compile_match
 from app.core.wire import Object, decode
-from app.live.authority import AUTHORITY_CLASSES, concerns
 from app.live.included import Target
-from app.live.keeping import Node, WindowNode
+from app.live.keeping import Node, Shown, WindowNode
 from app.live.membership import LiveQuery
+from app.live.moves import AUTHORITY_CLASSES
 from app.live.plan import ANY, Plan
 from app.live.position import Position
 from app.live.relation import RelationNode
@@ -45,6 +45,40 @@ _RETRY_AFTER = 0.1
 _log = logging.getLogger("careboard.live")
 
 
+class UnknownPastError(Exception):
+    """What a client missed, or had, cannot be said."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        """For the client, in few words."""
+
+
+_Older = tuple[list[Change], Snapshot]
+
+
+class Trail:
+    """All that changed since a position and may concern one plan."""
+
+    def __init__(self, stream: Stream, position: Position, plan: Plan, read: Callable[[Position], Awaitable[_Older]]) -> None:
+        self.position = position
+        self._stream = stream
+        self._needed = needed_by(plan)
+        self._read = read
+        self._older: _Older | None = None
+        """The changes that memory does not reach back to, and how far they go."""
+
+    async def changes(self) -> list[Change]:
+        """In order, up to where the stream is when this returns. Raises UnknownPastError when they are gone, or too many."""
+        while True:
+            older = self._older
+            recent = self._stream.history.since(self.position if older is None else Position(older[1]), self._needed)
+            if recent is not None:
+                return recent if older is None else older[0] + recent
+            self._older = await self._read(self.position)
+            await self._stream.reach(self._older[1])
+
+
 class Past:
     """Answers what was missed, and what was."""
 
@@ -55,14 +89,12 @@ class Past:
         self._upkeep = upkeep
         self._readers = asyncio.Semaphore(MOST_READERS)
 
-    async def missed(self, position: Position, plan: Plan) -> tuple[list[Change], Snapshot] | None:
-        """The changes after a position that may concern a plan, in order, and how far they go: maybe further than the stream.
+    def trail(self, position: Position, plan: Plan) -> Trail:
+        """What changed since a position that may concern a plan."""
+        return Trail(self._stream, position, plan, self._read_older)
 
-        None when they are gone, or too many.
-        """
-        recent = self._stream.history.since(position, needed_by(plan))
-        if recent is not None:
-            return recent, self._stream.snapshot
+    async def _read_older(self, position: Position) -> _Older:
+        """From the table: all changes after a position, and how far they go, maybe further than the stream."""
         async with self._readers:
             while True:
                 try:
@@ -71,7 +103,7 @@ class Past:
                     _log.warning("a replay lost its connection (%s); it begins again", type(cause).__name__)
                     await asyncio.sleep(_RETRY_AFTER)
 
-    async def _read_missed(self, position: Position) -> tuple[list[Change], Snapshot] | None:
+    async def _read_missed(self, position: Position) -> _Older:
         found: list[Change] = []
         snapshot = position.base
         try:
@@ -79,25 +111,20 @@ class Past:
                 found += [change for change in batch.changes if not position.has(change)]
                 snapshot = batch.snapshot
                 if len(found) > MOST_CHANGES:
-                    return None
+                    raise UnknownPastError("too much has changed since the cursor")
         except CursorExpired:
-            return None
+            raise UnknownPastError("cursor expired") from None
         return found, snapshot
 
-    async def told(self, node: Node, position: Position, plan: Plan, *, is_exact: bool = True) -> object | None:
-        """What a client at this position has of a node, as its `state`; None when that cannot be said.
-
-        `is_exact` False: for one who cannot be told to begin anew; all is judged under its present authority.
-        """
+    async def told(self, node: Node, trail: Trail) -> list[Shown]:
+        """What a client at a position has of a node, as its `state`. Raises UnknownPastError when that cannot be said."""
         assert isinstance(node, WindowNode)
-        if position.is_partial:
-            return None
+        if trail.position.is_partial:
+            raise UnknownPastError("only a part was told of a change of the window")
         library = _Library()
         for _ in range(_ATTEMPTS):
             await self._upkeep.filled(node)
-            changes = await self._changes(position, plan, library)
-            if changes is None or (is_exact and any(concerns(change, plan) for change in changes)):
-                return None
+            changes = await trail.changes()
             if not self._upkeep.is_filled(node):
                 continue
             try:
@@ -106,19 +133,7 @@ class Past:
                 await self._read_rows(lacking, library)
             except _ImagesMissingError as lacking:
                 await self._read_images(lacking, library)
-        return None
-
-    async def _changes(self, position: Position, plan: Plan, library: "_Library") -> list[Change] | None:
-        """All since the position, up to where the stream is when this returns."""
-        while True:
-            older = library.older
-            recent = self._stream.history.since(position if older is None else Position(older[1]), needed_by(plan))
-            if recent is not None:
-                return recent if older is None else older[0] + recent
-            library.older = await self.missed(position, plan)
-            if library.older is None:
-                return None
-            await self._stream.reach(library.older[1])
+        raise UnknownPastError("too much is changing")
 
     async def _read_rows(self, lacking: "_RowsMissingError", library: "_Library") -> None:
         node = lacking.node
@@ -166,8 +181,6 @@ class _Rows:
 class _Library:
     """What was read for one answer."""
 
-    older: tuple[list[Change], Snapshot] | None = None
-    """The changes that memory does not reach back to, and how far they go."""
     rows: dict[WindowNode, _Rows] = field(default_factory=dict)
     images: dict[tuple[WindowNode, Target], Object | None] = field(default_factory=dict)
 
@@ -206,7 +219,7 @@ class _Moment:
                 self._first[target] = change
                 self._by_class.setdefault(change.class_name, []).append(change)
 
-    def state(self, node: WindowNode) -> object:
+    def state(self, node: WindowNode) -> list[Shown]:
         """The node's `state` of that moment."""
         entries = self._entries(node)
         if node.included is not None:

@@ -31,6 +31,10 @@ class Position:
             return True
         return self.ahead is not None and change.seq <= self.seq and self.ahead.sees(change.xid)
 
+    def is_within(self, change: Change) -> bool:
+        """Whether the client was being told of this change, and of others with it, when it was cut off."""
+        return self.ahead is not None and self.ahead.sees(change.xid) and not self.has(change)
+
 
 def parse_position(text: str, feed_id: str) -> Position | None:
     """The position behind a cursor; None when it is of another feed (a database restored) or no cursor at all."""

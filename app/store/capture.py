@@ -57,8 +57,13 @@ async def install_capture(connection: Connection, schema: ClassSchema) -> None:
 
 
 async def install_registry_capture(connection: Connection) -> None:
-    """The same for the registry of classes: its images only name the class."""
+    """The same for the registry of classes: its images name the class and hold its definition."""
     await _install(connection, "_SCHEMA", _class_image("OLD"), _class_image("NEW"), '"className"', always=True)
+
+
+async def install_config_capture(connection: Connection, table: str) -> None:
+    """The same for a config that processes keep in memory: its images only say that there is one."""
+    await _install(connection, table, "'{}'", "'{}'", '"objectId"', always=True)
 
 
 async def remove_capture(connection: Connection, table: str) -> None:
@@ -72,7 +77,7 @@ def _join_image(row: str) -> str:
 
 
 def _class_image(row: str) -> str:
-    return f"""json_build_object('className', {row}."className")::text"""
+    return f"""json_build_object('className', {row}."className", 'schema', {row}."schema")::text"""
 
 
 async def _install(connection: Connection, table: str, old: str, new: str, key: str, *, always: bool = False) -> None:

@@ -26,6 +26,7 @@ from app.store.accesslog import ACCESS_DDL, subject_ddl
 from app.store.alerts import ALERT_DDL
 from app.store.audit import AUDIT_DDL
 from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
+from app.store.configs import install_configs
 from app.store.database import Connection, Database
 from app.store.expressions import PIPELINE_DDL
 from app.store.files import FILES_DDL
@@ -137,6 +138,7 @@ async def _shape(database: Database, domains: tuple[Declaring, ...]) -> Schemas:
         await schemas.adopt(connection)
         await install_registry_capture(connection)
         await connection.execute(SYSTEM_DDL)
+        await install_configs(connection)
         await connection.execute(IDENTITIES_DDL)
         await connection.execute(AUDIT_DDL)
         await connection.execute(ALERT_DDL)

@@ -21,11 +21,11 @@ from app.core.schema import (
     schema_from_stored,
     schema_to_wire,
 )
-from app.core.wire import Object, decode, encode
+from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.capture import install_capture, remove_capture
 from app.store.database import Connection, Database
-from app.store.files import install_holding, remove_holding
+from app.store.files import install_holding, release_fields, remove_holding
 from app.store.layout import change_indexes, check_name_is_free, drop_field, ensure_table, join_tables
 from app.store.tables import SYSTEM_TABLES, schema_of
 
@@ -68,6 +68,21 @@ class Schemas:
     def is_declared(self, class_name: str) -> bool:
         """Whether code declares the class, so that no client may alter it."""
         return class_name in self._declared
+
+    def past(self, definitions: Mapping[str, Json]) -> "tuple[Schemas, frozenset[str]] | None":
+        """The registry as it was while these classes had these definitions (as `_SCHEMA` holds them), and which of them
+        permitted something else then. None where that cannot be said: one is gone, or has lost a column.
+        """
+        reopened: dict[str, ClassSchema] = {}
+        for name, definition in definitions.items():
+            was, now = self._as_written(name, definition), self._known.get(name)
+            if now is None or _has_lost(was, now):
+                return None
+            if {**OPEN, **was.permissions} != {**OPEN, **now.permissions}:
+                reopened[name] = ClassSchema(name, now.fields, was.permissions, now.indexes)
+        then = Schemas(self._database)
+        then._known = self._known | reopened
+        return then, frozenset(reopened)
 
     def register(self, table: type[Table], permissions: Object) -> ClassSchema:
         """Declares a class by its Piccolo table; its columns and permissions in code win over the stored row."""
@@ -137,6 +152,7 @@ class Schemas:
             )
         current = await self._locked(connection, schema.class_name)
         gone = current.fields.keys() - schema.fields.keys()
+        await release_fields(connection, current, gone)
         for name in gone:
             await drop_field(connection, schema.class_name, name, current.fields[name])
         if gone:
@@ -199,7 +215,9 @@ class Schemas:
         """A stored row with what the server adds to its own classes."""
         if class_name in self._declared:
             return self._declared[class_name]
-        raw = decode(definition) if definition else {}
+        return self._as_written(class_name, decode(definition) if definition else {})
+
+    def _as_written(self, class_name: str, raw: Json) -> ClassSchema:
         stored = schema_from_stored({**raw, "className": class_name} if isinstance(raw, dict) else {})
         own = OWN.get(class_name)
         if own is None:

@@ -2,9 +2,10 @@
 
     python -m tests.bench.soak [--seconds 600] [--clients 16] [--writers 4] [--workers 2] [--relay] [--seed 1]
 
-Writers write at random through the REST API, as several users; roles are given and taken; clients are cut off and some stop
-reading for a while; the listeners and readers of the server, its processes and the backends of the database are killed. Every
-now and then the writers pause, and each subscription (plain, window, count, include, sub-query, relation) is compared with a find
+Writers write at random through the REST API, as several users; roles are given, inherited and taken, a field is protected and
+shown; clients are cut off and some stop reading for a while; the listeners and readers of the server, its processes and the
+backends of the database are killed. Every now and then the writers pause, and each subscription (plain, window, count, include,
+sub-query, relation) is compared with a find
 of the same session. Told apart: *different* (a state that is not the find's; what was lost shows here), *misplaced* (an index
 that does not fit), *disordered* (an object that went back while the connection stood), *seen* (an object or a field that its
 reader never may see). Prints a line of progress and what was found; ends with 1 where there was any.
@@ -126,6 +127,8 @@ class Client:
         self.person = person
         self.following = {number: Following(query, person.token if person else None) for number, query in enumerate(queries, 1)}
         self.faults: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        """Why it had to read anew."""
         self.notes: list[str] = []
         self.connects = self.frames = 0
         self._url = f"ws://127.0.0.1:{port}/parse"
@@ -183,6 +186,7 @@ class Client:
         following.take(frame)
         following.told.clear()
         if frame["op"] == "reload":
+            self.reasons[str(frame["reason"])] += 1
             following.cursor = None
             await self._say({"op": "unsubscribe", "requestId": number})
             await self._ask(number)
@@ -323,13 +327,37 @@ class Soak:
         self.did["writes"] += 1
 
     async def move_role(self) -> None:
-        pick = self.chance
+        pick, act = self.chance, self.chance.random()
+        if act < 0.1:
+            await self.inherit()
+            return
+        if act < 0.15:
+            await self.protect()
+            return
         person, name = pick.choice(self.people), pick.choice(list(self.roles))
-        person.roles.add(name)
+        person.roles |= set(self.roles) if name == "soakcaptains" else {name}
         user = {"__type": "Pointer", "className": "_User", "objectId": person.object_id}
         op = {"__op": pick.choice(["AddRelation", "RemoveRelation"]), "objects": [user]}
         await self.rest("PUT", f"/roles/{self.roles[name]}", {"users": op})
         self.did["roles"] += 1
+
+    async def inherit(self) -> None:
+        """Captains act for the crew, or do so no more."""
+        (_, crew_id), (captains, captains_id) = self.roles.items()
+        for person in self.people:
+            person.roles |= set(self.roles) if captains in person.roles else set()
+        captain = {"__type": "Pointer", "className": "_Role", "objectId": captains_id}
+        op = {"__op": self.chance.choice(["AddRelation", "RemoveRelation"]), "objects": [captain]}
+        await self.rest("PUT", f"/roles/{crew_id}", {"roles": op})
+        self.did["inheritances"] += 1
+
+    async def protect(self) -> None:
+        """Nobody is shown `note`, but for the crew; or everybody is."""
+        protected = self.chance.choice([{}, {"*": ["note"], f"role:{next(iter(self.roles))}": []}])
+        open_to_all = {name: {"*": True} for name in ("find", "get", "count", "create", "update", "delete", "addField")}
+        permissions = {**open_to_all, "protectedFields": protected}
+        await self.rest("PUT", f"/schemas/{CLASS}", {"className": CLASS, "classLevelPermissions": permissions})
+        self.did["permissions"] += 1
 
     async def writer(self) -> None:
         while True:
@@ -481,8 +509,8 @@ async def main(given: argparse.Namespace, folder: str) -> int:
         backend.end()
         release_embedded(settings.postgres_dir)
     connects, frames = sum(each.connects for each in soak.clients), sum(each.frames for each in soak.clients)
-    reloads = sum(following.reloads for each in soak.clients for following in each.following.values())
-    print(f"\n{dict(soak.did)}\n{connects:,} connects, {frames:,} frames, {reloads:,} reloads")
+    reloads = sum((each.reasons for each in soak.clients), Counter[str]())
+    print(f"\n{dict(soak.did)}\n{connects:,} connects, {frames:,} frames, {reloads.total():,} reloads {dict(reloads)}")
     for note in [*soak.notes, *(note for client in soak.clients for note in client.notes)][:20]:
         print(note)
     faults = soak.tally()

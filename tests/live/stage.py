@@ -187,6 +187,12 @@ class Client:
             message["since"] = since
         await self.say(message)
 
+    def answer_ping(self) -> None:
+        """The automatic pong of one that knows no cursors."""
+        mark = self._stage.hub.mark(self.connection)
+        if mark is not None:
+            self.connection.acknowledge(mark)
+
     def cut(self) -> None:
         """The connection is lost."""
         self._stage.hub.detach(self.connection)
@@ -200,6 +206,9 @@ class Client:
         await self.connect()
         for request_id, following in list(self.following.items()):
             if following.error is not None:
+                continue
+            if not self.hello["cursors"]:
+                await self._ask(request_id)
                 continue
             if following.cursor is None:
                 await self._ask(request_id, snapshot=True)

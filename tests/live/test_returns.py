@@ -197,24 +197,6 @@ async def test_each_sees_with_its_own_eyes_what_it_had(stage: Stage) -> None:
     assert (for_ann.ops, for_all.ops) == (["leave", "update", "enter"], ["leave", "leave", "enter"])
 
 
-async def test_a_role_that_was_taken_meanwhile_begins_anew(stage: Stage) -> None:
-    thing, ids = await numbers(stage, 1, 2)
-    ann = await stage.world.person()
-    role = f"crew-{thing}"
-    users: Json = {"__op": "AddRelation", "objects": [pointer("_User", str(ann.user_id))]}
-    made = await stage.world.objects.create(MASTER, "_Role", {"name": role, "ACL": acl(public="r"), "users": users})
-    await update(stage, thing, ids[1], ACL={f"role:{role}": {"read": True}})
-    client = await stage.client()
-    following = await client.subscribe(thing, session=ann, order="n", limit=2, snapshot=True)
-    assert shown(following) == [1, 2]
-    await away(stage, client)
-    change: Json = {"__op": "RemoveRelation", "objects": [pointer("_User", str(ann.user_id))]}
-    await stage.world.objects.update(MASTER, "_Role", made.object_id, {"users": change})
-    await client.come_back()
-    assert following.reloads == 1
-    assert shown(following) == [2]
-
-
 async def test_an_sdk_without_cursors_is_told_what_a_sub_query_let_in_meanwhile(stage: Stage) -> None:
     city, houses = await places(stage)
     bonn = await create(stage, city, name="Rome")

@@ -68,17 +68,6 @@ def function_mutation(names: Iterable[str]) -> dict[str, GraphQLField]:
     return {"callCloudCode": mutation("CallCloudCode", inputs, shown, _call)}
 
 
-def config_mutation(config: GraphQLObjectType) -> dict[str, GraphQLField]:
-    """updateCloudConfig: with the master key; there is no such config here yet."""
-    inputs = {
-        "paramName": required(GraphQLString),
-        "value": required(GraphQLString),
-        "isMasterKeyOnly": GraphQLBoolean,
-    }
-    shown = {"cloudConfig": GraphQLField(required(config), resolve=read)}
-    return {"updateCloudConfig": mutation("UpdateCloudConfig", inputs, shown, _update_config)}
-
-
 def _linked_fields(users: ClassTypes) -> GraphQLInputObjectType:
     def fields() -> dict[str, GraphQLInputField]:
         return {name: each for name, each in users.create.fields.items() if name not in _NOT_SENT_BACK}
@@ -94,17 +83,20 @@ class _Accounts:
     async def sign_up(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
         body = await Bodies(context, self._store).body(self._users, given.get("fields") or {}, is_new=True)
-        return await _entered(context, await context.services.users.sign_up(context.caller, body))
+        return await _entered(context, await self._enter(context, body))
 
     async def log_in_with(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
         body = await Bodies(context, self._store).body(self._users, given.get("fields") or {}, is_new=True)
         body["authData"] = given["authData"]
-        return await _entered(context, await context.services.users.sign_up(context.caller, body))
+        return await _entered(context, await self._enter(context, body))
+
+    async def _enter(self, context: Context, body: Object) -> Object:
+        return await context.services.users.sign_up(context.caller, body, address=context.address)
 
     async def log_in(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
-        parameters: Object = {"username": given["username"], "password": given["password"]}
+        parameters: Object = {name: given[name] for name in ("username", "password", "authData") if given.get(name) is not None}
         return await _entered(context, await context.services.users.log_in(context.caller, parameters, address=context.address))
 
 
@@ -119,7 +111,8 @@ async def _entered(context: Context, account: Object) -> dict[str, Any]:
         context.caller = replace(context.caller, session_token=token)
     else:
         context.caller = caller
-    return {"viewer": {"sessionToken": token, "user": account["objectId"]}}
+    told = account.get("authDataResponse")
+    return {"viewer": {"sessionToken": token, "user": account["objectId"], "authDataResponse": told}}
 
 
 async def _log_out(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,17 +142,12 @@ async def _ask_verification(info: GraphQLResolveInfo, given: Mapping[str, Any]) 
     return {"ok": True}
 
 
-async def _challenge(_: GraphQLResolveInfo, __: Mapping[str, Any]) -> dict[str, Any]:
-    raise ParseError(ErrorCode.OTHER_CAUSE, "Nothing to challenge.")
+async def _challenge(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+    context: Context = info.context
+    return await context.services.users.challenge(context.caller, given, address=context.address)
 
 
 async def _call(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
     context: Context = info.context
     objects = context.services.objects
     return {"result": await objects.hooks.call(context.caller, given["functionName"], given.get("params") or {}, objects)}
-
-
-async def _update_config(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, Any]:
-    context: Context = info.context
-    context.require_master()
-    raise ParseError(ErrorCode.COMMAND_UNAVAILABLE, "There is no cloud config on this server; use settings or a class.")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from graphql import GraphQLSchema
+
 from app.actions.caller import Caller
 from app.api.graphql.names import from_cursor
 from app.api.graphql.projection import Row
@@ -44,6 +46,8 @@ class Context:
     """The socket that an operation came by, for what it streams."""
     renew: "Callable[[], Awaitable[Context]] | None" = None
     """Looks up anew who asks, for an operation that goes on for long."""
+    schema: GraphQLSchema | None = None
+    """What `classes` belong to."""
     left: int = MOST_OBJECTS
     """How many objects it may still read."""
 

@@ -51,13 +51,15 @@ class GraphQLDoor:
     def __init__(self, services: Services, hub: Hub) -> None:
         self.services = services
         self.hub = hub
-        self.schemata = Schemata(services.objects.schemas, services.objects.hooks.functions)
+        functions = services.objects.hooks.functions
+        self.schemata = Schemata(services.objects.schemas, functions, services.filled, lambda: services.graphql_config.current)
         self.documents = Documents(limits_of(services.settings))
 
-    def context(self, caller: Caller, keys: dict[str, str], address: str) -> Context:
+    async def context(self, caller: Caller, keys: dict[str, str], address: str) -> Context:
         """What the resolvers of one request share."""
         allowed = may_introspect(self.services.settings, caller)
-        return Context(self.services, self.hub, caller, self.schemata.current().classes, keys, address, may_introspect=allowed)
+        build = await self.schemata.current()
+        return Context(self.services, self.hub, caller, build.classes, keys, address, may_introspect=allowed, schema=build.schema)
 
 
 def may_introspect(settings: Settings, caller: Caller) -> bool:
@@ -97,14 +99,14 @@ class HttpDoor(GraphQLHTTPHandler):
         door = self._door
         keys = keys_in_headers(dict(request.scope["headers"]))
         caller = await caller_with(door.services, keys, request, "/graphql")
-        context = door.context(caller, keys, request.client.host if request.client else "")
+        context = await door.context(caller, keys, request.client.host if request.client else "")
         try:
             data = await self._read(request, caller)
         except ParseError as error:
             return _answered({"errors": [told(to_graphql(error))], "data": None}, context)
         except HttpBadRequestError as error:
             return _failed(error.message or "The request cannot be read.", "BAD_REQUEST")
-        build = door.schemata.current()
+        build = await door.schemata.current()
         self.schema, context.classes = build.schema, build.classes
         asked = AriadneRequest(dict(request.scope))  # it tells ariadne whether mutations are allowed: not by GET
         try:

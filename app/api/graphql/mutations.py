@@ -21,6 +21,7 @@ from graphql import (
     GraphQLString,
 )
 
+from app.actions.hooks import Saved
 from app.api.graphql.bodies import Bodies, Upload, makes_others
 from app.api.graphql.context import Context
 from app.api.graphql.execution import Loaded, guarded, selection_of
@@ -37,10 +38,12 @@ Mutate = Callable[[GraphQLResolveInfo, Mapping[str, Any]], Awaitable[dict[str, A
 """Does a mutation with the fields of its input; gives the members of its payload."""
 
 
-def mutation(name: str, inputs: Mapping[str, Type], outputs: Mapping[str, GraphQLField], mutate: Mutate) -> GraphQLField:
+def mutation(
+    name: str, inputs: Mapping[str, Type | GraphQLInputField], outputs: Mapping[str, GraphQLField], mutate: Mutate
+) -> GraphQLField:
     """A mutation in Relay's form."""
     fields = {**inputs, "clientMutationId": GraphQLString}
-    made = GraphQLInputObjectType(f"{name}Input", {key: GraphQLInputField(of) for key, of in fields.items()})
+    made = GraphQLInputObjectType(f"{name}Input", {key: _input_field(of) for key, of in fields.items()})
     payload = GraphQLObjectType(f"{name}Payload", {**outputs, "clientMutationId": GraphQLField(GraphQLString, resolve=read)})
 
     async def resolve(_: Any, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
@@ -51,17 +54,27 @@ def mutation(name: str, inputs: Mapping[str, Type], outputs: Mapping[str, GraphQ
     return GraphQLField(payload, {"input": GraphQLArgument(GraphQLNonNull(made))}, guarded(resolve))
 
 
+def _input_field(of: Type | GraphQLInputField) -> GraphQLInputField:
+    return of if isinstance(of, GraphQLInputField) else GraphQLInputField(of)
+
+
 def class_mutations(types: ClassTypes, store: Upload) -> dict[str, GraphQLField]:
     """The mutations of one class."""
     name = types.name
     writes = ClassWrites(types, store)
     shown = {types.field_name: GraphQLField(required(types.object), resolve=guarded(writes.show))}
     by_id = {"id": required(GraphQLID)}
-    return {
-        f"create{name}": mutation(f"Create{name}", {"fields": types.create}, shown, writes.create),
-        f"update{name}": mutation(f"Update{name}", {**by_id, "fields": types.update}, shown, writes.update),
-        f"delete{name}": mutation(f"Delete{name}", by_id, shown, writes.delete),
-    }
+    made: dict[str, GraphQLField] = {}
+    each: list[tuple[str, str, dict[str, Type], Mutate]] = [
+        ("create", "Create", {"fields": types.create}, writes.create),
+        ("update", "Update", {**by_id, "fields": types.update}, writes.update),
+        ("destroy", "Delete", by_id, writes.delete),
+    ]
+    for operation, verb, inputs, mutate in each:
+        if types.config.allows(operation):
+            usual = f"{verb.lower()}{name}"
+            made[types.config.name_of(operation, usual)] = mutation(f"{verb}{name}", inputs, shown, mutate)
+    return made
 
 
 class Written:
@@ -92,7 +105,7 @@ class ClassWrites:
                 tx = await stack.enter_async_context(context.services.objects.transaction())
             body = await Bodies(context, self._store, tx).body(self._types, fields, is_new=True)
             saved = await context.services.objects.create(context.caller, class_name, body, tx=tx)
-        known = {"objectId": saved.object_id, "createdAt": saved.created_at, "updatedAt": saved.updated_at}
+        known = {"objectId": saved.object_id, "createdAt": saved.created_at, "updatedAt": saved.updated_at, **_told(saved)}
         return {self._types.field_name: Written(saved.object_id, known, {**body, **known})}
 
     async def update(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +120,7 @@ class ClassWrites:
                 tx = await stack.enter_async_context(context.services.objects.transaction())
             body = await Bodies(context, self._store, tx).body(self._types, fields, is_new=False)
             saved = await context.services.objects.update(context.caller, class_name, object_id, body, tx=tx)
-        known = {"objectId": object_id, "updatedAt": saved.updated_at}
+        known = {"objectId": object_id, "updatedAt": saved.updated_at, **_told(saved)}
         return {self._types.field_name: Written(object_id, known, {**body, **known})}
 
     async def delete(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,13 +160,18 @@ class ClassWrites:
         if written.is_gone or (plan.is_bare and plan.keys <= written.known.keys()):
             return Loaded(selection.output, lambda: plan.writer.write(written.known))
         try:
-            row = await context.get(plan, written.object_id)
+            row: Row = {**written.known, **await context.get(plan, written.object_id)}
         except ParseError as error:
             told = {name for name, value in written.sent.items() if not _is_operation(value)}
             if error.code not in (ErrorCode.OBJECT_NOT_FOUND, ErrorCode.OPERATION_FORBIDDEN) or not plan.keys <= told:
                 raise
             row = written.sent  # the sender may not read it, but knows what it sent
         return Loaded(selection.output, lambda: plan.writer.write(row))
+
+
+def _told(saved: Saved) -> dict[str, Any]:
+    """What a write says that is no field: the words of who signs somebody in."""
+    return {name: saved.response[name] for name in ("authDataResponse",) if name in saved.response}
 
 
 def _is_operation(value: Any) -> bool:

@@ -26,34 +26,33 @@ from app.errors import ErrorCode, ParseError
 
 def class_queries(types: ClassTypes) -> dict[str, GraphQLField]:
     """The queries of one class: by id, and many."""
-    by_id = {"id": GraphQLArgument(required(GraphQLID)), "options": GraphQLArgument(types.statics.read_options)}
-    fields = {
-        types.field_name: GraphQLField(
-            required(types.object),
-            by_id,
-            _get(types),
-            description=f"One object of the class {types.class_name}, by its global id or objectId.",
-        )
-    }
-    found = names.plural(types.field_name)
-    if found != types.field_name:
+    config, fields = types.config, {}
+    if config.allows("get"):
+        by_id = {"id": GraphQLArgument(required(GraphQLID)), "options": GraphQLArgument(types.statics.read_options)}
+        words = f"One object of the class {types.class_name}, by its global id or objectId."
+        one = config.name_of("get", types.field_name)
+        fields[one] = GraphQLField(required(types.object), by_id, _get(types), description=words)
+    found = config.name_of("find", names.plural(types.field_name))
+    if config.allows("find") and found not in fields:
         words = f"Objects of the class {types.class_name}."
         fields[found] = GraphQLField(required(types.connection), types.find_arguments(), _find(types), description=words)
     return fields
 
 
-def shared_queries(statics: Statics, viewer: GraphQLObjectType, config: GraphQLObjectType) -> dict[str, GraphQLField]:
+def shared_queries(statics: Statics) -> dict[str, GraphQLField]:
     """The queries that hang on no class."""
     name = {"name": GraphQLArgument(required(GraphQLString))}
-    parameter = {"paramName": GraphQLArgument(required(GraphQLString))}
     return {
         "node": GraphQLField(statics.node, {"id": GraphQLArgument(required(GraphQLID))}, guarded(_node)),
         "health": GraphQLField(required(GraphQLBoolean), resolve=guarded(_health)),
-        "viewer": GraphQLField(required(viewer), resolve=guarded(_viewer)),
         "class": GraphQLField(required(statics.a_class), name, guarded(_class)),
         "classes": GraphQLField(required(many(statics.a_class)), resolve=guarded(_classes)),
-        "cloudConfig": GraphQLField(required(config), parameter, guarded(_cloud_config)),
     }
+
+
+def viewer_query(viewer: GraphQLObjectType) -> dict[str, GraphQLField]:
+    """Who asks."""
+    return {"viewer": GraphQLField(required(viewer), resolve=guarded(_viewer))}
 
 
 def _get(types: ClassTypes) -> Any:
@@ -74,12 +73,14 @@ def _find(types: ClassTypes) -> Any:
     return guarded(resolve)
 
 
-async def load_object(info: GraphQLResolveInfo, types: ClassTypes, object_id: str) -> Loaded:
-    """One object as the field's selection asks. Raises 101."""
+async def load_object(info: GraphQLResolveInfo, types: ClassTypes, object_id: str, **beside: Any) -> Loaded:
+    """One object as the field's selection asks; `beside` is told with what is stored. Raises 101."""
     context: Context = info.context
     selection = selection_of(info)
     plan = selection.of_object(types, info.field_nodes)
-    row = await context.get(plan, object_id)
+    row = {**await context.get(plan, object_id), **beside}
+    if types.class_name == "_User" and "authData" in plan.keys:
+        row["authData"] = await context.services.users.auth_data(context.caller, object_id) or None
     return Loaded(selection.output, lambda: plan.writer.write(row))
 
 
@@ -111,7 +112,7 @@ def viewer_type(users: ClassTypes) -> GraphQLObjectType:
     """The type `Viewer`; its user is an id until it is asked for."""
 
     async def resolve(source: dict[str, Any], info: GraphQLResolveInfo) -> Loaded:
-        return await load_object(info, users, source["user"])
+        return await load_object(info, users, source["user"], authDataResponse=source.get("authDataResponse"))
 
     fields = {
         "sessionToken": GraphQLField(required(GraphQLString)),
@@ -130,12 +131,6 @@ async def _classes(_: Any, info: GraphQLResolveInfo) -> list[dict[str, Any]]:
     context: Context = info.context
     context.require_master()
     return [class_to_graphql(each) for each in context.services.classes.find()]
-
-
-async def _cloud_config(_: Any, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
-    context: Context = info.context
-    context.require_master()
-    return {"value": None, "isMasterKeyOnly": None}
 
 
 def class_to_graphql(wire: Any) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Socket:
         """For one operation: who asks is looked up anew. Raises RefusedError, and ParseError 209 where the session has ended."""
         keys = dict(self.keys)
         caller = await caller_with(self.door.services, keys, self.asked, "/graphql")
-        context = self.door.context(caller, keys, self.asked.client.host if self.asked.client else "")
+        context = await self.door.context(caller, keys, self.asked.client.host if self.asked.client else "")
         context.socket = self
         context.renew = self.context
         return context
@@ -136,14 +136,14 @@ class SocketDoor(GraphQLTransportWSHandler):
     async def handle_websocket_subscribe(self, websocket: WebSocket, data: Any, operation_id: str, client_context: Any) -> None:
         """One operation; what is refused before it begins is an error of that operation."""
         socket: Socket = websocket.state.careboard
-        self.schema = self._door.schemata.current().schema
-        self.http_handler.schema = self.schema  # type: ignore[union-attr]  # it is set above
         try:
             if len(client_context.operations) >= self._door.services.settings.live_queries:
                 words = f"One socket may have {self._door.services.settings.live_queries} operations; complete some."
                 raise ParseError(ErrorCode.EXCEEDED_QUOTA, words)
             if client_context.connection_acknowledged:
-                websocket.state.context = await socket.context()
+                context = websocket.state.context = await socket.context()
+                # From here to its use nothing waits, so that no other socket's schema comes between.
+                self.schema = self.http_handler.schema = context.schema  # type: ignore[union-attr]  # it is set above
             await super().handle_websocket_subscribe(websocket, data, operation_id, client_context)
         except (ParseError, RefusedError) as refusal:
             error = refusal if isinstance(refusal, ParseError) else ParseError(ErrorCode.OPERATION_FORBIDDEN, refusal.message)

@@ -27,6 +27,7 @@ from graphql import (
 from app.api.graphql import names
 from app.api.graphql.scalars import ANY, BYTES, DATE, OBJECT
 from app.api.graphql.statics import Statics, Type, many, read, required
+from app.core.graphql_config import EVERYTHING, ClassConfig
 from app.core.schema import ClassSchema, Field, FieldType
 
 ALWAYS = ("objectId", "createdAt", "updatedAt", "ACL")
@@ -53,11 +54,13 @@ class ClassTypes:
         others: "Mapping[str, ClassTypes]",
         union: "ArrayResult",
         *,
-        is_declared: bool = False,
+        filled: frozenset[str] = frozenset(),
+        config: ClassConfig = EVERYTHING,
     ) -> None:
-        """`is_declared`: rules of the server may fill its required fields, so a client may leave them out."""
+        """`filled`: required fields that rules of the server may fill, so that a client may leave them out."""
         self.schema = schema
-        self._is_declared = is_declared
+        self.config = config
+        self._filled = filled
         self.class_name = schema.class_name
         self.name = names.type_name(schema.class_name)
         self.field_name = names.field_name(schema.class_name)
@@ -82,15 +85,21 @@ class ClassTypes:
         name = self.name
         self.create = _input(f"Create{name}FieldsInput", partial(self._written, is_new=True))
         self.update = _input(f"Update{name}FieldsInput", partial(self._written, is_new=False))
-        self.pointer = _input(f"{name}PointerInput", lambda: {"link": GraphQLID, "createAndLink": self.create})
         ids = many(GraphQLID)
-        self.relation = _input(f"{name}RelationInput", lambda: {"add": ids, "remove": ids, "createAndAdd": many(self.create)})
+        linked: dict[str, Type] = {"link": GraphQLID}
+        related: dict[str, Type] = {"add": ids, "remove": ids}
+        if self.config.allows("create"):
+            linked["createAndLink"] = self.create
+            related["createAndAdd"] = many(self.create)
+        self.pointer = _input(f"{name}PointerInput", lambda: linked)
+        self.relation = _input(f"{name}RelationInput", lambda: related)
 
     def _written(self, *, is_new: bool) -> dict[str, Type]:
         fields: dict[str, Type] = {"ACL": self.statics.acl_input}
-        for name, field in self.own.items():
+        allowed = self.config.create_fields if is_new else self.config.update_fields
+        for name, field in _allowed(self.own, allowed).items():
             of = self._input_type(field)
-            is_needed = is_new and field.required and field.default is None and not self._is_declared
+            is_needed = is_new and field.required and field.default is None and name not in self._filled
             fields[name] = required(of) if is_needed else of
         return fields
 
@@ -116,15 +125,24 @@ class ClassTypes:
         self.where = _input(f"{self.name}WhereInput", self._asked)
         links = {"have": self.where, "haveNot": self.where, "exists": GraphQLBoolean}
         self.link_where = _input(f"{self.name}RelationWhereInput", lambda: links)
+        self.order = GraphQLEnumType(f"{self.name}Order", self._orders())
+
+    def _orders(self) -> dict[str, str]:
+        chosen = self.config.sort_fields
         values: dict[str, str] = {}
-        for name in (*self.fields, "id"):
+        for name, up, down in ((name, True, True) for name in (*self.fields, "id")) if chosen is None else chosen:
             key = "objectId" if name == "id" else name
-            values |= {f"{name}_ASC": key, f"{name}_DESC": f"-{key}"}
-        self.order = GraphQLEnumType(f"{self.name}Order", values)
+            values |= {f"{name}_ASC": key} if up else {}
+            values |= {f"{name}_DESC": f"-{key}"} if down else {}
+        return values or {"id_ASC": "objectId", "id_DESC": "-objectId"}
 
     def _asked(self) -> dict[str, Type]:
-        fields = {name: self._where_type(name, field) for name, field in self.fields.items() if name not in ("OR", "AND", "NOR")}
-        return {**fields, "id": self.statics.wheres["Id"], **dict.fromkeys(("OR", "AND", "NOR"), many(self.where))}
+        chosen = self.config.constraint_fields
+        shown = self.fields if chosen is None else _allowed(self.own, chosen)
+        fields = {name: self._where_type(name, field) for name, field in shown.items() if name not in ("OR", "AND", "NOR")}
+        if chosen is None:
+            fields["id"] = self.statics.wheres["Id"]
+        return {**fields, **dict.fromkeys(("OR", "AND", "NOR"), many(self.where))}
 
     def _where_type(self, name: str, field: Field) -> Type:
         if field.type in _LINKS:
@@ -155,7 +173,7 @@ class ClassTypes:
         fields = _read({"id": required(GraphQLID), **self.statics.parse_object_fields})
         if self.class_name == "_User":
             fields |= _read({"authDataResponse": OBJECT})
-        for name, field in self.own.items():
+        for name, field in _allowed(self.own, self.config.output_fields).items():
             if (self.class_name, name) == ("_User", "password"):
                 continue
             fields[name] = self._field(field)
@@ -195,6 +213,10 @@ class ArrayResult:
             resolve_type=statics.resolve_type,
             description="Ask with inline fragments: `... on Element { value }`, `... on User { id }`.",
         )
+
+
+def _allowed(fields: Mapping[str, Field], names: frozenset[str] | None) -> Mapping[str, Field]:
+    return fields if names is None else {name: field for name, field in fields.items() if name in names}
 
 
 def _input(name: str, shape: Callable[[], Mapping[str, Type]]) -> GraphQLInputObjectType:

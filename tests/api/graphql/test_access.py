@@ -134,7 +134,7 @@ mutation ($name: String!) { callCloudCode(input: { functionName: greet, params: 
 
 async def answer(floors: Any, query: str, variables: dict[str, Any]) -> Any:
     """What an operation of the master key answers, on floors of the test's own."""
-    build = Schemata(floors.schemas, floors.services.objects.hooks.functions).current()
+    build = await Schemata(floors.schemas, floors.services.objects.hooks.functions).current()
     context = Context(floors.services, floors.hub, MASTER, build.classes)
     told: Any = execute(
         build.schema, parse(query), context_value=context, variable_values=variables, execution_context_class=Executor
@@ -144,7 +144,7 @@ async def answer(floors: Any, query: str, variables: dict[str, Any]) -> Any:
 
 async def statements(floors: Any, query: str, asked: list[str]) -> int:
     """How many statements an operation of the master key asks."""
-    build = Schemata(floors.schemas).current()
+    build = await Schemata(floors.schemas).current()
     context = Context(floors.services, floors.hub, MASTER, build.classes)
     result: Any = execute(build.schema, parse(query), context_value=context, execution_context_class=Executor)
     asked.clear()
