@@ -11,7 +11,8 @@ export function nextStates(desk, action, row) {
   const machine = input && machineOf(desk, action, input);
   if (!machine) return [];
   const from = action.updates ? (read(subject(action, row), input.name) ?? null) : null;
-  return machine.transitions.filter((step) => step.from === from && step.to !== from && step.roles.includes(desk.me.role)).map((step) => step.to);
+  const isKept = (state) => input.unless?.[state] && meets(row, input.unless[state]);
+  return machine.transitions.filter((step) => step.from === from && step.to !== from && step.roles.includes(desk.me.role) && !isKept(step.to)).map((step) => step.to);
 }
 
 /** The table of the states of an input's field. */
@@ -53,7 +54,7 @@ export function shownOf(action, body) {
   if (showsWhen && body[showsWhen[0]] !== showsWhen[1]) return {};
   const typed = Object.fromEntries(Object.entries(shows).filter(([, input]) => body[input] !== undefined).map(([field, input]) => [field, body[input]]));
   const state = action.updates && !action.of ? action.inputs?.find((input) => input.kind === "state")?.name : undefined;
-  return state && body[state] !== undefined ? { [state]: body[state], ...typed } : typed;
+  return { ...action.then, ...(state && body[state] !== undefined && { [state]: body[state] }), ...typed };
 }
 
 /** What is told when it is done. */

@@ -121,6 +121,9 @@ export function shortName(name) {
   return parts.length > 1 ? `${parts[0][0]}. ${parts.slice(1).join(" ")}` : name;
 }
 
+/** What is set of these flags, each with icon and word. */
+export const badges = (flags, record) => flags.filter((flag) => read(record, flag.field) === (flag.equals ?? true)).map((flag) => h("span", { class: `flag ${flag.tone ?? "warn"}` }, icon(flag.icon ?? "alert"), flag.words));
+
 const KINDS = {
   level: ({ row, model }) => [tag(model.levelOf(row))],
   name: ({ board, column, row, href }) => [h("a", { class: "row-link", href: href(row) }, h("b", {}, words(board, row, column.field) || DASH)), small(detail(board, column, row))],
@@ -191,9 +194,8 @@ const KINDS = {
     return [figure(value, unit, tone, symbol), small(detail(board, column, row))];
   },
   flags: ({ column, row }) => {
-    const set = column.flags.filter((flag) => read(row, flag.field) === (flag.equals ?? true));
-    if (!set.length) return [h("span", {}, DASH), small(column.detailMissing)];
-    return [h("span", { class: "badges" }, ...set.map((flag) => h("span", { class: `flag ${flag.tone ?? "warn"}` }, icon(flag.icon ?? "alert"), flag.words)))];
+    const set = badges(column.flags, row);
+    return set.length ? [h("span", { class: "badges" }, ...set)] : [h("span", {}, DASH), small(column.detailMissing)];
   },
   place: ({ board, column, row }) => [h("b", {}, words(board, row, column.field) || placeWords(read(row, column.point ?? "")) || DASH), small(detail(board, column, row))],
   date: ({ board, column, row }) => {

@@ -1,31 +1,48 @@
 /**
- * A person's own page: what is theirs, in order, with the next step within the thumb's reach. What is done without a network waits
- * in this browser and is sent when it is back.
+ * A person's own page: what is theirs, in order, with the next step within the thumb's reach. It opens without a network as it was;
+ * what is done then waits on this phone and is sent when the network is back.
  */
 
-import { doneWords, isOffered, nextStates } from "./actions.js";
-import { fileLinks, fill, geoLink, placeWords, rangeTone, when, words } from "./cells.js";
+import { doneWords } from "./actions.js";
+import { inOrder, partOf, stateName, upper } from "./cards.js";
+import { fill, when, words } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
 import { Form } from "./form.js";
 import { frame } from "./frame.js";
-import { isoOf, read, timeOf } from "./model.js";
+import { forgetPage, keepPage, keptSince, loadHeard, saveHeard } from "./kept.js";
+import { read } from "./model.js";
 import { readPoints } from "./panel.js";
-import { trend } from "./plot.js";
+import { shrunk } from "./photo.js";
+import { findPlace } from "./place.js";
 import { Queue } from "./queue.js";
-import { tel } from "./sections.js";
-import { dateKey, now, onTick, stamp } from "./time.js";
+import { Safe } from "./safe.js";
+import { clock, onTick, stamp } from "./time.js";
 import { toast } from "./toast.js";
+
+// How often what was heard is kept anew, and how often what could not be sent is tried again.
+const SAVE = 3000;
+const AGAIN = 20_000;
 
 const { start, rest, live } = frame();
 const { mine, me } = start;
 const found = new Map(mine.parts.map((part) => [part.key, null]));
 const sources = new Map((mine.sources ?? []).map((source) => [source.name, new Map()]));
 const overlays = new Map();
-const queue = new Queue(me.objectId, rest, { changed: () => schedule(), refused: (deed, sentence) => toast(`${deed.words}: not done. ${sentence}`) });
+const held = new Map();
 let drawing = 0;
+let saving = 0;
+let leaving = false;
+
+const queue = new Queue(rest, {
+  changed: () => schedule(),
+  refused: (deed) => (deed.quiet ? queue.discard(deed.id) : toast(`${deed.words}: not done. ${deed.refusal.message}`)),
+  ended: () => live.tryNow(),
+});
 
 const desk = {
-  board: { ...mine, joins: [], noun: ["", ""] }, me, rest, machines: start.machines, rowClass: "",
+  mine, me, machines: start.machines, rowClass: "", board: { ...mine, joins: [], noun: ["", ""] },
+  // A file is not given away yet: it goes with the deed.
+  rest: { upload: hold },
   options: (name) => [...(sources.get(name)?.values() ?? [])],
   classOf: (name) => mine.sources?.find((source) => source.name === name)?.className,
   load: () => new Map(),
@@ -40,136 +57,109 @@ function draw() {
   clearTimeout(drawing);
   drawing = 0;
   if ([...found.values()].some((items) => items === null)) return;
-  const waiting = queue.deeds;
-  const top = [
-    waiting.length > 0 && h("p", { class: "note", "data-key": "queue", role: "status" }, icon("wait"), `${waiting.length} ${waiting.length === 1 ? "step waits" : "steps wait"} for the network: ${waiting.map((deed) => deed.words).join(", ")}.`),
-    mine.add?.some((action) => action.roles.includes(me.role)) && h("div", { class: "own-add", "data-key": "add", role: "group", "aria-label": "New" },
-      ...mine.add.filter((action) => action.roles.includes(me.role)).map((action) => h("button", { type: "button", class: "button", "data-add": action.key, "data-key": action.key }, icon(action.icon), action.label))),
-  ];
-  morph(byId("mine"), h("div", {}, ...top, ...mine.parts.map(partOf)));
+  const add = mine.add?.filter((action) => action.roles.includes(me.role)) ?? [];
+  morph(byId("mine"), h("div", {}, waitingList(), ...mine.parts.map((part) => partOf(desk, part, inOrder(part, shownOf(part)))),
+    add.length > 0 && h("div", { class: "own-add", "data-key": "add", role: "group", "aria-label": "New" },
+      ...add.map((action) => h("button", { type: "button", class: "button", "data-add": action.key, "data-key": action.key }, icon(action.icon), action.label)))));
   const text = stamp();
   if (byId("foot").textContent !== text) byId("foot").textContent = text;
 }
 
-function partOf(part) {
-  const items = ordered(part);
-  return h("section", { "data-key": part.key }, h("h2", {}, part.label, items.length > 1 && part.kind !== "trend" ? h("small", {}, String(items.length)) : null), ...KINDS[part.kind ?? "cards"](part, items));
+/** What waits to be sent, and what was refused, with its way out. */
+function waitingList() {
+  const deeds = queue.deeds.filter((deed) => !deed.quiet);
+  if (!deeds.length) return null;
+  const refused = deeds.filter((deed) => deed.refusal);
+  const waits = deeds.length - refused.length;
+  const title = [waits > 0 && `${waits} to send`, refused.length > 0 && `${refused.length} not done`].filter(Boolean).join(", ");
+  return h("section", { class: "to-send", "data-key": "queue", "aria-label": "To send" }, h("h2", { role: "status" }, title),
+    h("ol", {}, ...deeds.map((deed) => h("li", { "data-key": deed.id, "data-refused": Boolean(deed.refusal) }, icon(deed.refusal ? "alert" : "wait"),
+      h("div", {}, h("b", {}, deed.words), h("small", {}, "done ", when(new Date(deed.at).toISOString(), "clock"), deed.files?.length ? `, ${deed.files.length === 1 ? "1 file" : `${deed.files.length} files`}` : "", deed.refusal ? "" : ", waits for the network"),
+        deed.refusal && h("p", {}, deed.refusal.message, meanwhile(deed)),
+        deed.refusal && h("div", { class: "own-steps" },
+          h("button", { type: "button", class: "button", "data-discard": deed.id, "data-key": "discard" }, icon("close"), "Throw away", h("span", { class: "sr" }, ` ${deed.words}`)),
+          h("button", { type: "button", class: "button", "data-retry": deed.id, "data-key": "retry" }, "Try again", h("span", { class: "sr" }, ` ${deed.words}`))))))));
 }
 
-const KINDS = {
-  cards: (part, items) => [h("ul", { class: "owns" }, ...(items.length ? items.map((item) => card(part, item)) : [h("li", { class: "quiet" }, part.empty)]))],
-  notes: (part, items) => [h("ul", { class: "log" }, ...(items.length ? items.map((item) => note(part, item)) : [h("li", { class: "quiet" }, part.empty)]))],
-  trend: (part, items) => trends(part, items),
-};
+/** What became of the card between the deed and its refusal. */
+function meanwhile(deed) {
+  const part = mine.parts.find((each) => each.key === deed.part);
+  if (!part?.status) return "";
+  const item = found.get(part.key)?.get(deed.about);
+  if (!item) return " It is not on your page any more.";
+  const state = read(item, part.status);
+  return state === deed.from ? "" : ` Meanwhile it became “${upper(words(mine, item, part.status))}”.`;
+}
 
-/** The items of a part as the server has them, with what this page has done and not heard back; those that are done last. */
-function ordered(part) {
-  const waiting = queue.deeds;
-  const items = [...found.get(part.key).values()].map((item) => {
-    const kept = Object.assign({}, ...waiting.filter((deed) => deed.objectId === item.objectId).map((deed) => deed.body));
-    const over = { ...kept, ...overlays.get(item.objectId) };
-    return { ...item, ...over, $pending: Object.keys(over).length > 0 };
+/** The items of a part as the server has them, with what this page has done and not heard back. */
+function shownOf(part) {
+  return [...(found.get(part.key)?.values() ?? [])].map((item) => {
+    const waiting = queue.waiting.filter((deed) => deed.about === item.objectId && !deed.quiet);
+    const over = Object.assign({}, ...waiting.map((deed) => deed.shown), overlays.get(item.objectId));
+    const kept = waiting.filter((deed) => Date.now() - deed.at > 1500);
+    return { ...item, ...over, $pending: waiting.length > 0 || Object.keys(over).length > 0, $waits: kept.length ? `${kept.length} to send` : "" };
   });
-  const names = part.order.split(",").map((name) => [name.replace(/^-/, ""), name.startsWith("-") ? -1 : 1]);
-  const key = (item, name) => isoOf(read(item, name)) ?? read(item, name) ?? "";
-  const isDone = (item) => Number(part.done?.includes(read(item, part.status ?? "")) ?? false);
-  return items.sort((a, b) => isDone(a) - isDone(b) || names.reduce((sum, [name, turn]) => sum || turn * compare(key(a, name), key(b, name)), 0));
-}
-
-const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0);
-
-function card(part, item) {
-  const status = part.status ? read(item, part.status) : "";
-  const [at, until] = [part.at, part.until].map((path) => (path ? isoOf(read(item, path)) : undefined));
-  const done = part.done?.includes(status);
-  const due = until ?? at;
-  const late = due && part.status && !done && Date.parse(due) <= now();
-  const point = part.point ? read(item, part.point) : undefined;
-  const place = words(mine, item, part.place ?? "") || placeWords(point);
-  const phone = part.phone ? read(item, part.phone) : "";
-  return h("li", { class: "own", "data-key": item.objectId, "data-id": item.objectId, "data-tone": part.tones?.[status] ?? "calm", "data-done": Boolean(done), "data-pending": item.$pending },
-    h("div", { class: "own-head" }, h("h3", {}, fill(mine, part.title, item) || "—"), status && h("span", { class: "tag" }, part.tones?.[status] && icon("alert"), upper(words(mine, item, part.status)))),
-    at && h("p", { class: "own-time" }, h("b", {}, ...span(at, until)), late && h("span", { class: "bad" }, " ", icon("clock"), "late ", when(due, "late"))),
-    ...(part.lines ?? []).map((pattern) => fill(mine, pattern, item)).filter(Boolean).map((line) => h("p", {}, line)),
-    h("div", { class: "own-ways" },
-      place && (point ? h("a", { class: "button", href: geoLink(point) }, icon("place"), place) : h("p", { class: "own-place" }, icon("place"), place)),
-      phone && h("a", { class: "button", href: tel(phone) }, icon("phone"), "Call", h("span", { class: "sr" }, ` ${phone}`)),
-      ...(part.files ? fileLinks(read(item, part.files)) : []).map(([href, name]) => h("a", { class: "button", href, target: "_blank", rel: "noopener" }, icon("file"), name))),
-    steps(part, item));
-}
-
-/** A time, or from when to when: of one day by the clock, else by the days. */
-function span(at, until) {
-  if (!until) return [when(at, "clock")];
-  const isOneDay = dateKey(Date.parse(at)) === dateKey(Date.parse(until));
-  return isOneDay ? [when(at, "clock"), "–", when(until, "time")] : [when(at, "day"), " – ", when(until, "day")];
-}
-
-/** The buttons of a card: each state that may follow is one, the first the widest. */
-function steps(part, item) {
-  const offered = (part.actions ?? []).filter((action) => isOffered(desk, action, item));
-  const buttons = offered.flatMap((action) => {
-    const next = nextStates(desk, action, item);
-    const name = action.inputs?.find((input) => input.kind === "state")?.name;
-    if (!name) return [{ action, label: action.label }];
-    return next.map((state) => ({ action, state, label: upper(words(mine, { [name]: state }, name)) }));
-  });
-  if (!buttons.length) return null;
-  const isDone = part.done?.includes(read(item, part.status ?? ""));
-  return h("div", { class: "own-steps" }, ...buttons.map(({ action, state, label }, index) => h("button", { type: "button", class: index || isDone ? "button" : "button primary", "data-act": action.key, "data-part": part.key, "data-id": item.objectId, "data-state": state ?? null, "data-key": `${action.key}-${state ?? ""}` }, icon(action.icon), label)));
-}
-
-function note(part, item) {
-  const iso = part.at ? isoOf(read(item, part.at)) : undefined;
-  const lines = (part.lines ?? []).map((pattern) => fill(mine, pattern, item)).filter(Boolean);
-  return h("li", { "data-key": item.objectId, "data-pending": item.$pending }, iso ? when(iso, "clock") : h("span", {}),
-    h("div", {}, h("span", {}, fill(mine, part.title, item) || "—"), ...lines.map((line) => h("small", {}, line)), steps(part, item)));
-}
-
-function trends(part, items) {
-  const section = part.section ?? {};
-  const series = new Map();
-  for (const item of items) {
-    const [at, value] = [timeOf(read(item, section.at ?? part.at)), read(item, section.value)];
-    if (Number.isNaN(at) || typeof value !== "number") continue;
-    const [low, high] = [read(item, section.low ?? ""), read(item, section.high ?? "")];
-    const tone = section.flag ? (section.tones?.[read(item, section.flag)] ?? "") : rangeTone(value, low, high)[0];
-    const name = words(mine, item, section.series ?? "") || part.label;
-    const unit = section.unit?.includes("{") ? fill(mine, section.unit, item) : (section.unit ?? "");
-    series.set(name, { unit, points: [...(series.get(name)?.points ?? []), { at, value, low, high, tone }] });
-  }
-  if (!series.size) return [h("p", { class: "quiet" }, part.empty)];
-  return [h("div", { class: "trends" }, ...[...series.keys()].sort().map((name) => h("figure", { class: "trend", "data-key": name }, h("figcaption", {}, h("b", {}, name), h("span", { class: "quiet" }, ` ${series.get(name).unit}`)), trend(series.get(name).points.sort((a, b) => a.at - b.at), { unit: series.get(name).unit, label: name }))))];
 }
 
 /** Does an action: asks what is missing, shows it at once, and keeps it when there is no network. */
 function act(action, part, item, state) {
   const row = { ...item, $label: item ? fill(mine, part.title, item) : "" };
+  const place = action.place ? findPlace() : null;
   const save = async (body, shown) => {
     const label = [action.label, state && words(mine, { [stateName(action)]: state }, stateName(action)), row.$label].filter(Boolean).join(" · ");
-    const deed = { method: action.updates ? "update" : "create", className: action.className, objectId: action.updates ? row.objectId : undefined, body, words: label };
-    if (queue.deeds.length && navigator.onLine === false) return keep(deed);
+    const deed = {
+      method: action.updates ? "update" : "create", className: action.className, objectId: action.updates ? row.objectId : undefined, body, shown,
+      about: item?.objectId ?? "", part: part?.key, from: part?.status ? read(row, part.status) : undefined, words: label, files: [],
+    };
+    const files = await takeHeld(deed);
+    await tellPlace(action, row, deed, await place);
+    const outcome = await queue.do(deed, files, live.state === "live");
+    if (outcome === "kept") return toast(`${label}: kept${queue.safe ? "" : " while this page is open"}, and sent when the network is back.`);
     if (item) overlay(item.objectId, shown);
-    try {
-      await (action.updates ? rest.update(action.className, row.objectId, body) : rest.create(action.className, body));
-      toast(doneWords(desk.board, action, { ...row, ...shown }));
-      if (item) setTimeout(() => overlay(item.objectId, null), 4000);
-    } catch (refusal) {
-      if (item) overlay(item.objectId, null);
-      if (refusal.code !== 100 || !refusal.isOffline) throw refusal;
-      keep(deed);
-    }
+    toast(doneWords(desk.board, action, { ...row, ...shown }));
+    if (item) setTimeout(() => overlay(item.objectId, null), 4000);
   };
   const form = new Form({ ...desk, rowClass: part?.className ?? "" }, action, row, save, state);
   if (form.isEmpty) form.send().catch((refusal) => toast(refusal.message));
   else form.open();
 }
 
-const stateName = (action) => action.inputs.find((input) => input.kind === "state")?.name;
+/** Puts where it was done into a deed, or beside it into what the row points to; without a place it goes on without. */
+async function tellPlace(action, row, deed, place) {
+  if (!place) return;
+  const [pointer, field] = action.place.includes(".") ? action.place.split(".") : ["", action.place];
+  if (!pointer) {
+    deed.body[field] = place.point;
+    return;
+  }
+  const target = read(row, pointer);
+  if (!target?.objectId) return;
+  const body = { [field]: place.point, [`${field}At`]: { __type: "Date", iso: place.at } };
+  await queue.do({ method: "update", className: target.className, objectId: target.objectId, body, shown: {}, about: row.objectId, words: "Place", quiet: true, files: [] }, new Map(), false);
+}
 
-function keep(deed) {
-  if (!queue.add(deed)) throw new Error("There is no connection and this browser keeps nothing, so this was not saved. Try again when the page is live.");
-  toast(`${deed.words}: kept, and sent when the network is back.`);
+async function hold(name, content) {
+  const id = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
+  held.set(id, { name, content: await shrunk(content) });
+  return { $held: id };
+}
+
+/** Takes the files out of a deed's body; they are given away before it. */
+async function takeHeld(deed) {
+  const files = new Map();
+  for (const [field, value] of Object.entries(deed.body)) {
+    const several = Array.isArray(value);
+    const ids = (several ? value : [value]).map((each) => each?.$held).filter(Boolean);
+    if (!ids.length) continue;
+    delete deed.body[field];
+    for (const id of ids) {
+      const { name, content } = held.get(id);
+      held.delete(id);
+      files.set(id, content);
+      deed.files.push({ id, field, several, name, type: content.type });
+    }
+  }
+  return files;
 }
 
 function overlay(id, shown) {
@@ -180,15 +170,42 @@ function overlay(id, shown) {
 
 function listen() {
   byId("mine").addEventListener("click", (event) => {
-    const button = event.target.closest("button[data-act], button[data-add]");
+    const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.add) return act(mine.add.find((each) => each.key === button.dataset.add), null, null);
-    const part = mine.parts.find((each) => each.key === button.dataset.part);
-    const item = found.get(part.key).get(button.dataset.id);
-    if (item) act(part.actions.find((each) => each.key === button.dataset.act), part, item, button.dataset.state);
+    if (button.dataset.add) act(mine.add.find((each) => each.key === button.dataset.add), null, null);
+    else if (button.dataset.discard) queue.discard(button.dataset.discard);
+    else if (button.dataset.retry) queue.retry(button.dataset.retry);
+    else if (button.dataset.act) {
+      const part = mine.parts.find((each) => each.key === button.dataset.part);
+      const item = shownOf(part).find((each) => each.objectId === button.dataset.id);
+      if (item) act(part.actions.find((each) => each.key === button.dataset.act), part, item, button.dataset.state);
+    }
   });
   readPoints(byId("mine"));
   addEventListener("online", () => queue.send());
+  document.addEventListener("visibilitychange", () => (document.hidden ? save() : queue.send()));
+  addEventListener("pagehide", () => save());
+  document.querySelector('form[action="/sign-out"]').addEventListener("submit", signOut);
+}
+
+/** Signing out leaves nothing of this person on the phone, so what was not sent would be lost: that is asked about first. */
+function signOut(event) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const go = async () => {
+    leaving = true;
+    await Promise.all([queue.clear(), forgetPage()]);
+    form.submit();
+  };
+  const count = queue.deeds.filter((deed) => !deed.quiet).length;
+  if (!count) return go();
+  const dialog = h("dialog", { "aria-labelledby": "leaving" }, h("div", { class: "form" },
+    h("h2", { id: "leaving" }, `${count} ${count === 1 ? "step is" : "steps are"} not sent`),
+    h("p", {}, "Signing out removes everything of yours from this phone, these too."),
+    h("div", { class: "form-foot" }, h("button", { type: "button", class: "button primary", onclick: () => dialog.close() }, "Stay"), h("button", { type: "button", class: "button", onclick: () => go() }, "Sign out and lose them"))));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 /** A condition with "$me" replaced by the caller. */
@@ -205,11 +222,13 @@ function follow(query, take) {
       items = new Map(objects.map((object) => [object.objectId, object]));
       take(items);
       schedule();
+      saveSoon();
     },
     event: (op, object) => {
       op === "leave" || op === "delete" ? items.delete(object.objectId) : items.set(object.objectId, object);
       overlays.delete(object.objectId);
       schedule();
+      saveSoon();
     },
     refused: () => {
       take(items);
@@ -218,13 +237,58 @@ function follow(query, take) {
   });
 }
 
-const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
+function saveSoon() {
+  saving ||= setTimeout(save, SAVE);
+}
+
+/** Keeps what was heard, with the last moment at which it was true. */
+function save() {
+  clearTimeout(saving);
+  saving = 0;
+  if (leaving || !live.heardAt || [...found.values()].some((items) => items === null)) return;
+  const plain = (maps) => Object.fromEntries([...maps].map(([name, items]) => [name, [...items.values()]]));
+  saveHeard({ person: me.objectId, path: location.pathname, at: live.state === "live" ? Date.now() : live.heardAt, parts: plain(found), sources: plain(sources) });
+}
+
+/** A page that came from this phone: what was last heard stands on it, and the pill says since when. */
+async function takeUp() {
+  if (!keptSince) return;
+  const heard = await loadHeard(me.objectId, location.pathname).catch(() => null);
+  if (live.heardAt) return;
+  live.keptAt = heard?.at ?? Date.parse(keptSince);
+  if (!heard) return;
+  const filled = (items) => new Map((items ?? []).map((item) => [item.objectId, item]));
+  for (const key of found.keys()) found.get(key) ?? found.set(key, filled(heard.parts[key]));
+  for (const name of sources.keys()) sources.set(name, filled(heard.sources[name]));
+}
+
+/** What waits on the phone, from before. */
+async function openQueue() {
+  const lost = await queue.open(await Safe.open(me.objectId, start.seal));
+  if (lost) toast(`${lost} of what waited on this phone cannot be read any more: the server has another key. It was removed.`);
+}
 
 for (const part of mine.parts)
   follow({ className: part.className, where: forCaller(part.where ?? {}), keys: part.keys, order: part.order, limit: part.limit ?? 100, include: part.include }, (items) => found.set(part.key, items));
 for (const source of mine.sources ?? [])
   follow({ className: source.className, where: forCaller(source.where ?? {}), keys: source.keys, order: source.order, limit: source.limit, include: source.include }, (items) => sources.set(source.name, items));
 listen();
+let tried = 0;
 live.onLive = () => queue.send();
-onTick(() => schedule());
+live.onEnded = () => {
+  leaving = true;
+  forgetPage();
+};
+onTick(() => {
+  schedule();
+  if (queue.waiting.length && live.state === "live" && Date.now() - tried > AGAIN) {
+    tried = Date.now();
+    queue.send();
+  }
+  if (live.state === "live" && !saving && Math.floor(Date.now() / 1000) % 30 === 0) save();
+});
+await takeUp();
+await openQueue();
+schedule();
 live.start();
+keepPage();

@@ -19,9 +19,9 @@ export const timeOf = (value) => Date.parse(typeof value === "string" ? value : 
 /** The iso text of a Date value; undefined where there is none. */
 export const isoOf = (value) => (typeof value === "string" ? value : value?.iso);
 
-/** Whether a record has these facts; a list is one of them. */
+/** Whether a record has these facts; a list is one of them, null is nothing there. */
 export const meets = (record, facts) =>
-  Object.entries(facts ?? {}).every(([path, wanted]) => (Array.isArray(wanted) ? wanted.includes(read(record, path)) : read(record, path) === wanted));
+  Object.entries(facts ?? {}).every(([path, wanted]) => (Array.isArray(wanted) ? wanted : [wanted]).includes(read(record, path) ?? null));
 
 const CALM = { value: "", label: "", icon: "dot", tone: "calm" };
 

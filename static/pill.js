@@ -1,7 +1,7 @@
 /** The pill that says how true the page is, and the banner when it is not: Live, Not sure, Catching up, Reconnecting or Offline. */
 
 import { byId, h } from "./dom.js";
-import { hours, onTick, seconds } from "./time.js";
+import { clock, hours, onTick, seconds } from "./time.js";
 
 // A connection that comes back within this time was never worth a word (a restart, a change of network).
 const PATIENCE = 2000;
@@ -31,13 +31,14 @@ export class Pill {
 
   /** The last moment at which the page was known to be true. */
   get known() {
-    return this.live.heardAt || this.live.lostAt;
+    return this.live.heardAt || this.live.keptAt || this.live.lostAt;
   }
 
   #words() {
     const { live } = this;
     const lost = Date.now() - live.lostAt;
     if (live.state === "ended") return ["offline", "Signed out", ""];
+    if (live.keptAt && live.heardAt === 0) return ["offline", "As of", `${clock(live.keptAt)}${navigator.onLine && lost < PATIENCE ? "" : ", no network"}`];
     if (live.isUnsure) return ["waiting", "Not sure", `since ${seconds(live.heardAt)}`];
     if (live.state === "live") return ["live", "Live", since(Date.now() - live.heardAt)];
     if (live.state === "catching") return ["catching", "Catching up", live.caught ? String(live.caught) : ""];
@@ -50,11 +51,11 @@ export class Pill {
 
   #frame(state) {
     const offline = state === "offline";
-    const shown = offline && this.live.state === "ended" ? "ended" : String(offline);
+    const shown = offline && this.live.state === "ended" ? "ended" : `${offline}${offline && this.known}`;
     if (shown === this.#shown) return;
     this.#shown = shown;
     byId("list").classList.toggle("dim", offline);
-    byId("panel").classList.toggle("dim", offline);
+    byId("panel")?.classList.toggle("dim", offline);
     this.banner.hidden = !offline;
     if (offline) this.banner.replaceChildren(...this.#banner());
     if (this.live.state === "ended") leave();
@@ -67,7 +68,11 @@ export class Pill {
     }
     const again = h("button", { class: "button", type: "button" }, "Try now");
     again.addEventListener("click", () => this.live.tryNow());
-    return [h("span", {}, `Offline. The server last spoke at ${seconds(this.known)}: what you see is as it was then, and may have changed since.`), again];
+    const isKept = this.live.keptAt && this.live.heardAt === 0;
+    const words = isKept
+      ? `No network. This page is as it was at ${clock(this.known)}, from this phone; it may have changed since.`
+      : `Offline. The server last spoke at ${seconds(this.known)}: what you see is as it was then, and may have changed since.`;
+    return [h("span", {}, document.body.classList.contains("mine") ? `${words} What you do is kept and sent later.` : words), again];
   }
 }
 

@@ -1,13 +1,14 @@
 /** The REST door as a board uses it: same origin, the session cookie, JSON in and out; a refusal is an error with its sentence. */
 
-/** A refusal by the server (its words and Parse code), or the lack of an answer (`code` 100). */
+/** A refusal by the server (its words, Parse code and HTTP status), or the lack of an answer (`code` 100). */
 export class Refusal extends Error {
   /** @param {string} words @param {number} code `field` is the field the words are about, where they name one */
-  constructor(words, code) {
+  constructor(words, code, status = 0) {
     const [, field = "", rest = words] = /^([A-Za-z]\w*): (.+)$/s.exec(words) ?? [];
     super(sentence(rest));
     this.field = field;
     this.code = code;
+    this.status = status;
   }
 }
 
@@ -23,9 +24,9 @@ export class Rest {
     this.onAnswer = () => {};
   }
 
-  /** @returns {Promise<any>} the answer; throws Refusal */
-  async ask(method, path, body) {
-    const headers = body ? { ...this.keys, "Content-Type": "application/json" } : this.keys;
+  /** @param {string} [number] by which the server does it once @returns {Promise<any>} the answer; throws Refusal */
+  async ask(method, path, body, number) {
+    const headers = { ...this.keys, ...(body && { "Content-Type": "application/json" }), ...(number && { "X-Parse-Request-Id": number }) };
     return this.#answer(() => fetch(this.mount + path, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin", signal: AbortSignal.timeout(15_000) }));
   }
 
@@ -34,15 +35,12 @@ export class Rest {
     try {
       response = await send();
     } catch (error) {
-      const refusal = new Refusal(error.name === "TimeoutError" ? LATE : OFFLINE, 100);
-      // Nothing was sent, as far as the browser knows: what cannot wait may be kept and sent later.
-      refusal.isOffline = error.name !== "TimeoutError";
-      throw refusal;
+      throw new Refusal(error.name === "TimeoutError" ? LATE : OFFLINE, 100);
     }
     this.onAnswer();
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
-    throw new Refusal(answer.error || `The server could not do this (${response.status}). Try again; if it stays, tell whoever runs it.`, answer.code ?? 0);
+    throw new Refusal(answer.error || `The server could not do this (${response.status}). Try again; if it stays, tell whoever runs it.`, answer.code ?? 0, response.status);
   }
 
   /** Gives a file away and answers with the value that holds it. @param {string} name @param {Blob} content */
@@ -62,13 +60,13 @@ export class Rest {
   }
 
   /** @returns {Promise<{objectId: string, createdAt: string}>} */
-  create(className, body) {
-    return this.ask("POST", path(className), body);
+  create(className, body, number) {
+    return this.ask("POST", path(className), body, number);
   }
 
   /** @returns {Promise<{updatedAt: string}>} */
-  update(className, objectId, body) {
-    return this.ask("PUT", `${path(className)}/${objectId}`, body);
+  update(className, objectId, body, number) {
+    return this.ask("PUT", `${path(className)}/${objectId}`, body, number);
   }
 }
 

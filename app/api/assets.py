@@ -18,7 +18,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 _ROOT = Path(__file__).resolve().parent.parent
-_NOT_SHARED = {"theme.js", "mine.js", "figures.js", "board.js", "page.js", "explorer.js", "graphiql.js"}
+_NOT_SHARED = {"theme.js", "worker.js", "mine.js", "figures.js", "board.js", "page.js", "explorer.js", "graphiql.js"}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -63,6 +63,10 @@ class Assets:
     def modules(self) -> list[str]:
         """The addresses of all ES modules in the folder's root, to be fetched before they are asked for."""
         return [self.url(name) for name in self._assets if name.endswith(".js") and name not in _NOT_SHARED]
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a file; KeyError when there is no such file."""
+        return self._assets[name].content
 
     def answer(self, request: Request[Any, Any, Any], version: str, name: str) -> Response[bytes]:
         """The file of that exact name. Raises 404."""

@@ -22,6 +22,7 @@ from app.actions.caller import Caller
 from app.api.account_pages import account_pages
 from app.api.export import rows_as_csv
 from app.api.forms import is_own_form, own_page, session_cookie
+from app.api.kept import worker_handlers
 from app.api.request import COOKIE, caller_of, services_of
 from app.api.site import Site, headed
 from app.api.sso import single_sign_on
@@ -108,7 +109,14 @@ def pages(site: Site) -> Router:
 
     return Router(
         path="/",
-        route_handlers=[SignIn, single_sign_on(site), Boards, *account_pages(site), site.assets.route()],
+        route_handlers=[
+            SignIn,
+            single_sign_on(site),
+            Boards,
+            *account_pages(site),
+            site.assets.route(),
+            *worker_handlers(site.assets, site.offline),
+        ],
         exception_handlers={HTTPException: site.broken, ParseError: site.broken, Exception: site.broken},
     )
 

@@ -19,6 +19,7 @@ from app.actions.caller import Caller
 from app.api.assets import Assets, files_of, folder
 from app.api.diagram import diagram
 from app.api.forms import form_cookie, form_seed, is_secure, make_token
+from app.api.kept import KEEP, PERSON, seal_of
 from app.api.request import services_of
 from app.api.view import ZONE_COOKIE, View, zone_of
 from app.config import Settings
@@ -46,6 +47,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
     "Cache-Control": "no-store",
 }
+WITH_PLACE = HEADERS["Permissions-Policy"].replace("geolocation=()", "geolocation=(self)")
+"""The same for a page whose actions may tell where they were done."""
+
 _log = logging.getLogger("careboard.pages")
 # Enough for every screen; the script fetches the rest, and without it there is a link to the next page.
 ROWS_A_PAGE = 250
@@ -94,7 +98,9 @@ class Site:
         told = {"target": target, "said": said, "note": note, "name": name, "unconfirmed": unconfirmed}
         ways = [{"label": each.label, "url": _leave_url(each.name, target)} for each in settings.issuers if each.browser]
         context = {**told, "mails": not settings.missing_for_mail, "ways": ways}
-        return self.form(request, settings, "sign_in.html", context, status=401 if said else 200)
+        answer = self.form(request, settings, "sign_in.html", context, status=401 if said else 200)
+        answer.headers[PERSON] = ""
+        return answer
 
     def form(
         self, request: AnyRequest, settings: Settings, template: str, context: Mapping[str, object], *, status: int = 200
@@ -153,8 +159,13 @@ class Site:
         context = {"page": page, "made": made, "script": "mine.js"}
         classes = {part.class_name for part in page.parts} | {action.class_name for action in page.add}
         machines: Object = {name: [*found] for name, found in self.ways[way.path][1].machines.items() if name in classes}
-        start: Object = {"mine": to_wire(page), "machines": machines, "path": way.path}
-        return self.framed(request, way, caller, moment.now, "boards/mine.html", context, start)
+        seal = seal_of(services_of(request).settings, caller.user_id or "")
+        start: Object = {"mine": to_wire(page), "machines": machines, "path": way.path, "seal": seal}
+        answer = self.framed(request, way, caller, moment.now, "boards/mine.html", context, start)
+        answer.headers[KEEP] = "page"
+        if page.takes_place:
+            answer.headers["Permissions-Policy"] = WITH_PLACE
+        return answer
 
     def figures(self, request: AnyRequest, way: Way, caller: Caller, moment: Moment, made: Sequence[Figure]) -> Response[Any]:
         """A page of numbers, each with its formula."""
@@ -213,6 +224,7 @@ class Site:
             "start": {**common, **start, "me": {**me, "seesPeople": start.get("seesPeople", False)}},
         }
         answer = self._page(request, template, {**frame, **context})
+        answer.headers[PERSON] = caller.user_id or ""
         answer.set_cookie(form_cookie(seed, secure=is_secure(request, settings)))
         return answer
 
@@ -221,10 +233,17 @@ class Site:
         ways = [way for place in self.places for way in place.open_to(role)]
         return {way.page.sources[0].class_name: way.url for way in reversed(ways) if isinstance(way.page, Board)}
 
-    def note(self, request: AnyRequest, title: str, words: str, *, status: int = 200, home: str = "/") -> Response[Any]:
+    def note(
+        self, request: AnyRequest, title: str, words: str, *, status: int = 200, home: str = "/", go: str = "Go to the board"
+    ) -> Response[Any]:
         """A page of a few words."""
-        context = {"title": title, "words": words, "home": home}
+        context = {"title": title, "words": words, "home": home, "go": go}
         return self._page(request, "broken.html", context, status=status)
+
+    def offline(self, request: AnyRequest) -> Response[Any]:
+        """What a phone shows without a network where it keeps nothing that may be shown."""
+        words = "Boards are shown as they are now or not at all. Your own page opens without a network if this phone has it."
+        return self.note(request, "No network", words, go="Go to my page")
 
     def bare(self, request: AnyRequest, template: str, context: Mapping[str, object]) -> Response[Any]:
         """A page of its own, without the frame of the boards."""

@@ -146,7 +146,7 @@ class Input:
 
     `default` is a path into the row, or "now". `when` shows it only while another input has that value ("a|b": one of them).
     A person or pick is chosen from `source`, said by the pattern `text`; `near` (a path of the row) and `point` (a path of the
-    option) sort by distance, those that meet `free` first.
+    option) sort by distance, those that meet `free` first. `unless`: state -> facts of a row for which a state is not offered.
     """
 
     name: str
@@ -168,6 +168,7 @@ class Input:
     point: str = ""
     free: Object = part(default_factory=dict)
     empty: str = ""
+    unless: dict[str, Object] = part(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +178,8 @@ class Action:
 
     `fixed`: fields of what is sent that nobody types: "row", "me", "+me" (added to an Array), "now", "=text" or a path of the row
     ("asset"). `offered`: facts a row must have (a list: one of them). `shows`: row field -> input, shown at once while it is
-    saved.
+    saved; `then`: what holds of the row besides once it is done. `place`: the GeoPoint field of what is sent that takes where it
+    was done ("location"), or of what the row points to, written beside ("technician.location"); on a person's own page only.
     """
 
     key: str
@@ -195,6 +197,8 @@ class Action:
     fixed: dict[str, str] = part(default_factory=dict)
     shows: dict[str, str] = part(default_factory=dict)
     shows_when: tuple[str, str] | None = None
+    then: Object = part(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +332,7 @@ class Part:
 
     `kind`: cards, notes (one line each) or trend (`section` describes the plot). `status` is the field of the state, `at` and
     `until` the times it is about, `place`/`point` where to go, `phone` whom to call; `done` are states that go below the line.
+    `flags` are said beside the title while they hold.
     """
 
     key: str
@@ -349,6 +354,7 @@ class Part:
     point: str = ""
     phone: str = ""
     files: str = ""
+    flags: tuple[Flag, ...] = ()
     actions: tuple[Action, ...] = ()
     section: Section | None = None
     limit: int = 100
@@ -373,6 +379,11 @@ class Mine:
     add: tuple[Action, ...] = ()
     home: bool = True
     labels: dict[str, dict[str, str]] = part(default_factory=dict)
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether an action of it tells where it was done."""
+        return any(action.place for part in self.parts for action in part.actions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from app.core.wire import Object, parse_iso
-from app.live.board import Board, Column, Join
+from app.live.board import Board, Column, Flag, Join
 from app.live.rows import date_of, level_of, read, same
 
 _FIELD = re.compile(r"\{([^}]+)\}")
@@ -340,8 +340,13 @@ def range_tone(value: float, low: object, high: object) -> tuple[str, str]:
     return ("bad", "up") if isinstance(high, int | float) and value > high else ("", "")
 
 
+def badges_of(flags: Iterable[Flag], row: Object) -> tuple[Badge, ...]:
+    """What is set of these flags, each with icon and word."""
+    return tuple(Badge(flag.words, flag.icon, flag.tone) for flag in flags if same(read(row, flag.field), flag.equals))
+
+
 def _flags(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
-    badges = tuple(Badge(flag.words, flag.icon, flag.tone) for flag in column.flags if same(read(row, flag.field), flag.equals))
+    badges = badges_of(column.flags, row)
     return Cell(column=column, badges=badges, sub="" if badges else column.detail_missing)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from app.core.wire import Json, Object, pointer
 from app.live.board import Mine, Part
-from app.live.cells import Moment, file_links, fill, geo_link, place_words, upper, words
+from app.live.cells import Moment, badges_of, file_links, fill, geo_link, place_words, upper, words
 from app.live.rows import date_of, read
 
 
@@ -47,6 +47,7 @@ def _card(mine: Mine, part: Part, item: Object, moment: Moment) -> dict[str, obj
         "id": item["objectId"],
         "title": fill(mine, part.title, item) or "—",
         "lines": [line for line in (fill(mine, pattern, item) for pattern in part.lines) if line],
+        "badges": badges_of(part.flags, item),
         "status": upper(words(mine, item, part.status)) if status else "",
         "tone": part.tones.get(status, "calm"),
         "at": at or "",

@@ -52,12 +52,12 @@ async def test_what_is_done_without_a_network_is_kept_and_sent_when_it_is_back(b
         relay.cut()
         await expect(page.locator("#pill")).not_to_have_attribute("data-state", "live", timeout=10_000)
         await read_pressure(page, tank, 640)
-        await expect(page.locator("#mine > .note")).to_contain_text("1 step waits")
+        await expect(page.locator(".to-send h2")).to_have_text("1 to send")
         before = await fleet.ask("GET", f"/classes/TankAssignment/{tank}", {})
         assert before["psiLevel"] == 1200
         relay.mend()
         await be_live(page)
-        await expect(page.locator("#mine > .note")).to_have_count(0, timeout=10_000)
+        await expect(page.locator(".to-send")).to_have_count(0, timeout=10_000)
         await expect(page.locator(f'.own[data-id="{tank}"]')).to_contain_text("640 psi", timeout=5000)
         after = await fleet.ask("GET", f"/classes/TankAssignment/{tank}", {})
         assert after["psiLevel"] == 640

@@ -10,8 +10,8 @@ from app.actions.links import Links
 from app.actions.mails import Mails
 from app.config import Settings
 from app.core.wire import Object
-from app.domains.pharmacy.beside import MY_MEDICINES
 from app.domains.pharmacy.board import BOARD
+from app.domains.pharmacy.phone import MY_MEDICINES
 from app.domains.pharmacy.rules import NEWS_PAGE
 from app.errors import ErrorCode, ParseError
 from app.store.database import Database

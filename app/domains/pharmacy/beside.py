@@ -1,14 +1,12 @@
-"""The pages beside the delivery board: prescriptions, messages, the courier's route and the patient's own page; and what they
-share with the board.
+"""The pages beside the delivery board: prescriptions and messages; and what they share with the board and the phones.
 
-Owns: the lists, `ROUTE`, `MY_MEDICINES`, and the sources, actions and words that several pages use. Holds: data only. May import
-live.board and rules.
+Owns: the lists, and the sources, actions and words that several pages use. Holds: data only. May import live.board and rules.
 """
 
 from dataclasses import replace
 
 from app.core.wire import Object
-from app.domains.pharmacy.rules import DONE, PHARMACY
+from app.domains.pharmacy.rules import PHARMACY
 from app.live.board import (
     Action,
     Board,
@@ -18,7 +16,6 @@ from app.live.board import (
     Flag,
     Input,
     Join,
-    Mine,
     Panel,
     Part,
     Related,
@@ -84,13 +81,23 @@ SIGN = Action(
     roles=(*PHARMACY, "courier"),
     shortcut="g",
     offered={"status": "arrived"},
-    fixed={"delivery": "row"},
+    fixed={"delivery": "row", "signedAt": "now"},
+    then={"status": "delivered"},
     inputs=(
         Input(name="signatureImage", label="Signature", kind="signature", required=True),
         Input(name="signerName", label="First and last name", kind="text", required=True),
         Input(name="relationship", label="Who signs", kind="choice", required=True, choices=_RELATIONS),
     ),
 )
+
+STEP = Input(
+    name="status",
+    label="Status",
+    kind="state",
+    required=True,
+    unless={"delivered": {"proofPolicy": ["signature", None], "signedAt": None}},
+)
+"""What needs a signature is not handed over by a status: `SIGN` does that."""
 
 TALK = (
     Input(name="body", label="Message", kind="note", required=True),
@@ -107,7 +114,7 @@ LABELS = {
     "relationship": {choice.value: choice.label for choice in _RELATIONS},
 }
 
-_PAPER_TONES = {"on_hold": "warn", "draft": "odd"}
+PAPER_TONES = {"on_hold": "warn", "draft": "odd"}
 
 PAPERS = Board(
     name="prescriptions",
@@ -140,7 +147,7 @@ PAPERS = Board(
             detail_missing="not shown",
             personal=True,
         ),
-        Column(key="status", label="Status", kind="status", field="status", tones=_PAPER_TONES),
+        Column(key="status", label="Status", kind="status", field="status", tones=PAPER_TONES),
         Column(key="care", label="Care", kind="flags", field="", flags=(COLD,), yields=2),
         Column(key="since", label="Since", kind="date", field="createdAt", yields=1),
     ),
@@ -267,7 +274,7 @@ _REPLY = Action(
     inputs=TALK,
 )
 
-_INBOX = Part(
+INBOX = Part(
     key="messages",
     label="Messages to me",
     class_name="Message",
@@ -282,7 +289,7 @@ _INBOX = Part(
     actions=(_READ, _REPLY),
     empty="Nobody has written to you.",
 )
-_OUTBOX = Part(
+OUTBOX = Part(
     key="sent",
     label="What I wrote",
     kind="notes",
@@ -383,207 +390,4 @@ MESSAGES = Board(
     labels=LABELS,
     roles=("pharmacist", "provider", "admin"),
     empty="A message appears here as soon as somebody writes to you.",
-)
-
-_STEP = Action(
-    key="step",
-    label="Next step",
-    icon="check",
-    submit="Save",
-    done="{trackingNumber}: saved.",
-    class_name="Delivery",
-    updates=True,
-    roles=("courier",),
-    inputs=(Input(name="status", label="Status", kind="state", required=True), FAILURE),
-)
-
-ROUTE = Mine(
-    name="route",
-    title="My route",
-    nav="My route",
-    roles=("courier",),
-    icon="truck",
-    parts=(
-        Part(
-            key="stops",
-            label="My deliveries",
-            class_name="Delivery",
-            order="expectedDeliveryDate",
-            keys=(
-                "trackingNumber",
-                "recipientName",
-                "deliveryAddress",
-                "location",
-                "status",
-                "expectedDeliveryDate",
-                "refrigerated",
-                "attempts",
-                "failureReason",
-                "proofPolicy",
-            ),
-            where={"courier": "$me", "urgency": {"$ne": "closed"}},
-            title="{recipientName}",
-            lines=("{trackingNumber}", "{failureReason}"),
-            status="status",
-            tones=TONES,
-            done=DONE,
-            at="expectedDeliveryDate",
-            place="deliveryAddress",
-            point="location",
-            actions=(SIGN, _STEP),
-            empty="No delivery is assigned to you.",
-        ),
-        _INBOX,
-    ),
-    labels=LABELS,
-)
-
-MY_MEDICINES = Mine(
-    name="my-medicines",
-    title="My medicines",
-    nav="My medicines",
-    roles=("patient",),
-    icon="pill",
-    sources=(PRESCRIPTIONS,),
-    add=(
-        Action(
-            key="ask",
-            label="Add a prescription",
-            icon="note",
-            submit="Send",
-            done="The pharmacy will check it.",
-            class_name="Prescription",
-            roles=("patient",),
-            inputs=(
-                Input(name="medicationName", label="Medicine", kind="text", required=True),
-                Input(name="dosage", label="How to take it", kind="text", required=True),
-            ),
-        ),
-    ),
-    parts=(
-        Part(
-            key="deliveries",
-            label="My deliveries",
-            class_name="Delivery",
-            order="-createdAt",
-            keys=(
-                "trackingNumber",
-                "deliveryAddress",
-                "status",
-                "expectedDeliveryDate",
-                "deliveredAt",
-                "refrigerated",
-                "signedAt",
-                "createdAt",
-            ),
-            title="{trackingNumber}",
-            status="status",
-            tones=TONES,
-            done=DONE,
-            at="expectedDeliveryDate",
-            place="deliveryAddress",
-            actions=(
-                Action(
-                    key="receive",
-                    label="Sign for it",
-                    icon="check",
-                    submit="Sign",
-                    done="Thank you. {trackingNumber} is yours.",
-                    class_name="Signature",
-                    roles=("patient",),
-                    offered={"status": ["arrived", "delivered"], "signedAt": None},
-                    fixed={"delivery": "row", "relationship": "=self"},
-                    inputs=(
-                        Input(name="signatureImage", label="Signature", kind="signature", required=True),
-                        Input(name="signerName", label="First and last name", kind="text", required=True),
-                    ),
-                ),
-                Action(
-                    key="redirect",
-                    label="Change the address",
-                    icon="note",
-                    submit="Save",
-                    done="{trackingNumber} goes to the new address.",
-                    class_name="Delivery",
-                    updates=True,
-                    roles=("patient",),
-                    offered={"status": ["requested", "scheduled"]},
-                    inputs=(
-                        Input(name="deliveryAddress", label="Address", kind="text", required=True, default="deliveryAddress"),
-                    ),
-                ),
-            ),
-            empty="No delivery is on its way.",
-        ),
-        Part(
-            key="papers",
-            label="My prescriptions",
-            class_name="Prescription",
-            order="-createdAt",
-            keys=("medicationName", "dosage", "status", "provider", "createdAt"),
-            include=("provider",),
-            title="{medicationName}",
-            lines=("{dosage}",),
-            status="status",
-            tones=_PAPER_TONES,
-            done=("completed", "stopped", "cancelled"),
-            actions=(
-                Action(
-                    key="send",
-                    label="Have it delivered",
-                    icon="note",
-                    submit="Request",
-                    done="The pharmacy will schedule it.",
-                    class_name="Delivery",
-                    roles=("patient",),
-                    offered={"status": ["draft", "active"]},
-                    fixed={"prescription": "row"},
-                    inputs=(Input(name="deliveryAddress", label="Address", kind="text", required=True),),
-                ),
-                Action(
-                    key="question",
-                    label="Ask about it",
-                    icon="note",
-                    submit="Send",
-                    done="Your message is sent.",
-                    class_name="Message",
-                    roles=("patient",),
-                    offered={"status": ["active", "on_hold"]},
-                    fixed={"sender": "me", "recipient": "provider.user"},
-                    inputs=TALK,
-                ),
-            ),
-            empty="No prescription is on file.",
-        ),
-        Part(
-            key="news",
-            label="News",
-            kind="notes",
-            class_name="Notification",
-            order="-createdAt",
-            keys=("message", "isRead", "kind", "createdAt"),
-            title="{message}",
-            at="createdAt",
-            actions=(
-                Action(
-                    key="seen",
-                    label="Mark as read",
-                    icon="check",
-                    submit="Mark",
-                    done="Marked as read.",
-                    class_name="Notification",
-                    updates=True,
-                    roles=("patient",),
-                    offered={"isRead": False},
-                    fixed={"isRead": "=true"},
-                    inputs=(),
-                ),
-            ),
-            limit=20,
-            empty="There is no news.",
-        ),
-        _INBOX,
-        _OUTBOX,
-    ),
-    labels=LABELS,
 )

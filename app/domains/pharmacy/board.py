@@ -10,17 +10,17 @@ from app.domains.pharmacy.beside import (
     FAILURE,
     LABELS,
     MESSAGES,
-    MY_MEDICINES,
     PAPERS,
     PATIENTS,
     PEOPLE,
     PRESCRIPTIONS,
-    ROUTE,
     SIGN,
+    STEP,
     STEPS,
     TALK,
     TONES,
 )
+from app.domains.pharmacy.phone import MY_MEDICINES, ROUTE
 from app.domains.pharmacy.rules import DONE, FAILED, OPEN, PHARMACY, URGENCIES
 from app.live.board import (
     Action,
@@ -191,7 +191,7 @@ _ACTIONS = (
         updates=True,
         roles=_HANDS,
         shortcut="s",
-        inputs=(Input(name="status", label="Status", kind="state", required=True), FAILURE),
+        inputs=(STEP, FAILURE),
     ),
     Action(
         key="assign",

@@ -1,0 +1,38 @@
+/**
+ * What this phone keeps of the page, beside static/worker.js: what was last heard, so that the page opens without a network as it
+ * was. Only for the person whose page it is, only while the worker keeps the page; gone with it.
+ */
+
+const KEPT = "careboard.kept";
+const HEARD = "/kept/heard";
+const SCRIPT = "/worker.js";
+
+/** When the page that is shown was made, if it came from this phone and not from the server; else undefined. */
+export const keptSince = document.documentElement.dataset.kept;
+
+/** Has the worker keep this page; without https there is none, and nothing is kept. */
+export async function keepPage() {
+  if (!navigator.serviceWorker) return;
+  const policy = window.trustedTypes?.createPolicy("careboard-worker", { createScriptURL: (url) => (url === SCRIPT ? url : "") });
+  try {
+    await navigator.serviceWorker.register(policy ? policy.createScriptURL(SCRIPT) : SCRIPT, { updateViaCache: "none" });
+    const { active } = await navigator.serviceWorker.ready;
+    if (!keptSince) active.postMessage({ keep: location.pathname });
+  } catch {
+    // A browser that keeps nothing (a private window, a full disk) still has the page for as long as it is open.
+  }
+}
+
+/** Has the worker keep what was heard. @param {{person: string, path: string, at: number, parts: object, sources: object}} heard */
+export const saveHeard = (heard) => navigator.serviceWorker?.controller?.postMessage({ heard });
+
+/** What was heard last of this page by this person, or null. */
+export async function loadHeard(person, path) {
+  if (!globalThis.caches || !(await caches.has(KEPT))) return null;
+  const found = await (await caches.open(KEPT)).match(HEARD);
+  const heard = found && (await found.json());
+  return heard?.person === person && heard.path === path ? heard : null;
+}
+
+/** Forgets the page and what was heard; what waits to be sent stays sealed. */
+export const forgetPage = () => globalThis.caches?.delete(KEPT);

@@ -1,0 +1,306 @@
+"""A phone without a network: the page that opens all the same, what waits on it, and what is left when its person goes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, Route, expect
+
+from tests.browser.test_board import Fleet
+from tests.browser.test_pharmacy import Shop
+from tests.browser.test_pharmacy import open_as as open_in_shop
+from tests.browser.visit import PASSWORD, be_live, visit
+from tests.conftest import RunningServer
+
+pytestmark = pytest.mark.browser
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+KEEPS = """async () => {
+  if (!(await caches.has("careboard.kept"))) return [];
+  const kept = await (await caches.open("careboard.kept")).keys();
+  return kept.map((each) => new URL(each.url).pathname).sort();
+}"""
+"""What lies in the cache of the phone, beside the files of the build."""
+
+WAITS = """() => new Promise((done, fail) => {
+  const asked = indexedDB.open("careboard.queue");
+  asked.onerror = fail;
+  asked.onsuccess = () => {
+    const { result } = asked;
+    if (!result.objectStoreNames.length) return result.close(), done([0, 0, ""]);
+    const all = ["deeds", "files"].map((name) => new Promise((got) => {
+      const request = result.transaction(name).objectStore(name).getAll();
+      request.onsuccess = () => got(request.result);
+    }));
+    Promise.all(all).then(([deeds, files]) => {
+      result.close();
+      const text = [...deeds, ...files].map((each) => new TextDecoder("latin1").decode(each.sealed)).join(" ");
+      done([deeds.length, files.length, text]);
+    });
+  };
+})"""
+"""How many deeds and files wait on the phone, and all that can be read of them."""
+
+
+@pytest.fixture(scope="module")
+async def fleet(running_server: RunningServer) -> AsyncIterator[Fleet]:
+    fleet = Fleet(running_server)
+    await fleet.fill()
+    yield fleet
+    await fleet.close()
+
+
+@pytest.fixture(scope="module")
+async def shop(running_server: RunningServer) -> AsyncIterator[Shop]:
+    shop = Shop(running_server)
+    await shop.fill()
+    yield shop
+    await shop.close()
+
+
+async def on_the_road(browser: Browser, fleet: Fleet) -> Page:
+    """The driver's page, kept on their phone."""
+    page, _ = await visit(browser, fleet.server.url, "will", **PHONE)
+    await be_live(page)
+    await be_kept(page)
+    return page
+
+
+async def be_kept(page: Page) -> None:
+    """Waits until the phone has the page and what was heard."""
+    path = page.url.split("/", 3)[3]
+    await page.wait_for_function(f"async () => (await ({KEEPS})()).join() === '/{path},/kept/heard'", timeout=15_000)
+
+
+async def read_pressure(page: Page, tank: str, psi: int) -> None:
+    await page.locator(f'.own[data-id="{tank}"]').get_by_role("button", name="PSI check").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Pressure").fill(str(psi))
+    await dialog.get_by_role("button", name="Save the reading").click()
+    await expect(dialog).to_be_hidden()
+
+
+async def checks(fleet: Fleet, psi: int) -> int:
+    where = json.dumps({"eventType": "psi_check", "psiLevel": psi})
+    return int((await fleet.ask("GET", f"/classes/DispatchEvent?where={where}&count=1&limit=0", {}))["count"])
+
+
+async def test_the_page_opens_without_a_network_as_it_was_and_says_since_when(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await fleet.read("OX-2", 1444)
+    await expect(page.locator("#mine")).to_contain_text("1,444 psi", timeout=5000)
+    await page.wait_for_timeout(3500)  # what was heard is kept every three seconds
+    await page.context.set_offline(True)
+    again = await page.context.new_page()
+    await page.close()
+    await again.goto(f"{fleet.server.url}/boards/oxygen/route")
+    await expect(again.locator("#pill")).to_contain_text("As of")
+    await expect(again.locator("#pill")).to_contain_text("no network")
+    await expect(again.locator("#banner")).to_contain_text("as it was at")
+    await expect(again.locator("#mine")).to_contain_text("1,444 psi")
+    assert await again.locator(".own").count() == 3
+    await again.goto(fleet.server.url)
+    assert again.url.endswith("/boards/oxygen/route")
+    await fleet.read("OX-2", 1400)
+    await again.context.set_offline(False)
+    await be_live(again)
+    await expect(again.locator("#mine")).to_contain_text("1,400 psi", timeout=5000)
+    await expect(again.locator("#banner")).to_be_hidden()
+    await again.context.close()
+
+
+async def test_a_board_is_never_shown_from_the_phone(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.goto(f"{fleet.server.url}/boards/oxygen")
+    await be_live(page)
+    assert await page.evaluate(KEEPS) == ["/boards/oxygen/route", "/kept/heard"]
+    await page.context.set_offline(True)
+    await page.reload()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("No network")
+    assert "OX-1" not in await page.content()
+    await page.context.close()
+
+
+async def test_what_waits_is_sealed_outlives_the_page_and_is_sent_once_in_order(browser: Browser, fleet: Fleet) -> None:
+    page, tank = await on_the_road(browser, fleet), fleet.tanks["OX-1"]
+    await page.context.set_offline(True)
+    for psi in (711, 702, 693):
+        await read_pressure(page, tank, psi)
+    await expect(page.locator(".to-send h2")).to_have_text("3 to send")
+    deeds, _, text = await page.evaluate(WAITS)
+    assert deeds == 3
+    assert "psi" not in text
+    await page.reload()
+    await expect(page.locator(".to-send h2")).to_have_text("3 to send")
+    await expect(page.locator(f'.own[data-id="{tank}"]')).to_contain_text("693 psi")
+    await page.context.set_offline(False)
+    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    assert [await checks(fleet, psi) for psi in (711, 702, 693)] == [1, 1, 1]
+    stored = await fleet.ask("GET", f"/classes/TankAssignment/{tank}", {})
+    assert stored["psiLevel"] == 693
+    assert (await page.evaluate(WAITS))[0] == 0
+    await page.context.close()
+
+
+async def test_an_answer_that_is_lost_makes_no_second_one(browser: Browser, fleet: Fleet) -> None:
+    page, tank = await on_the_road(browser, fleet), fleet.tanks["OX-1"]
+    numbers: list[str] = []
+
+    async def lose(route: Route) -> None:
+        numbers.append((await route.request.all_headers())["x-parse-request-id"])
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/classes/DispatchEvent", lose)
+    await read_pressure(page, tank, 655)
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send")
+    await page.unroute("**/classes/DispatchEvent")
+    await page.reload()
+    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    assert await checks(fleet, 655) == 1
+    assert len(numbers) > 0
+    assert len(set(numbers)) == 1
+    await page.context.close()
+
+
+async def test_a_server_killed_while_it_is_sent_to_does_each_once(browser: Browser, fleet: Fleet) -> None:
+    page, tank = await on_the_road(browser, fleet), fleet.tanks["OX-1"]
+    await page.context.set_offline(True)
+    for psi in range(401, 409):
+        await read_pressure(page, tank, psi)
+    async with page.expect_request("**/classes/DispatchEvent"):
+        await page.context.set_offline(False)
+    fleet.server.kill()
+    await asyncio.to_thread(fleet.server.start)
+    await be_live(page)
+    await expect(page.locator(".to-send")).to_have_count(0, timeout=40_000)
+    assert [await checks(fleet, psi) for psi in range(401, 409)] == [1] * 8
+    await page.context.close()
+
+
+async def test_two_phones_of_one_driver_lose_and_double_nothing(browser: Browser, fleet: Fleet) -> None:
+    one, other = await on_the_road(browser, fleet), await on_the_road(browser, fleet)
+    tank = fleet.tanks["OX-3"]
+    for page, psi in ((one, 951), (other, 942)):
+        await page.context.set_offline(True)
+        await read_pressure(page, tank, psi)
+    for page in (one, other):
+        await page.context.set_offline(False)
+    for page in (one, other):
+        await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    assert [await checks(fleet, psi) for psi in (951, 942)] == [1, 1]
+    await one.context.close()
+    await other.context.close()
+
+
+async def test_a_refused_step_stays_with_its_reason_until_it_is_thrown_away(browser: Browser, fleet: Fleet) -> None:
+    page, tank = await on_the_road(browser, fleet), fleet.tanks["OX-3"]
+    await page.context.set_offline(True)
+    await read_pressure(page, tank, 930)
+    await fleet.ask("PUT", f"/classes/TankAssignment/{tank}", {"assignedDriver": fleet.dispatcher})
+    await page.context.set_offline(False)
+    await expect(page.locator(".to-send h2")).to_have_text("1 not done", timeout=20_000)
+    await expect(page.locator(".to-send p")).to_contain_text("It is not on your page any more.")
+    await page.reload()
+    await expect(page.locator(".to-send h2")).to_have_text("1 not done")
+    await page.get_by_role("button", name="Throw away").click()
+    await expect(page.locator(".to-send")).to_have_count(0)
+    await fleet.ask("PUT", f"/classes/TankAssignment/{tank}", {"assignedDriver": fleet.driver})
+    assert await checks(fleet, 930) == 0
+    await page.context.close()
+
+
+async def test_signing_out_asks_about_what_waits_and_leaves_nothing(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.route("**/classes/DispatchEvent", lambda route: route.abort())
+    await read_pressure(page, fleet.tanks["OX-1"], 388)
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send")
+    await page.get_by_role("button", name="Menu").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("1 step is not sent")
+    await page.get_by_role("button", name="Stay").click()
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send")
+    await page.get_by_role("button", name="Menu").click()
+    await page.get_by_role("button", name="Sign out", exact=True).click()
+    await page.get_by_role("button", name="Sign out and lose them").click()
+    await expect(page.get_by_label("Username or e-mail")).to_be_visible()
+    assert await page.evaluate(KEEPS) == []
+    assert (await page.evaluate(WAITS))[:2] == [0, 0]
+    await page.context.set_offline(True)
+    await page.goto(f"{fleet.server.url}/boards/oxygen/route")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("No network")
+    await page.context.close()
+
+
+async def sign_in_here(page: Page, fleet: Fleet, name: str) -> None:
+    """Signs in on the same phone."""
+    await page.goto(fleet.server.url)
+    await page.get_by_label("Username or e-mail").fill(name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url("**/boards/**")
+
+
+async def test_another_person_who_signs_in_finds_nothing(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.route("**/classes/DispatchEvent", lambda route: route.abort())
+    await read_pressure(page, fleet.tanks["OX-1"], 377)
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send")
+    await page.context.clear_cookies()
+    await sign_in_here(page, fleet, "may")
+    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
+    assert "/boards/oxygen/route" not in await page.evaluate(KEEPS)
+    assert (await page.evaluate(WAITS))[:2] == [0, 0]
+    assert await checks(fleet, 377) == 0
+    await page.context.close()
+
+
+async def test_a_session_that_ended_takes_the_page_and_the_same_person_finds_what_waited(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.context.set_offline(True)
+    await read_pressure(page, fleet.tanks["OX-1"], 366)
+    user = fleet.driver["objectId"]
+    await fleet.ask("PUT", f"/users/{user}", {"active": False})
+    await page.context.set_offline(False)
+    await expect(page.get_by_label("Username or e-mail")).to_be_visible(timeout=20_000)
+    assert await page.evaluate(KEEPS) == []
+    assert (await page.evaluate(WAITS))[0] == 1
+    await fleet.ask("PUT", f"/users/{user}", {"active": True})
+    await sign_in_here(page, fleet, "will")
+    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    assert await checks(fleet, 366) == 1
+    await page.context.close()
+
+
+async def test_a_signature_taken_without_a_network_goes_first_and_hands_over(browser: Browser, shop: Shop) -> None:
+    delivery = await shop.parcel("CB-FAR", status="arrived")
+    page, complaints = await open_in_shop(browser, shop, "courier", "/boards/pharmacy/route", **PHONE)
+    await be_kept(page)
+    card = page.locator("li.own", has_text="CB-FAR")
+    await expect(card.get_by_role("button", name="Delivered")).to_have_count(0)
+    await page.context.set_offline(True)
+    await page.reload()
+    await card.get_by_role("button", name="Take the signature").click()
+    await page.get_by_label("Or type the full name").fill("Harriet Vance")
+    await page.get_by_label("First and last name").fill("Harriet Vance")
+    await page.get_by_label("Who signs").select_option("self")
+    await page.get_by_role("button", name="Hand over").click()
+    await expect(page.locator(".to-send")).to_contain_text("1 file")
+    await expect(card).to_contain_text("Delivered")
+    await page.reload()
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send")
+    assert (await page.evaluate(WAITS))[:2] == [1, 1]
+    complaints.clear()
+    await page.context.set_offline(False)
+    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    stored = await shop.ask("GET", f"/classes/Delivery/{delivery}")
+    assert (stored["status"], stored["deliveredAt"]) == ("delivered", stored["signedAt"])
+    (signature,) = (await shop.ask("GET", "/classes/Signature"))["results"]
+    image = await page.request.get(signature["signatureImage"]["url"])
+    assert (await image.body()).startswith(b"\x89PNG")
+    assert (await page.evaluate(WAITS))[:2] == [0, 0]
+    await page.context.close()
