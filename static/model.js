@@ -3,9 +3,10 @@
  * the live page agree. Holds what the server said, and beside it what this page has asked for and not heard back yet.
  */
 
-/** The value at a path such as "site.city" or "driver.displayName|driver.username". */
+/** The value at a path such as "site.city" or "driver.displayName|driver.username"; "=text" is that text. */
 export function read(record, path) {
   for (const option of path.split("|")) {
+    if (option.startsWith("=")) return option.slice(1);
     let value = record;
     for (const step of option.split(".")) value = value?.[step];
     if (value !== undefined && value !== null && value !== "") return value;
