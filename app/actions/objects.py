@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.actions import accounts, alerts, audit, reads, roles, sessions
+from app.actions import accounts, alerts, audit, installations, reads, roles, sessions
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.providers import Providers
@@ -82,6 +82,7 @@ class Objects:
         accounts.install(hooks, settings, self.providers, clock)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
+        installations.install(hooks, database)
         alerts.install(hooks, clock)
         reads.install(hooks, self.first_showing)
 
@@ -150,7 +151,7 @@ class Objects:
         `files_url`: a configured address that files' names are appended to, for doors that tell them.
         """
         async with self.reading(tx) as connection:
-            found = await self._select(connection, caller, query, "find", cursor=cursor, files_url=files_url)
+            found = await self._select(connection, caller, query, _operation(query), cursor=cursor, files_url=files_url)
         if is_shown:
             await self.reads.show(caller, query, found.results, "find")
         if found.count is not None:
@@ -169,6 +170,15 @@ class Objects:
             raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
         await self.reads.show(caller, query, found.results, "get")
         return found.results[0]
+
+    async def explain(self, caller: Caller, query: Query) -> str:
+        """How the database runs a find, as its own JSON: the plan tells of everything there is, so for the master key only."""
+        if not caller.is_master:
+            raise ParseError(ErrorCode.INVALID_QUERY, "Using the explain query parameter requires the master key")
+        view = View(self.schemas, self.settings, caller)
+        self.schemas.get(query.class_name)
+        async with self.reading() as connection:
+            return await rows.explain(connection, self.schemas, query, hidden=view.hidden, allowed_for=view.allowed_included)
 
     async def find_related(
         self, caller: Caller, class_name: str, key: str, ids: Sequence[str], query: Query, *, tx: Connection | None = None
@@ -302,7 +312,7 @@ class Objects:
         draft = Draft(caller, known, object_id, dict(body))
         check_class(known, operation, caller.authority)
         await self.hooks.run_prepare(draft)
-        new_id = object_id or self._take_object_id(draft.body, class_name)
+        new_id = draft.object_id or self._take_object_id(draft.body, class_name)  # a device may have its row already
         if tx is None and self._is_blind(draft):
             return await self._save_blind(draft, new_id)
 
@@ -504,6 +514,14 @@ class Objects:
         if given:
             check_object_id(given, class_name)
         return given or new_object_id()
+
+
+def _operation(query: Query) -> Operation:
+    """What class level permissions take a find for, as in Parse: SDKs get and count by it."""
+    if query.with_count and query.limit == 0:
+        return "count"
+    by_id = isinstance(query.where, Compare) and query.where.path == ("objectId",) and query.where.op == "eq"
+    return "get" if by_id and not query.with_count else "find"
 
 
 def _is_plain(key: str, value: Json) -> bool:

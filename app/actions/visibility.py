@@ -86,10 +86,12 @@ class View:
         for path, _ in query.order:
             self._check_sortable(schema, path[0])
         where = await self._guarded(connection, query.where, schema)
-        if query.keys is None or self._caller.user_id is None:
+        if self._caller.user_id is None:
             return replace(query, where=where), allowed
         # A field that decides what the object shows is read along, and stripped again where it was not asked for.
-        return replace(query, where=where, keys=query.keys | self._deciding(schema)), allowed
+        deciding = self._deciding(schema)
+        keys = None if query.keys is None else query.keys | deciding
+        return replace(query, where=where, keys=keys, exclude_keys=query.exclude_keys - deciding), allowed
 
     def allowed(self, schema: ClassSchema, operation: Operation) -> Node:
         """What the caller may see of a class. Raises 119 when the class is closed to the caller, 209 for sessions of nobody."""
@@ -130,7 +132,8 @@ class View:
         if not self._judged_by_object:
             return texts
         schema = self._judged_by_object.get(asked.class_name)
-        unasked = frozenset[str]() if schema is None or asked.keys is None else self._deciding(schema) - _roots(asked.keys)
+        deciding = frozenset[str]() if schema is None else self._deciding(schema)
+        unasked = (deciding & asked.exclude_keys) | (frozenset() if asked.keys is None else deciding - _roots(asked.keys))
         stripped: list[str] = []
         for text in texts:
             seen = self._stripped(decode(text), asked.class_name)

@@ -67,8 +67,10 @@ class Route:
 async def find_objects(call: Call, class_name: str) -> Answer:
     """GET /classes/X: `{"results": […]}`, with `count` and `cursor` where asked for, and the class where that is another."""
     params = dict(call.params)
-    with_cursor = bool(params.pop("cursor", False))
+    with_cursor, explained = bool(params.pop("cursor", False)), bool(params.pop("explain", False))
     query = call.services.objects.parse_query(class_name, params)
+    if explained:
+        return Answer(f'{{"results":[{{"QUERY PLAN":{await call.services.objects.explain(call.caller, query)}}}]}}'.encode())
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     parts = ['{"results":[', ",".join(found.results), "]"]
     if params.get("redirectClassNameForKey") is not None:
@@ -123,6 +125,8 @@ async def create_object(call: Call, class_name: str) -> Answer:
     if class_name == "_User":
         return await sign_up(call)
     saved = await call.services.objects.create(call.caller, class_name, call.body, tx=call.tx)
+    if saved.created_at is None:
+        return Answer({"objectId": saved.object_id, **saved.response})  # a device that was known already
     where = f"{_class_path(class_name)}/{quote(saved.object_id, safe='')}"
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}{where}"
     return Answer(saved.response, 201, {"Location": location})

@@ -408,9 +408,16 @@ def _contained_by(node: ContainedBy, cell: Cell) -> Predicate:
 
 def _regex(node: Regex, cell: Cell) -> Predicate:
     matcher = parse_regex(node.pattern, node.options).matcher
-    if cell.kind not in (Kind.TEXT, Kind.JSON):
+    if cell.kind is Kind.TEXT:
+        return _on(reader_at(cell.path), lambda value: isinstance(value, str) and matcher(value))
+    if not _holds_array(cell):
         return _never
-    return _on(reader_at(cell.path), lambda value: isinstance(value, str) and matcher(value))
+
+    def matches(value: Json) -> bool:
+        items = value if isinstance(value, list) else [value]
+        return any(isinstance(item, str) and matcher(item) for item in items)
+
+    return _on(reader_at(cell.path), matches)
 
 
 # ---- places

@@ -330,12 +330,17 @@ class _Where:
     # ---- text
 
     def _regex(self, node: Regex, cell: Cell) -> str:
-        pattern = parse_regex(node.pattern, node.options)
-        if cell.kind not in (Kind.TEXT, Kind.JSON):
+        if cell.kind is Kind.TEXT:
+            return self._like(node, self._column(cell))
+        column = self._array(cell)
+        if column is None:
             return NEVER
-        text = self._column(cell)
-        if cell.kind is Kind.JSON:
-            text = f"(case when jsonb_typeof({text}) = 'string' then {text} #>> '{{}}' end)"
+        text = "(case when jsonb_typeof(e) = 'string' then e #>> '{}' end)"
+        return f"exists (select 1 from {_elements(column, or_itself=cell.kind is Kind.JSON)} where {self._like(node, text)})"
+
+    def _like(self, node: Regex, text: str) -> str:
+        """The text matches the pattern."""
+        pattern = parse_regex(node.pattern, node.options)
         if pattern.literal is None:
             return f"""{text} collate "C" ~ {self._bind(pattern.postgres, "text")}"""
         if pattern.literal.kind == "exact":

@@ -5,7 +5,7 @@ is written in the transaction that makes the object hold the file, by whatever t
 May import core, database, layout and render.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
@@ -125,8 +125,21 @@ async def install_holding(connection: Connection, schema: ClassSchema) -> None:
         )
 
 
+async def release_fields(connection: Connection, schema: ClassSchema, names: Iterable[str]) -> None:
+    """Lets go of the files in columns that are about to be dropped. The triggers, which name columns, go; install them anew."""
+    held = [name for name in names if schema.fields[name].type in _HOLDING]
+    if not held:
+        return
+    await connection.execute(
+        """select careboard.hold_files(class, object_id, array_agg(field || ':' || file), '{}')
+        from careboard.file_holder where class = $1 and field = any($2::text[]) group by class, object_id""",
+        *(schema.class_name, held),
+    )
+    await remove_holding(connection, schema.class_name)
+
+
 async def remove_holding(connection: Connection, class_name: str) -> None:
-    """Drops the function of a class whose table was dropped."""
+    """Drops the function that keeps the holders of a class, and with it what calls it."""
     await connection.execute(f"drop function if exists careboard_holding.{quote(class_name)}() cascade")
 
 

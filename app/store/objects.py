@@ -83,6 +83,14 @@ async def select(
     return Found(texts, row["count"], row["snapshot"])
 
 
+async def explain(connection: Connection, schemas: Registry, query: Query, *, hidden: Hidden, allowed_for: AllowedFor) -> str:
+    """How Postgres runs a query of somebody who may see everything, as its own JSON; it is run for that."""
+    writing = Rendering(schemas, Compiler(schemas.get), [], query, hidden, allowed_for)
+    text = _select_text(writing, _EVERYTHING, query.with_count, cursor=False)
+    plan: str = await connection.fetchval(f"explain (analyze, format json) {text}", *writing.arguments)
+    return plan
+
+
 async def select_of_owners(
     connection: Connection,
     schemas: Registry,

@@ -25,7 +25,7 @@ from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.capture import install_capture, remove_capture
 from app.store.database import Connection, Database
-from app.store.files import install_holding, remove_holding
+from app.store.files import install_holding, release_fields, remove_holding
 from app.store.layout import change_indexes, check_name_is_free, drop_field, ensure_table, join_tables
 from app.store.tables import SYSTEM_TABLES, schema_of
 
@@ -152,6 +152,7 @@ class Schemas:
             )
         current = await self._locked(connection, schema.class_name)
         gone = current.fields.keys() - schema.fields.keys()
+        await release_fields(connection, current, gone)
         for name in gone:
             await drop_field(connection, schema.class_name, name, current.fields[name])
         if gone:

@@ -106,3 +106,57 @@ async def test_a_key_of_a_subquery_that_is_an_array_gives_each_of_its_values(mak
     assert await words_of({"by": {"$dontSelect": members}}) == ["c", "d"]
     assert await words_of({"word": {"$select": words}}) == ["b"]
     assert await words_of({"any": {"$select": words}}) == ["b"]
+
+
+async def test_permissions_take_a_find_by_id_for_a_get_and_a_bare_count_for_a_count(
+    make: Make, http: httpx.AsyncClient, running_server: RunningServer
+) -> None:
+    """As Parse does: an SDK's `get` and `count` are finds."""
+    note = await make("Slip", {"text": "x"})
+    await make("Slip", {"text": "y"})
+
+    async def told(open_to_all: str, **params: Json) -> Any:
+        rules: Object = {"classLevelPermissions": {open_to_all: {"*": True}}}
+        assert (await http.put("/schemas/Slip", json=rules)).status_code == 200
+        sent = {name: encode(value).decode() for name, value in params.items()}
+        async with httpx.AsyncClient(base_url=f"{running_server.url}/parse", timeout=20) as anybody:
+            answer = await anybody.get("/classes/Slip", params=sent, headers={"X-Parse-Application-Id": "careboard"})
+        return answer.json()
+
+    by_id: Object = {"objectId": note["objectId"]}
+    assert [slip["text"] for slip in (await told("get", where=by_id, limit=1))["results"]] == ["x"]
+    assert (await told("find", where=by_id))["code"] == 119
+    assert (await told("get", where={"text": "x"}))["code"] == 119
+    assert (await told("get", where={**by_id, "text": "x"}))["code"] == 119
+    assert (await told("get", where={"objectId": {"$in": [note["objectId"]]}}))["code"] == 119
+    assert (await told("count", count=1, limit=0)) == {"results": [], "count": 2}
+    assert (await told("count", count=1))["code"] == 119
+    assert (await told("find", count=1, limit=0))["code"] == 119
+    assert len((await told("find"))["results"]) == 2
+
+
+async def test_a_field_that_decides_what_is_shown_decides_although_it_is_left_out(
+    make: Make, http: httpx.AsyncClient, running_server: RunningServer
+) -> None:
+    ana = (await http.post("/users", json={"username": "ana the owner", "password": "a long one"})).json()
+    await make("Diary", {"owner": pointer("_User", ana["objectId"]), "secret": "hush", "open": "hello"})
+    rules: Object = {"find": {"*": True}, "protectedFields": {"*": ["secret"], "userField:owner": []}}
+    assert (await http.put("/schemas/Diary", json={"classLevelPermissions": rules})).status_code == 200
+    async with httpx.AsyncClient(base_url=f"{running_server.url}/parse", timeout=20) as phone:
+        keys = {"X-Parse-Application-Id": "careboard"}
+        mine = {**keys, "X-Parse-Session-Token": ana["sessionToken"]}
+        (seen,) = (await phone.get("/classes/Diary", params={"excludeKeys": "owner"}, headers=mine)).json()["results"]
+        assert (seen.get("secret"), seen.get("open"), "owner" in seen) == ("hush", "hello", False)
+        (seen,) = (await phone.get("/classes/Diary", params={"excludeKeys": "owner"}, headers=keys)).json()["results"]
+        assert (seen.get("secret"), seen.get("open"), "owner" in seen) == (None, "hello", False)
+
+
+async def test_explain_tells_the_plan_to_the_master_key_only(
+    make: Make, find: Find, http: httpx.AsyncClient, running_server: RunningServer
+) -> None:
+    await make("Slow", {"n": 1})
+    (told,) = (await find("Slow", where={"n": 1}, explain=True))["results"]
+    assert "Slow" in encode(told["QUERY PLAN"][0]["Plan"]).decode()
+    async with httpx.AsyncClient(base_url=f"{running_server.url}/parse", timeout=20) as anybody:
+        refused = await anybody.get("/classes/Slow", params={"explain": "true"}, headers={"X-Parse-Application-Id": "careboard"})
+    assert (refused.status_code, refused.json()["code"]) == (400, 102)

@@ -12,7 +12,7 @@ import pytest
 from app.config import SettingsError, load_settings
 from app.main import assemble
 from tests.conftest import RunningServer
-from tests.issuer import Issuer
+from tests.issuer import Issuer, served
 
 APP = {"X-Parse-Application-Id": "careboard"}
 
@@ -28,11 +28,8 @@ def server(
     issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
     """A server that knows the issuer by `CAREBOARD_AUTH`."""
-    server = RunningServer(clone_database(), tmp_path_factory.mktemp("server"))
-    server.environment["CAREBOARD_AUTH"] = issuer.setting()
-    server.start()
-    yield server
-    server.stop()
+    with served(issuer, clone_database(), tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from app.api.request import COOKIE
 from app.api.sso import ERRAND_COOKIE
 from tests.conftest import RunningServer
-from tests.issuer import Issuer
+from tests.issuer import Issuer, served
 
 LOST = "This sign-in took too long, or was begun in another tab or browser. Please begin it again."
 FAILURES = 20
@@ -30,12 +30,16 @@ def server(
     issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
     """A server with a button for the hospital."""
-    server = RunningServer(clone_database(), tmp_path_factory.mktemp("server"))
-    server.environment["CAREBOARD_AUTH"] = issuer.setting(label="St. Mary's", roles={"Desk": "dispatcher"})
-    server.environment["CAREBOARD_SIGN_IN_FAILURES"] = str(FAILURES)
-    server.start()
-    yield server
-    server.stop()
+    with served(
+        issuer,
+        clone_database(),
+        tmp_path_factory.mktemp("server"),
+        {
+            "CAREBOARD_AUTH": issuer.setting(label="St. Mary's", roles={"Desk": "dispatcher"}),
+            "CAREBOARD_SIGN_IN_FAILURES": str(FAILURES),
+        },
+    ) as server:
+        yield server
 
 
 @pytest.fixture

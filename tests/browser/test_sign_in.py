@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.visit import PASSWORD, be_live, faults
 from tests.conftest import RunningServer
-from tests.issuer import Issuer
+from tests.issuer import Issuer, served
 
 pytestmark = pytest.mark.browser
 
@@ -29,11 +29,13 @@ def server(
     issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
     """A server with a button for the hospital, whose desk is let in as dispatchers."""
-    server = RunningServer(clone_database(), tmp_path_factory.mktemp("server"))
-    server.environment["CAREBOARD_AUTH"] = issuer.setting(label="St. Mary's", roles={"Desk": "dispatcher"})
-    server.start()
-    yield server
-    server.stop()
+    with served(
+        issuer,
+        clone_database(),
+        tmp_path_factory.mktemp("server"),
+        {"CAREBOARD_AUTH": issuer.setting(label="St. Mary's", roles={"Desk": "dispatcher"})},
+    ) as server:
+        yield server
 
 
 async def open_page(browser: Browser, url: str, complaints: list[str], **context: object) -> Page:

@@ -303,7 +303,7 @@ def test_without_parameters_a_query_asks_for_the_first_hundred() -> None:
         ({"keys": [1]}, INVALID_QUERY, "keys must be names separated by commas."),
         ({"include": "a-b"}, INVALID_KEY, "Invalid key name: a-b"),
         ({"where": "{"}, INVALID_JSON, "Invalid JSON"),
-        ({"redirectClassNameForKey": "x"}, INVALID_QUERY, "redirectClassNameForKey must name a pointer or relation of C."),
+        ({"redirectClassNameForKey": 1}, INVALID_QUERY, "redirectClassNameForKey must name a pointer or relation of C."),
     ],
     ids=repr,
 )
@@ -317,6 +317,9 @@ def test_refuses_parameters_that_are_none(params: dict[str, Json], code: ErrorCo
 def test_a_redirected_query_asks_the_class_its_key_leads_to() -> None:
     query = parse_query("Thing", THING, {"redirectClassNameForKey": "friends", "where": {"name": "x"}})
     assert query == Query("Owner", Compare(("name",), "eq", "x"))
+    assert parse_query("Thing", THING, {"redirectClassNameForKey": "never"}) == Query("Thing"), "a relation never put into"
+    with pytest.raises(ParseError, match="must name a pointer or relation of Thing"):
+        parse_query("Thing", THING, {"redirectClassNameForKey": "text"})
 
 
 def test_nobody_sorts_by_a_secret() -> None:

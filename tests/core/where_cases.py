@@ -203,7 +203,12 @@ CONTENTS: list[Case] = [
     ({"array": [{"a": 1}]}, {"array.a": 1}, False),
     ({"object": {"a": [1]}}, {"object.a": {"$containedBy": [1, 2]}}, True),
     ({"object": {"a": "hello"}}, {"object.a": {"$regex": "^hel+o$"}}, True),
-    ({"object": {"a": ["hello"]}}, {"object.a": {"$regex": "hello"}}, False),
+    ({"object": {"a": ["hello", 1]}}, {"object.a": {"$regex": "^hel+o$"}}, True),
+    ({"object": {"a": [["hello"], {"b": "hello"}]}}, {"object.a": {"$regex": "hello"}}, False),
+    ({"array": [1, "a b"]}, {"array": {"$regex": "\\Qa \\E"}}, True),
+    ({"array": ["b"]}, {"array": {"$regex": "^\\Qa\\E"}}, False),
+    ({"array": []}, {"array": {"$regex": ""}}, False),
+    ({}, {"array": {"$regex": ""}}, False),
 ]
 
 TEXTS: list[Case] = [

@@ -2,6 +2,7 @@
 missing field or a wrong hand is told."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ import websockets
 from app.actions.objects import utc_now
 from app.core.wire import Object, date_to_wire, decode, encode, pointer
 from tests.conftest import RunningServer
+from tests.issuer import Issuer, served
 
 MOUNT = "/parse"
 
@@ -90,6 +92,7 @@ class Listener:
 class Stage:
     """A hospital with a ventilator, an MRI system and a pump."""
 
+    issuer: Issuer
     biomed: Person
     technician: Person
     nurse: Person
@@ -113,22 +116,49 @@ def asset_body(facility: str, tag: str, **fields: object) -> dict[str, object]:
     return {**body, **fields}
 
 
+async def sign_in_at_the_hospital(issuer: Issuer, person: Person) -> Person:
+    """POST /login with what the hospital's own sign-in gave the app."""
+    app = {"X-Parse-Application-Id": person.server.app_id}
+    token = {"id": f"hr-{person.username}", "id_token": issuer.token(f"hr-{person.username}")}
+    async with httpx.AsyncClient(base_url=person.server.url, headers=app) as client:
+        answer = await client.post(f"{MOUNT}/login", json={"authData": {"hospital": token}})
+    told = answer.json()
+    assert answer.status_code == 200, told
+    return Person(person.server, str(told["objectId"]), str(told["sessionToken"]), str(told["username"]))
+
+
 @pytest.fixture(scope="module")
-async def stage(running_server: RunningServer) -> Stage:
-    biomed, technician, nurse = [await account(running_server, role) for role in ("biomed", "technician", "nurse")]
-    master = Person(running_server, "", "")
+def issuer() -> Iterator[Issuer]:
+    with Issuer().running() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+async def stage(
+    issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    with served(issuer, clone_database(), tmp_path_factory.mktemp("server")) as server:
+        yield await fill(server, issuer)
+
+
+async def fill(server: RunningServer, issuer: Issuer) -> Stage:
+    biomed, technician, nurse = [await account(server, role) for role in ("biomed", "technician", "nurse")]
+    master = Person(server, "", "")
+    linked = {"authData": {"hospital": {"id": f"hr-{biomed.username}"}}}
+    status, told = await master.ask("PUT", f"/users/{biomed.user}", linked)
+    assert status == 200, told
     facility = await master.make("Facility", {"name": "Main", "code": "MAIN", "isOperational": True})
     given = {"technician": pointer("_User", technician.user)}
     ventilator = await master.make("Asset", asset_body(facility, "VENT-12", **given))
     earlier = {"__type": "Date", "iso": "2026-12-01T08:00:00.000Z"}
     mri = await master.make("Asset", asset_body(facility, "MRI-3", category="imaging", nextServiceDue=earlier, **given))
     await master.make("Asset", asset_body(facility, "PUMP-1", criticality="low"))
-    return Stage(biomed, technician, nurse, facility, ventilator, mri)
+    return Stage(issuer, biomed, technician, nurse, facility, ventilator, mri)
 
 
 async def test_the_templates_flow_runs_as_drawn(stage: Stage) -> None:
-    # User -> App: login with hospital credentials; App -> server: POST /login; session token and user context
-    engineer = await sign_in(stage.biomed)
+    # User -> App: login with hospital SSO credentials; App -> server: POST /login; session token and user context
+    engineer = await sign_in_at_the_hospital(stage.issuer, stage.biomed)
     status, me = await engineer.ask("GET", "/users/me")
     assert (status, me["role"], me["username"]) == (200, "biomed", stage.biomed.username)
 

@@ -1,5 +1,6 @@
 """The template's sequence diagram over REST and a live query, step by step; and what no request of a stranger reaches."""
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from app.core.wire import Object, pointer
 from tests.api.test_livequery import Socket, open_socket
 from tests.conftest import RunningServer
 from tests.domains.test_oxygen_rest import MOUNT, Phone, sign_in
+from tests.issuer import Issuer, served
 
 PNG = b"\x89PNG\r\n\x1a\n a signature"
 
@@ -20,6 +22,7 @@ class Shop:
     """The people of one delivery."""
 
     server: RunningServer
+    issuer: Issuer
     pharmacist: Phone
     courier: Phone
     other_courier: Phone
@@ -27,19 +30,30 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-async def shop(running_server: RunningServer) -> Shop:
-    people = [await sign_in(running_server, role) for role in ("pharmacist", "courier", "courier", "admin")]
-    return Shop(running_server, *people)
+def issuer() -> Iterator[Issuer]:
+    with Issuer().running() as issuer:
+        yield issuer
 
 
-async def sign_up(shop: Shop) -> Phone:
+@pytest.fixture(scope="module")
+async def shop(
+    issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Shop]:
+    with served(issuer, clone_database(), tmp_path_factory.mktemp("server")) as server:
+        people = [await sign_in(server, role) for role in ("pharmacist", "courier", "courier", "admin")]
+        yield Shop(server, issuer, *people)
+
+
+async def sign_up(shop: Shop, way: str = "email") -> Phone:
     """A patient, as the app makes one: an account, a session, and the pharmacy's record of them."""
     name, app = f"joyce-{uuid4().hex[:6]}", {"X-Parse-Application-Id": shop.server.app_id}
     nobody = Phone(shop.server, "", app)
-    account = {"username": name, "password": "open sesame", "email": f"{name}@example.com", "role": "patient"}
-    status, told = await nobody.ask("POST", "/users", account)
+    account: dict[str, object] = {"username": name, "email": f"{name}@example.com", "role": "patient"}
+    by_token = {"authData": {"hospital": {"id": name, "id_token": shop.issuer.token(name)}}}
+    by_email = {"username": account["email"], "password": "open sesame"}
+    status, told = await nobody.ask("POST", "/users", {**account, **(by_token if way == "sso" else {"password": "open sesame"})})
     assert status == 201, told
-    status, told = await nobody.ask("POST", "/login", {"username": account["email"], "password": "open sesame"})
+    status, told = await nobody.ask("POST", "/login", by_token if way == "sso" else by_email)
     assert status == 200, told
     patient = Phone(shop.server, str(told["objectId"]), {**app, "X-Parse-Session-Token": str(told["sessionToken"])})
     record = {
@@ -77,9 +91,11 @@ async def hear(socket: Socket, wanted: int) -> list[str]:
     return heard
 
 
-async def test_the_templates_sequence_runs_as_drawn(shop: Shop) -> None:
-    # Patient -> App: Sign in; Back4app --> App: Return Session Token + Patient context
-    patient = await sign_up(shop)
+@pytest.mark.parametrize("way", ["email", "sso"])
+async def test_the_templates_sequence_runs_as_drawn(shop: Shop, way: str) -> None:
+    # Patient -> App: Sign in with email or SSO; App -> Back4app: POST /login (credentials/SSO token);
+    # Back4app --> App: Return Session Token + Patient context
+    patient = await sign_up(shop, way)
     _, told = await patient.ask("GET", "/classes/PatientProfile")
     (context,) = told["results"]
     assert context["user"]["objectId"] == patient.user

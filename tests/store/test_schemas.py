@@ -192,6 +192,19 @@ async def test_update_takes_fields_away_and_gives_new_ones(database: Database, r
     assert (await another_process(database)).get("Game").fields == registry.get("Game").fields == changed
 
 
+async def test_fields_that_hold_files_can_be_taken_away_and_let_go_of_them(database: Database, registry: Schemas) -> None:
+    kinds = {"list": FieldType.ARRAY, "document": FieldType.OBJECT, "scan": FieldType.FILE, "photo": FieldType.FILE}
+    await create(database, registry, class_schema("Folder", {name: Field(kind) for name, kind in kinds.items()}))
+    async with database.transaction() as connection:
+        await connection.execute("""insert into "Folder" ("objectId", scan, photo) values ('f', 'a.pdf', 'b.jpg')""")
+        await registry.update(connection, class_schema("Folder", {"photo": Field(FieldType.FILE)}))
+        await connection.execute("""insert into "Folder" ("objectId", photo) values ('g', 'c.jpg')""")
+        held = "select object_id, field, file from careboard.file_holder where class = 'Folder' order by 1"
+        found = [tuple(row) for row in await connection.fetch(held)]
+    assert found == [("f", "photo", "b.jpg"), ("g", "photo", "c.jpg")]
+    assert {"list", "document", "scan", "photo"} & (await columns(database, "Folder")).keys() == {"photo"}
+
+
 async def test_a_class_with_objects_is_not_dropped(database: Database, registry: Schemas) -> None:
     await create(database, registry, GAME)
     async with database.connection() as connection:

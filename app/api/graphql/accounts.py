@@ -83,17 +83,20 @@ class _Accounts:
     async def sign_up(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
         body = await Bodies(context, self._store).body(self._users, given.get("fields") or {}, is_new=True)
-        return await _entered(context, await context.services.users.sign_up(context.caller, body))
+        return await _entered(context, await self._enter(context, body))
 
     async def log_in_with(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
         body = await Bodies(context, self._store).body(self._users, given.get("fields") or {}, is_new=True)
         body["authData"] = given["authData"]
-        return await _entered(context, await context.services.users.sign_up(context.caller, body))
+        return await _entered(context, await self._enter(context, body))
+
+    async def _enter(self, context: Context, body: Object) -> Object:
+        return await context.services.users.sign_up(context.caller, body, address=context.address)
 
     async def log_in(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
-        parameters: Object = {"username": given["username"], "password": given["password"]}
+        parameters: Object = {name: given[name] for name in ("username", "password", "authData") if given.get(name) is not None}
         return await _entered(context, await context.services.users.log_in(context.caller, parameters, address=context.address))
 
 
@@ -108,7 +111,8 @@ async def _entered(context: Context, account: Object) -> dict[str, Any]:
         context.caller = replace(context.caller, session_token=token)
     else:
         context.caller = caller
-    return {"viewer": {"sessionToken": token, "user": account["objectId"]}}
+    told = account.get("authDataResponse")
+    return {"viewer": {"sessionToken": token, "user": account["objectId"], "authDataResponse": told}}
 
 
 async def _log_out(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,8 +142,9 @@ async def _ask_verification(info: GraphQLResolveInfo, given: Mapping[str, Any]) 
     return {"ok": True}
 
 
-async def _challenge(_: GraphQLResolveInfo, __: Mapping[str, Any]) -> dict[str, Any]:
-    raise ParseError(ErrorCode.OTHER_CAUSE, "Nothing to challenge.")
+async def _challenge(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+    context: Context = info.context
+    return await context.services.users.challenge(context.caller, given, address=context.address)
 
 
 async def _call(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:

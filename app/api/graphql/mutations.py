@@ -21,6 +21,7 @@ from graphql import (
     GraphQLString,
 )
 
+from app.actions.hooks import Saved
 from app.api.graphql.bodies import Bodies, Upload, makes_others
 from app.api.graphql.context import Context
 from app.api.graphql.execution import Loaded, guarded, selection_of
@@ -104,7 +105,7 @@ class ClassWrites:
                 tx = await stack.enter_async_context(context.services.objects.transaction())
             body = await Bodies(context, self._store, tx).body(self._types, fields, is_new=True)
             saved = await context.services.objects.create(context.caller, class_name, body, tx=tx)
-        known = {"objectId": saved.object_id, "createdAt": saved.created_at, "updatedAt": saved.updated_at}
+        known = {"objectId": saved.object_id, "createdAt": saved.created_at, "updatedAt": saved.updated_at, **_told(saved)}
         return {self._types.field_name: Written(saved.object_id, known, {**body, **known})}
 
     async def update(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +120,7 @@ class ClassWrites:
                 tx = await stack.enter_async_context(context.services.objects.transaction())
             body = await Bodies(context, self._store, tx).body(self._types, fields, is_new=False)
             saved = await context.services.objects.update(context.caller, class_name, object_id, body, tx=tx)
-        known = {"objectId": object_id, "updatedAt": saved.updated_at}
+        known = {"objectId": object_id, "updatedAt": saved.updated_at, **_told(saved)}
         return {self._types.field_name: Written(object_id, known, {**body, **known})}
 
     async def delete(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,13 +160,18 @@ class ClassWrites:
         if written.is_gone or (plan.is_bare and plan.keys <= written.known.keys()):
             return Loaded(selection.output, lambda: plan.writer.write(written.known))
         try:
-            row = await context.get(plan, written.object_id)
+            row: Row = {**written.known, **await context.get(plan, written.object_id)}
         except ParseError as error:
             told = {name for name, value in written.sent.items() if not _is_operation(value)}
             if error.code not in (ErrorCode.OBJECT_NOT_FOUND, ErrorCode.OPERATION_FORBIDDEN) or not plan.keys <= told:
                 raise
             row = written.sent  # the sender may not read it, but knows what it sent
         return Loaded(selection.output, lambda: plan.writer.write(row))
+
+
+def _told(saved: Saved) -> dict[str, Any]:
+    """What a write says that is no field: the words of who signs somebody in."""
+    return {name: saved.response[name] for name in ("authDataResponse",) if name in saved.response}
 
 
 def _is_operation(value: Any) -> bool:

@@ -73,12 +73,14 @@ def _find(types: ClassTypes) -> Any:
     return guarded(resolve)
 
 
-async def load_object(info: GraphQLResolveInfo, types: ClassTypes, object_id: str) -> Loaded:
-    """One object as the field's selection asks. Raises 101."""
+async def load_object(info: GraphQLResolveInfo, types: ClassTypes, object_id: str, **beside: Any) -> Loaded:
+    """One object as the field's selection asks; `beside` is told with what is stored. Raises 101."""
     context: Context = info.context
     selection = selection_of(info)
     plan = selection.of_object(types, info.field_nodes)
-    row = await context.get(plan, object_id)
+    row = {**await context.get(plan, object_id), **beside}
+    if types.class_name == "_User" and "authData" in plan.keys:
+        row["authData"] = await context.services.users.auth_data(context.caller, object_id) or None
     return Loaded(selection.output, lambda: plan.writer.write(row))
 
 
@@ -110,7 +112,7 @@ def viewer_type(users: ClassTypes) -> GraphQLObjectType:
     """The type `Viewer`; its user is an id until it is asked for."""
 
     async def resolve(source: dict[str, Any], info: GraphQLResolveInfo) -> Loaded:
-        return await load_object(info, users, source["user"])
+        return await load_object(info, users, source["user"], authDataResponse=source.get("authDataResponse"))
 
     fields = {
         "sessionToken": GraphQLField(required(GraphQLString)),

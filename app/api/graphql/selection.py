@@ -156,7 +156,7 @@ class Selection:
         of = types.object.fields[name].type
         required = isinstance(of, GraphQLNonNull)
         if name == "authDataResponse":
-            return Member(key, name, projection.constant(None), nodes, required=False)
+            return Member(key, name, projection.plain(name), nodes, required=False)
         if name in ("objectId", "createdAt", "updatedAt"):
             plan.keys.add(name)
             return Member(key, name, projection.plain(name), nodes, required)
