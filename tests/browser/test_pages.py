@@ -138,6 +138,7 @@ def spot_of(way: Way, role: str, asked: set[str]) -> Spot:
 def spots() -> list[Spot]:
     """Every page with the role that sees most of it."""
     found = [Spot("/", is_live=False), Spot("/forgot-password", is_live=False), Spot("/confirm-email", is_live=False)]
+    found += [Spot("/offline", is_live=False)]
     found += [
         Spot(path, "driver", is_live=False) for path in ("/nothing", "/boards/none", "/boards/oncology", "/account", "/sign-ins")
     ]
@@ -153,6 +154,7 @@ def spots() -> list[Spot]:
 SPOTS = {spot.name: spot for spot in spots()}
 NO_PAGE = {
     "/metrics": "for Prometheus",
+    "/worker.js": "a file",
     "/states": "JSON",
     "/graphiql/{version:str}/{name:str}": "a file",
     "/static/{version:str}/{name:path}": "a file",
@@ -164,6 +166,8 @@ NO_PAGE = {
 }
 
 
+# How parameters are declared is the business of the server's start, which says so there.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_route_that_answers_a_browser_is_on_the_list() -> None:
     app = create_app(replace(Settings(), master_key="unused"))
     routes = {route.path for route in app.routes if "GET" in getattr(route, "methods", ())}
