@@ -64,6 +64,7 @@ INVALID_QUERY, INVALID_JSON, INVALID_KEY = ErrorCode.INVALID_QUERY, ErrorCode.IN
         ),
         ({"a": {"$text": {"$search": {"$term": "x", "$language": "german"}}}}, Text(("a",), "x", "german")),
         ({"$relatedTo": {"object": owner("o1"), "key": "things"}}, RelatedTo("Owner", "o1", "things")),
+        ({"$relatedTo": {"object": {"__type": "Pointer", "className": "Owner"}, "key": "things"}}, Nothing()),
         (
             {"a": {"$inQuery": {"className": "Owner", "where": {"b": 1}}}},
             InQuery(("a",), Query("Owner", Compare(("b",), "eq", 1), limit=None)),
