@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from app.actions.attempts import mail_attempts
 from app.actions.caller import Caller, hash_token
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
 from app.actions.mails import link_token, new_mail_id
@@ -45,9 +46,13 @@ def install(hooks: Hooks, settings: Settings, providers: Providers, clock: Calla
     async def prepare(draft: Draft) -> None:
         await _prepare(draft, providers)
 
+    mailed = mail_attempts(settings.mail_requests)
+
     async def save(event: SaveEvent, go_on: Next) -> None:
         await _link(event)
         _settle_role(event)
+        if settings.verify_emails and event.changed("email") and not event.is_new and not event.caller.is_master:
+            mailed.begin(event.object_id, "")  # or one account would have mails sent to all the world
         await _settle_email(event, settings, clock)
         _settle_acl(event, private=settings.enforce_private_users)
         await _check_unique(event)

@@ -21,7 +21,15 @@ ACCOUNT_FACTOR = 20
 
 MOST_KEYS = 50_000
 
+MAIL_FACTOR = 2
+"""Mails to one account that many addresses ask for, or that it has sent itself by new addresses."""
+
 _Key = tuple[str, str]
+
+
+def mail_attempts(most: int) -> "Attempts":
+    """What counts the mails that somebody asks for."""
+    return Attempts(most, words="Too many mails were asked for", account_factor=MAIL_FACTOR)
 
 
 class Attempts:

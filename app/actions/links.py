@@ -8,7 +8,7 @@ account. Words and codes are Parse Server's (UsersRouter, UserController). May i
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from app.actions.attempts import Attempts
+from app.actions.attempts import mail_attempts
 from app.actions.caller import Caller, hash_token
 from app.actions.mails import Writer, check_mail, link_token, new_mail_id, page_url
 from app.actions.objects import Objects
@@ -18,9 +18,6 @@ from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
 from app.store.mails import PASSWORD_RESET, VERIFICATION, Mail, address_mail, insert_request
 from app.store.smtp import Letter
-
-ACCOUNT_FACTOR = 2
-"""Mails that an account is sent because many addresses ask."""
 
 _OPEN = """ "active" is not false and ("_rperm" = '{}' and "_wperm" = '{}') is not true """
 
@@ -66,8 +63,7 @@ class Links:
         self._objects = objects
         self._database = objects.database
         self._settings = objects.settings
-        words = "Too many mails were asked for"
-        self._attempts = Attempts(objects.settings.mail_requests, words=words, account_factor=ACCOUNT_FACTOR)
+        self._attempts = mail_attempts(objects.settings.mail_requests)
 
     @property
     def writers(self) -> dict[str, Writer]:

@@ -71,7 +71,10 @@ class Mails:
         """Tries what is due now, each mail once, and says how many."""
         async with self._database.connection() as connection:
             taken = await outbox.take_mails(connection, AT_ONCE)
-        await asyncio.gather(*(self._send(mail) for mail in taken))
+        outcomes = await asyncio.gather(*(self._send(mail) for mail in taken), return_exceptions=True)
+        for mail, outcome in zip(taken, outcomes, strict=True):
+            if isinstance(outcome, Exception):  # a mistake of ours must not keep the other mails from being sent
+                await self._fail(mail, UndeliveredError(type(outcome).__name__, is_final=False))
         return len(taken)
 
     async def _run(self) -> None:

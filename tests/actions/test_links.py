@@ -296,6 +296,21 @@ async def test_the_link_is_sent_again_to_who_asks_and_nothing_to_the_confirmed_a
     assert strict.mailbox.to("nobody@example.org") == []
 
 
+async def test_one_account_does_not_have_mails_sent_to_many_addresses(strict: Post) -> None:
+    user_id, address, _ = await strict.sign_up()
+    await strict.world.objects.update(MASTER, "_User", user_id, {"emailVerified": True})
+    caller = await strict.world.signed_in(address)
+    world = strict.world.with_settings(mail_requests=2)
+    for number in range(4):
+        await world.objects.update(caller, "_User", user_id, {"email": f"{number}-{address}"})
+    with refusing(155):
+        await world.objects.update(caller, "_User", user_id, {"email": f"4-{address}"})
+    await world.objects.update(MASTER, "_User", user_id, {"email": address})
+    await strict.send()
+    assert [len(strict.mailbox.to(f"{number}-{address}")) for number in range(5)] == [0] * 5, "of each only the newest counts"
+    assert len(strict.mailbox.to(address)) == 1
+
+
 async def test_a_link_to_an_address_of_before_confirms_nothing(strict: Post) -> None:
     user_id, address, _ = await strict.sign_up()
     await strict.send()

@@ -10,12 +10,12 @@ import pytest
 
 from app.actions.caller import ANONYMOUS
 from app.actions.links import Links
-from app.actions.mails import DELAYS_S
+from app.actions.mails import DELAYS_S, Mails
 from app.actions.news import post_news
 from app.config import Settings, SettingsError, load_settings
 from app.errors import ErrorCode, ParseError
 from app.store.database import Database
-from app.store.mails import LEASE, list_mails, revive_mails
+from app.store.mails import LEASE, insert_mail, list_mails, revive_mails
 from app.store.schemas import Schemas
 from app.store.smtp import Letter, Smtp, UndeliveredError
 from tests.actions.post import Post, make_post
@@ -248,6 +248,22 @@ async def test_an_address_that_the_server_refuses_is_not_tried_again(post: Post)
     [row] = await post.rows()
     assert (row.attempts, row.reason) == (1, "SMTPRecipientRefused 550")
     assert row.dead_at is not None
+
+
+async def test_a_mail_that_cannot_be_written_keeps_no_other_from_being_sent(post: Post) -> None:
+    _, address, _ = await post.sign_up()
+    async with post.world.database.connection() as connection:
+        await insert_mail(connection, "of-a-kind-unknown", "postcard", "nobody")
+
+    async def broken(_: object, __: object) -> None:
+        raise ZeroDivisionError
+
+    mails = Mails(post.world.database, post.world.objects.settings, {**post.links.writers, "postcard": broken})
+    for sender, reason in ((post.mails, "could not be written"), (mails, "ZeroDivisionError")):
+        await post.due_now()
+        await sender.send_due()
+        assert [(row.kind, row.reason) for row in await post.rows()] == [("postcard", reason)]
+    assert len(post.mailbox.to(address)) == 1
 
 
 async def test_neither_the_outbox_nor_the_log_nor_the_change_table_holds_a_token_or_an_address(
