@@ -137,6 +137,7 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         feed=feed,
         files=Files(objects, settings),
         links=links,
+        filled={name: fields for domain in domains for name, fields in domain.filled.items()},
         states=_states(domains),
     )
     ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])

@@ -2,6 +2,7 @@
 
 import { when } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
+import { toggleSheet } from "./sheets.js";
 import { now, onTick } from "./time.js";
 import { toast } from "./toast.js";
 
@@ -22,6 +23,7 @@ export class Bell {
     this.sheet = this.root.querySelector(".bell-sheet");
     this.count = this.root.querySelector(".bell-count");
     this.sheet.addEventListener("click", (event) => this.#click(event));
+    this.root.addEventListener("toggle", () => this.#draw());
     onTick(() => this.#draw());
   }
 
@@ -45,8 +47,8 @@ export class Bell {
 
   /** Opens or closes the list. */
   toggle() {
-    this.root.open = !this.root.open;
-    if (this.root.open) this.sheet.querySelector("button, a")?.focus();
+    if (this.root.hidden) return;
+    toggleSheet("bell", ".bell-sheet :is(a, button)", () => this.#draw());
   }
 
   /** What waits, the worst and newest first. */

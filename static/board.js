@@ -16,6 +16,7 @@ import { Pill } from "./pill.js";
 import { spark } from "./plot.js";
 import { bindPreferences, prefer, preference } from "./prefs.js";
 import { Rest } from "./rest.js";
+import { bindSheets, closeSheets, openMenu } from "./sheets.js";
 import { clock, now, onTick, setClock, stamp, startTicker } from "./time.js";
 import { toast } from "./toast.js";
 import { Trail } from "./trail.js";
@@ -149,13 +150,16 @@ function links() {
 
 function foot() {
   const size = model.rows.size;
-  const text = `${number(size)} ${size === 1 ? one : many} · ${stamp()}`;
+  const { limit } = model.rowSource;
+  // A list that is kept to a length must not look as if that were all there is.
+  const which = limit && size >= limit && !start.row ? (board.newestFirst ? "the newest " : "the first ") : "";
+  const text = `${which}${number(size)} ${size === 1 ? one : many} · ${stamp()}`;
   if (byId("foot").textContent !== text) byId("foot").textContent = text;
 }
 
 /** The tab tells what waits: how many rows alarm, in its title and its icon. */
 function heading() {
-  const counts = [...model.rows.values()].filter((row) => model.alarm.includes(model.levelOf(row).value)).length;
+  const counts = model.alarms;
   const title = counts ? `(${counts}) ${board.title}` : board.title;
   if (document.title !== title) document.title = title;
   const icon = byId("favicon");
@@ -273,9 +277,8 @@ function search() {
 
 function escape() {
   const input = searchForm?.elements.q;
-  if (byId("menu").open) byId("menu").open = false;
-  else if (byId("bell").open) byId("bell").open = false;
-  else if (isWall()) turn(false);
+  if (closeSheets()) return;
+  if (isWall()) turn(false);
   else if (input && document.activeElement === input && input.value) type("");
   else if (input && document.activeElement === input) input.blur();
   else if (start.row) location.href = panel.page;
@@ -294,7 +297,7 @@ function type(text) {
 
 const commands = {
   search, help: () => showKeys(keys), print: () => print(), wall: () => turn(true),
-  menu: () => { byId("menu").open = true; byId("menu").querySelector(".menu-sheet :is(input:checked, a, button)")?.focus(); },
+  menu: openMenu,
 };
 
 const keys = {
@@ -333,11 +336,10 @@ function listen() {
   document.addEventListener("click", (event) => {
     const asked = event.target.closest("[data-do]");
     if (asked) {
-      byId("menu").open = false;
+      if (asked.dataset.do !== "menu") closeSheets();
       commands[asked.dataset.do]();
       return;
     }
-    for (const id of ["menu", "bell"]) if (byId(id).open && !event.target.closest(`#${id}`)) byId(id).open = false;
     const link = event.target.closest("a[href]");
     if (!link || link.target || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.hasAttribute("download")) return;
     const url = new URL(link.href);
@@ -388,6 +390,7 @@ function refuse(words) {
 function begin() {
   bindPreferences();
   bindKeys(keys);
+  bindSheets();
   listen();
   startTicker();
   onTick(() => model.loaded && foot());

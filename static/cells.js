@@ -7,8 +7,11 @@ import { h, icon } from "./dom.js";
 import { isoOf, read, timeOf } from "./model.js";
 import { ago, day, dayOf, full, now, say, short } from "./time.js";
 
+// Made once: a formatter costs more than a row.
+const [FINE, COARSE] = [2, 1].map((maximumFractionDigits) => new Intl.NumberFormat("en", { maximumFractionDigits }));
+
 /** 2150 -> '2,150'. */
-export const number = (value) => value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 10 ? 2 : 1 });
+export const number = (value) => (Math.abs(value) < 10 ? FINE : COARSE).format(value);
 
 /** The value at a path as a person reads it. */
 export function words(board, record, path) {

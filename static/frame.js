@@ -8,6 +8,7 @@ import { helloOf, LiveQuery, socketOf } from "./live.js";
 import { Pill } from "./pill.js";
 import { bindPreferences } from "./prefs.js";
 import { Rest } from "./rest.js";
+import { bindSheets, closeSheets, openMenu } from "./sheets.js";
 import { setClock, startTicker } from "./time.js";
 
 /** Sets a page up that is no list; the caller subscribes and then starts `live`. */
@@ -28,22 +29,15 @@ export function frame() {
   const bell = new Bell({ live, rest, me: start.me, doors: start.doors });
   const keys = {
     b: { words: "Alerts", run: () => bell.toggle() },
-    Escape: { words: "Close", run: () => closeSheets() },
+    Escape: { words: "Close", run: closeSheets },
     "?": { words: "This list", run: () => showKeys(keys) },
   };
   bindPreferences();
   bindKeys(keys);
   startTicker();
   bell.follow();
-  const commands = { print: () => print(), menu: () => (byId("menu").open = true) };
-  document.addEventListener("click", (event) => {
-    const asked = event.target.closest("[data-do]");
-    if (asked) commands[asked.dataset.do]?.();
-    for (const id of ["menu", "bell"]) if (byId(id).open && !asked && !event.target.closest(`#${id}`)) byId(id).open = false;
-  });
+  bindSheets();
+  const commands = { print: () => print(), menu: openMenu };
+  document.addEventListener("click", (event) => commands[event.target.closest("[data-do]")?.dataset.do]?.());
   return { start, rest, live };
-}
-
-function closeSheets() {
-  for (const id of ["menu", "bell"]) byId(id).open = false;
 }

@@ -3,11 +3,19 @@
  * the live page agree. Holds what the server said, and beside it what this page has asked for and not heard back yet.
  */
 
+// The paths of a description are few, and read for thousands of rows.
+const steps = new Map();
+
+function stepsOf(path) {
+  if (!steps.has(path)) steps.set(path, path.split("|").map((option) => option.split(".")));
+  return steps.get(path);
+}
+
 /** The value at a path such as "site.city" or "driver.displayName|driver.username". */
 export function read(record, path) {
-  for (const option of path.split("|")) {
+  for (const option of stepsOf(path)) {
     let value = record;
-    for (const step of option.split(".")) value = value?.[step];
+    for (const step of option) value = value?.[step];
     if (value !== undefined && value !== null && value !== "") return value;
   }
   return undefined;
@@ -31,6 +39,9 @@ export class Model {
   #overlays = new Map();
   #dirty = new Set();
   #sorted = null;
+  #moved = new Set();
+  #counts;
+  #ranks = new Map();
   #heard = new Set();
   #tell;
 
@@ -48,6 +59,7 @@ export class Model {
     this.rankOf = new Map(this.levels.map((level, rank) => [level.value, rank]));
     this.rowSource = this.board.sources[0];
     this.rows = new Map();
+    this.#counts = new Map(this.tiles.map((tile) => [tile.key, 0]));
   }
 
   /** The objects of one source, by id. */
@@ -156,27 +168,53 @@ export class Model {
     this.#tell();
   }
 
-  /** Every row, worst first. */
+  /** Every row, worst first. Of many rows those that changed are put in their places; the others are not compared again. */
   sorted() {
-    this.#sorted ??= [...this.rows.values()].sort(
-      (a, b) => a.$rank - b.$rank || this.turn * (a.$at - b.$at) || (a.$label < b.$label ? -1 : a.$label > b.$label ? 1 : 0),
-    );
+    if (!this.#sorted || this.#moved.size > this.rows.size / 20) {
+      this.#sorted = [...this.rows.values()].sort(this.#compare);
+    } else if (this.#moved.size) {
+      this.#sorted = this.#sorted.filter((row) => !this.#moved.has(row.objectId));
+      for (const id of this.#moved) if (this.rows.has(id)) this.#insert(this.rows.get(id));
+    }
+    this.#moved.clear();
     return this.#sorted;
+  }
+
+  #compare = (a, b) => a.$rank - b.$rank || this.turn * (a.$at - b.$at) || order(a.$label, b.$label) || order(a.objectId, b.objectId);
+
+  #insert(row) {
+    let low = 0;
+    let high = this.#sorted.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#compare(this.#sorted[middle], row) < 0) low = middle + 1;
+      else high = middle;
+    }
+    this.#sorted.splice(low, 0, row);
   }
 
   /** The rows of a tile that hold every word of the search text, worst first. */
   choose(show, text) {
     const tile = this.tiles.find((each) => each.key === show);
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    if (!tile && !words.length) return this.sorted();
     return this.sorted().filter((row) => (!tile || belongs(tile, row)) && words.every((word) => row.$text.includes(word)));
   }
 
   /** How many rows each tile counts. */
   tally() {
-    const counts = new Map(this.tiles.map((tile) => [tile.key, 0]));
-    for (const row of this.rows.values())
-      for (const tile of this.tiles) if (belongs(tile, row)) counts.set(tile.key, counts.get(tile.key) + 1);
-    return counts;
+    return this.#counts;
+  }
+
+  /** How many rows alarm. */
+  get alarms() {
+    return this.alarm.reduce((sum, value) => sum + (this.#ranks.get(this.rankOf.get(value)) ?? 0), 0);
+  }
+
+  /** Counts a row in or out. */
+  #count(row, by) {
+    for (const tile of this.tiles) if (belongs(tile, row)) this.#counts.set(tile.key, this.#counts.get(tile.key) + by);
+    this.#ranks.set(row.$rank, (this.#ranks.get(row.$rank) ?? 0) + by);
   }
 
   /** The level of a row; an unknown value counts as unknown, never as harmless. */
@@ -208,16 +246,22 @@ export class Model {
     row.$rank = this.levels.length ? (this.rankOf.get(read(row, this.board.levelField)) ?? this.rankOf.get("unknown") ?? 0) : 0;
     row.$label = String(read(row, this.board.label) ?? "");
     row.$text = (this.board.search ?? []).map((path) => read(row, path) ?? "").join(" ").toLowerCase();
+    if (this.rows.has(id)) this.#count(this.rows.get(id), -1);
     this.rows.set(id, row);
+    this.#count(row, 1);
     this.#changed(id);
   }
 
   #drop(id) {
-    if (this.rows.delete(id)) this.#changed(id);
+    const row = this.rows.get(id);
+    if (!row) return;
+    this.rows.delete(id);
+    this.#count(row, -1);
+    this.#changed(id);
   }
 
   #changed(id) {
-    this.#sorted = null;
+    this.#moved.add(id);
     this.#dirty.add(id);
     this.#tell();
   }
@@ -228,6 +272,8 @@ export function belongs(tile, row) {
   const value = read(row, tile.field);
   return tile.among ? tile.among.includes(value) : value === tile.equals;
 }
+
+const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
 const keyOf = (join, row) => read(row, join.field ? `${join.field}.objectId` : "objectId");
 

@@ -99,11 +99,12 @@ export function full(at) {
   return `${text}, ${seconds(at)}`;
 }
 
+const ZONE = new Intl.DateTimeFormat("en", { timeZoneName: "short" });
+
 /** 'Fri 20 Nov, 10:39 PST' for the foot of the page. */
 export function stamp() {
   const date = new Date(now());
-  const zone = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts(date);
-  const name = zone.find((part) => part.type === "timeZoneName")?.value ?? "";
+  const name = ZONE.formatToParts(date).find((part) => part.type === "timeZoneName")?.value ?? "";
   return `${DAYS[date.getDay()]} ${date.getDate()} ${MONTHS[date.getMonth()]}, ${hours(date)} ${name}`;
 }
 

@@ -113,6 +113,8 @@ class Services:
     feed: Feed
     files: Files
     links: Links
+    filled: Mapping[str, frozenset[str]]
+    """Required fields of each class that rules of the server may fill."""
     states: Mapping[str, tuple[Object, ...]]
     """The state machines of each class, as `/states` publishes them."""
 

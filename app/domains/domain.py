@@ -262,6 +262,8 @@ class Domain:
     read_logged: frozenset[str] = frozenset()
     subjects: Mapping[str, str] = field(default_factory=dict)
     """Whose record an object is, by class: the pointers that lead to the account, as `"SideEffect": "chemoCycle.patient"`."""
+    filled: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Required fields that a caller may leave out, by class: the domain's own rules fill them, always or for some."""
     sentences: Mapping[str, str] = field(default_factory=dict)
     """What is told when a constraint of the database is broken, by the constraint's name (142)."""
 

@@ -51,7 +51,7 @@ def ordered(board: Board, rows: Sequence[Object]) -> list[Object]:
     """The rows in the order of the board."""
     if not board.newest_first:
         return sorted(rows, key=lambda row: sort_key(board, row))
-    by_label = sorted(rows, key=lambda row: str(read(row, board.label) or ""))
+    by_label = sorted(rows, key=lambda row: (str(read(row, board.label) or ""), str(row["objectId"])))
     newest = sorted(by_label, key=lambda row: date_of(read(row, board.order)) or "", reverse=True)
     return sorted(newest, key=lambda row: rank_of(board, row))
 
@@ -104,10 +104,10 @@ def rank_of(board: Board, row: Object) -> int:
     return board.levels.index(level_of(board, row)) if board.levels else 0
 
 
-def sort_key(board: Board, row: Object) -> tuple[int, bool, str, str]:
-    """Worst level first, then the soonest date, then the label: the same order as in the browser."""
+def sort_key(board: Board, row: Object) -> tuple[int, bool, str, str, str]:
+    """Worst level first, then the soonest date, then the label, then the id: the same order as in the browser."""
     at = date_of(read(row, board.order))
-    return (rank_of(board, row), at is None, at or "", str(read(row, board.label) or ""))
+    return (rank_of(board, row), at is None, at or "", str(read(row, board.label) or ""), str(row["objectId"]))
 
 
 def belongs(tile: Tile, row: Object) -> bool:

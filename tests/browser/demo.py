@@ -76,9 +76,11 @@ async def open_board(browser: Browser, url: str, name: str, **context: Any) -> t
 
 
 async def said(page: Page) -> dict[str, list[str]]:
-    """What each row says, cell by cell, in the order they stand."""
+    """What each row says, cell by cell, in the order they stand; a live page is asked for what it would print: all of them."""
+    await page.evaluate("dispatchEvent(new Event('beforeprint'))")
     script = "rows => rows.slice(0, 200).map(row => [row.dataset.id, [...row.children].map(cell => cell.textContent)])"
     found: list[tuple[str, list[str]]] = await page.locator("tr.row").evaluate_all(script)
+    await page.evaluate("dispatchEvent(new Event('afterprint'))")
     return {object_id: [WORD.sub("", text) for text in texts] for object_id, texts in found}
 
 

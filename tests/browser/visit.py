@@ -25,17 +25,28 @@ def require_chromium() -> str:
     return found
 
 
-async def visit(browser: Browser, url: str, name: str, path: str = "", **context: Any) -> tuple[Page, list[str]]:
-    """A page of somebody who has just signed in, and the list into which the browser's complaints go."""
-    page = await (await browser.new_context(timezone_id="America/Los_Angeles", **context)).new_page()
+async def visit(
+    browser: Browser, url: str, name: str, path: str = "", *, kept: dict[str, Any] | None = None, **context: Any
+) -> tuple[Page, list[str]]:
+    """A page of somebody who has just signed in, and the list into which the browser's complaints go.
+
+    `kept` remembers who has signed in, for a test that visits many pages.
+    """
+    known = (kept or {}).get(name)
+    page = await (await browser.new_context(timezone_id="America/Los_Angeles", storage_state=known, **context)).new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    if known:
+        await page.goto(f"{url}{path}")
+        return page, complaints
     await page.goto(f"{url}/?next={path}" if path else url)
     await page.get_by_label("Username or e-mail").fill(name)
     await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Sign in", exact=True).click()
     await page.wait_for_url(f"**{path}*" if path else "**/boards/**")
+    if kept is not None:
+        kept[name] = await page.context.storage_state()
     return page, complaints
 
 
@@ -44,11 +55,13 @@ async def be_live(page: Page) -> None:
     await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
 
 
-async def faults(page: Page) -> list[Any]:
+async def faults(page: Page, *, only_colour: bool = False) -> list[Any]:
     """What axe finds wrong with the page; the context must bypass the content security policy."""
     if not AXE.exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("axe-core is not installed: run npm install in tests/sdk")
     if not await page.evaluate("'axe' in window"):
         await page.add_script_tag(path=AXE)
-    found = await page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+    # The size of targets is a rule of 2.2 that axe leaves off unless it is asked for.
+    asked: Any = {"runOnly": RULES, "rules": {"target-size": {"enabled": True}}}
+    found = await page.evaluate("asked => axe.run(asked)", {"runOnly": ["color-contrast"]} if only_colour else asked)
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]

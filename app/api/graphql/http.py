@@ -51,9 +51,8 @@ class GraphQLDoor:
     def __init__(self, services: Services, hub: Hub) -> None:
         self.services = services
         self.hub = hub
-        self.schemata = Schemata(
-            services.objects.schemas, services.objects.hooks.functions, lambda: services.graphql_config.current
-        )
+        functions = services.objects.hooks.functions
+        self.schemata = Schemata(services.objects.schemas, functions, services.filled, lambda: services.graphql_config.current)
         self.documents = Documents(limits_of(services.settings))
 
     async def context(self, caller: Caller, keys: dict[str, str], address: str) -> Context:

@@ -7,7 +7,7 @@ names would collide with what is there is left out, and what points to it is an 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from operator import is_
 
@@ -72,10 +72,18 @@ class Build:
 class Schemata:
     """The schema for the classes of now."""
 
-    def __init__(self, schemas: Schemas, functions: Collection[str] = (), config: Callable[[], Object] | None = None) -> None:
-        """`functions`: the names of what clients may call, known when the server starts. `config`: what is shown as of now."""
+    def __init__(
+        self,
+        schemas: Schemas,
+        functions: Collection[str] = (),
+        filled: Mapping[str, frozenset[str]] | None = None,
+        config: Callable[[], Object] | None = None,
+    ) -> None:
+        """`functions`: the names of what clients may call. `filled`: required fields, by class, that rules may fill. Both are
+        known when the server starts. `config`: what is shown as of now."""
         self._schemas = schemas
         self._functions = functions
+        self._filled = filled or {}
         nothing: Object = {}
         self._config = config or (lambda: nothing)
         self._build: Build | None = None
@@ -88,7 +96,7 @@ class Schemata:
             return build
         async with self._building:
             while (build := self._fresh()) is None:
-                made = asyncio.to_thread(make_build, self._sources(), self._schemas.is_declared, self._functions)
+                made = asyncio.to_thread(make_build, self._sources(), self._filled, self._functions)
                 self._build = await made
         return build
 
@@ -100,8 +108,8 @@ class Schemata:
         return Sources(self._schemas.all(), self._config())
 
 
-def make_build(sources: Sources, is_declared: Callable[[str], bool] = lambda _: False, functions: Collection[str] = ()) -> Build:
-    """The schema of these classes, system classes first; `is_declared` says which of them the server's code declares."""
+def make_build(sources: Sources, filled: Mapping[str, frozenset[str]], functions: Collection[str] = ()) -> Build:
+    """The schema of these classes, system classes first; `filled`: required fields that rules of the server may fill."""
     statics = Statics()
     classes: dict[str, ClassTypes] = {}
     union = ArrayResult(statics, classes)
@@ -110,7 +118,7 @@ def make_build(sources: Sources, is_declared: Callable[[str], bool] = lambda _: 
     for schema in sorted(shown, key=lambda each: (not each.class_name.startswith("_"), each.class_name)):
         name = schema.class_name
         config = config_of(sources.config, name)
-        types = ClassTypes(schema, statics, classes, union, is_declared=is_declared(name), config=config)
+        types = ClassTypes(schema, statics, classes, union, filled=filled.get(name, frozenset()), config=config)
         made = {each.name for each in types.types} | {f"{verb}{types.name}{end}" for verb in _VERBS for end in _ENDS}
         made.add(f"{types.name}Event")
         if made & taken or types.field_name in _QUERIES:

@@ -54,13 +54,13 @@ class ClassTypes:
         others: "Mapping[str, ClassTypes]",
         union: "ArrayResult",
         *,
-        is_declared: bool = False,
+        filled: frozenset[str] = frozenset(),
         config: ClassConfig = EVERYTHING,
     ) -> None:
-        """`is_declared`: rules of the server may fill its required fields, so a client may leave them out."""
+        """`filled`: required fields that rules of the server may fill, so that a client may leave them out."""
         self.schema = schema
         self.config = config
-        self._is_declared = is_declared
+        self._filled = filled
         self.class_name = schema.class_name
         self.name = names.type_name(schema.class_name)
         self.field_name = names.field_name(schema.class_name)
@@ -99,7 +99,7 @@ class ClassTypes:
         allowed = self.config.create_fields if is_new else self.config.update_fields
         for name, field in _allowed(self.own, allowed).items():
             of = self._input_type(field)
-            is_needed = is_new and field.required and field.default is None and not self._is_declared
+            is_needed = is_new and field.required and field.default is None and name not in self._filled
             fields[name] = required(of) if is_needed else of
         return fields
 

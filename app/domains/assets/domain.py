@@ -23,5 +23,6 @@ ASSETS: Final = Domain(
     tick=tick,
     demo=create_demo,
     simulate=simulate,
+    filled={"Asset": frozenset({"currentLocation"}), "MaintenanceLog": frozenset({"startedAt", "status"})},
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

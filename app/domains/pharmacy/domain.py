@@ -36,5 +36,6 @@ PHARMACY: Final = Domain(
         "Delivery": "prescription.patient.user",
         "Signature": "delivery.prescription.patient.user",
     },
+    filled={"Prescription": frozenset({"patient", "status"}), "Delivery": frozenset({"status"})},
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )
