@@ -146,6 +146,11 @@ def nested(depth: int) -> Json:
         ({"a": {"$select": {"query": {"className": "Owner"}}}}, INVALID_QUERY, "improper usage of $select"),
         ({"a": {"$dontSelect": {"query": {}, "key": "b"}}}, INVALID_QUERY, "improper usage of $dontSelect"),
         ({"$relatedTo": {"object": "o1", "key": "things"}}, INVALID_QUERY, "improper usage of $relatedTo"),
+        (
+            {"owner": {"$inQuery": {"className": "Fleet", "redirectClassNameForKey": "engines", "where": {}}}},
+            INVALID_QUERY,
+            "redirectClassNameForKey can't be followed inside $inQuery here",
+        ),
         ({"a": "\0"}, INVALID_JSON, "U+0000"),
         ({"a": {"__type": "Nonsense"}}, ErrorCode.INCORRECT_TYPE, "This is not a valid Nonsense"),
         (nested(17), INVALID_QUERY, "Query condition nesting depth exceeds maximum allowed depth of 16"),
