@@ -8,6 +8,7 @@ session and an inactive account are no callers. May import core and store.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.core.access import Authority
 from app.core.wire import Object, decode
@@ -28,6 +29,8 @@ class Caller:
     session_id: str | None = None
     installation_id: str | None = None
     user: Object | None = None
+    expires_at: datetime | None = None
+    """When the session ends by itself."""
 
     @property
     def user_id(self) -> str | None:
@@ -66,7 +69,8 @@ _FACTS = """
 _RESOLVE = f"""
 with recursive {_ROLE_CLOSURE.format(user='(select s."user" from "_Session" s where s."sessionToken" = $1)')}
 select s."objectId" as session_id, s."installationId" as installation_id,
-  coalesce(s."expiresAt" <= now(), false) as expired, u."objectId" as user_id, coalesce(u."active", true) as active,
+  s."expiresAt" as expires_at, coalesce(s."expiresAt" <= now(), false) as expired,
+  u."objectId" as user_id, coalesce(u."active", true) as active,
   {_FACTS} as facts, {_ROLE_NAMES} as roles
 from "_Session" s left join "_User" u on u."objectId" = s."user"
 where s."sessionToken" = $1
@@ -113,6 +117,7 @@ async def resolve(connection: Connection, token: str, *, installation_id: str | 
         session_id=row["session_id"],
         installation_id=installation_id or row["installation_id"],
         user=_object(row["facts"]),
+        expires_at=row["expires_at"],
     )
 
 

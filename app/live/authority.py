@@ -8,13 +8,14 @@ this kind carries no more than the objectId. May import core, store, actions and
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from app.actions.objects import Objects
 from app.core import nodes as ast
 from app.core.access import can_read
 from app.errors import ErrorCode, ParseError
 from app.live.difference import Difference, Differences, push_leave, push_shown, tell
+from app.live.expiry import Expiry
 from app.live.former import Former
 from app.live.keeping import Node
 from app.live.membership import Held, Member
@@ -49,6 +50,7 @@ class Authorities:
         upkeep.drop = self.drop
         planner.epoch = lambda: self.epoch
         self._members: dict[str | None, dict[Member, None]] = {}
+        self._expiry = Expiry(self._look_again)
         self._wide: dict[Member, None] = {}
         """The members that other classes than their own concern."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,6 +58,7 @@ class Authorities:
     def add(self, member: Member) -> None:
         """Files a member by the account it reads for."""
         self._members.setdefault(member.caller.user_id, {})[member] = None
+        self._expiry.add(member)
         if member.plan.others:
             self._wide[member] = None
 
@@ -73,13 +76,9 @@ class Authorities:
         members = self._members.get(member.caller.user_id, {})
         members.pop(member, None)
         self._wide.pop(member, None)
+        self._expiry.remove(member)
         if not members:
             self._members.pop(member.caller.user_id, None)
-
-    def session_ids(self) -> list[str]:
-        """The sessions that subscriptions read for."""
-        members = (member for group in self._members.values() for member in group)
-        return list(dict.fromkeys(member.caller.session_id for member in members if member.caller.session_id is not None))
 
     def notice(self, batch: Batch) -> None:
         """Holds whom the authority changes of a batch concern, and settles them; call it before the batch is delivered."""
@@ -94,10 +93,9 @@ class Authorities:
                     concerned[member] = None
         self._hold(concerned)
 
-    def end_sessions(self, session_ids: Iterable[str]) -> None:
-        """Settles the subscriptions of sessions that have ended without a change, by their time."""
-        ended = set(session_ids)
-        members = [member for group in self._members.values() for member in group if member.caller.session_id in ended]
+    def _look_again(self, members: list[Member]) -> None:
+        """Settles the subscriptions of a session that has ended without a change, by its time."""
+        self.epoch += 1
         self._hold(dict.fromkeys(members))
 
     async def settled(self) -> None:

@@ -27,7 +27,8 @@ from app.store.schemas import Schemas
 MOST_MOVES = 1000
 """Changes of authority that are taken back for one client."""
 
-_MOVED = "what you may read has changed"
+MOVED = "what you may read has changed"
+"""The reason for one who reads anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Formers:
             if not moves:
                 return Former(plan, plan)
             if len(moves) > MOST_MOVES:
-                raise UnknownPastError(_MOVED)
+                raise UnknownPastError(MOVED)
             roles = [change for change in moves if change.class_name in ROLE_CLASSES]
             ids = _role_ids(roles)
             if not roles or (graph is not None and ids == asked):
@@ -124,7 +125,7 @@ class Formers:
         try:
             return make_plan(subscription, replace(caller, authority=authority), schemas, self._objects.settings)
         except ParseError as refusal:  # the class was closed: nobody can say what the client had of it
-            raise UnknownPastError(_MOVED) from refusal
+            raise UnknownPastError(MOVED) from refusal
 
     def asked_now(self, subscription: Subscription, former: Former) -> Plan:
         """What the same roles may read of the classes as they are now. Raises UnknownPastError where that is another question."""
@@ -132,7 +133,7 @@ class Formers:
         plan = self._plan(subscription, caller, caller.authority.roles, self._objects.schemas)
         owners = {leaf.class_name for leaf in _relations(plan)} & former.reopened
         if not is_same_question(plan, former.most) or any(self._is_seen_otherwise(name, former) for name in owners):
-            raise UnknownPastError(_MOVED)
+            raise UnknownPastError(MOVED)
         return plan
 
     def _is_seen_otherwise(self, class_name: str, former: Former) -> bool:
@@ -150,7 +151,7 @@ def _check_known(moves: list[Change], position: Position | None) -> None:
     """Refuses an account that was none then, and a cursor in the middle of what was told of one of the moves."""
     account = next((change for change in moves if change.class_name == "_User"), None)
     if account is not None and (account.before is None or _image(account).get("active") is False):
-        raise UnknownPastError(_MOVED)
+        raise UnknownPastError(MOVED)
     if position is not None and moves and (position.is_partial or any(map(position.is_within, moves))):
         raise UnknownPastError("only a part was told of a change of what you may read")
 
@@ -165,7 +166,7 @@ def _definitions(moves: list[Change]) -> Mapping[str, Json]:
         seen.add(change.object_id)
         if change.before is not None:
             if "schema" not in _image(change):  # written by an earlier version, which did not note it
-                raise UnknownPastError(_MOVED)
+                raise UnknownPastError(MOVED)
             found[change.object_id] = _image(change)["schema"]
     return found
 

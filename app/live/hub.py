@@ -9,12 +9,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 
-from app.actions.caller import MASTER
 from app.actions.objects import Objects
-from app.core import nodes as ast
-from app.core.wire import date_to_wire, decode
 from app.errors import ErrorCode, ParseError
 from app.live.addresses import Addressed
 from app.live.authority import Authorities
@@ -35,9 +31,6 @@ _log = logging.getLogger("careboard.live")
 
 PROGRESS_SECONDS = 10.0
 """A client with cursors that was told nothing for so long is told how far the stream is."""
-
-SESSION_SECONDS = 30.0
-"""How often sessions are looked at that end by their time, which no change tells."""
 
 
 class Hub:
@@ -67,7 +60,7 @@ class Hub:
     async def start(self) -> None:
         """Begins to consume the feed, which must have been started."""
         self.stream.begin()
-        work = (self._consume(), self._tell_progress(), self._end_sessions(), self._elsewhere.run())
+        work = (self._consume(), self._tell_progress(), self._elsewhere.run())
         self._tasks = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
@@ -224,22 +217,3 @@ class Hub:
             if now - connection.sent_at >= PROGRESS_SECONDS:
                 connection.sent_at = now
                 connection.send_progress(self.stream.cursor)
-
-    async def _end_sessions(self) -> None:
-        while True:
-            await asyncio.sleep(SESSION_SECONDS)
-            try:
-                await self.end_expired_sessions(datetime.now(UTC))
-            except ParseError as error:
-                _log.warning("expired sessions could not be looked for: %s", error.message)
-
-    async def end_expired_sessions(self, now: datetime) -> None:
-        """Settles the subscriptions whose session has ended by `now`."""
-        ids = self._authorities.session_ids()
-        ended = ast.Compare(("expiresAt",), "lte", ast.freeze(date_to_wire(now)))
-        for start in range(0, len(ids), 500):
-            chunk = ast.In(("objectId",), tuple(ids[start : start + 500]))
-            query = ast.Query("_Session", where=ast.And((chunk, ended)), limit=None, keys=frozenset({"objectId"}))
-            found = await self._objects.find(MASTER, query)
-            objects = [decode(text) for text in found.results]
-            self._authorities.end_sessions(str(each["objectId"]) for each in objects if isinstance(each, dict))

@@ -15,7 +15,7 @@ from app.live.authority import Authorities
 from app.live.connection import Connection
 from app.live.difference import Differences, Return, judged, returning, unsure
 from app.live.elsewhere import Elsewhere
-from app.live.former import Former, Formers
+from app.live.former import MOVED, Former, Formers
 from app.live.keeping import Doubt, Node, Shown
 from app.live.membership import Held, Member
 from app.live.past import Past, Trail, UnknownPastError
@@ -176,7 +176,10 @@ class Opening:
 
     async def _told_formerly(self, member: Member, node: Node, former: Former, trail: Trail) -> list[Shown]:
         """What it had under another authority: for the length of this question the result is kept for that one too."""
-        then = self._upkeep.reserve(self._formers.asked_now(member.subscription, former))
+        try:
+            then = self._upkeep.reserve(self._formers.asked_now(member.subscription, former))
+        except ParseError as refusal:
+            raise UnknownPastError(MOVED) from refusal
         if then is node:
             return await self._past.told(node, trail)
         if not then.everyone():
@@ -185,7 +188,7 @@ class Opening:
         try:
             return await self._past.told(then, trail)
         except ParseError as refusal:
-            raise UnknownPastError("what you may read has changed") from refusal
+            raise UnknownPastError(MOVED) from refusal
         finally:
             then.joining.pop(member, None)
             then.abandon_unless_used()
@@ -217,7 +220,7 @@ class Opening:
         connection, subscription = member.connection, member.subscription
         request_id, cursor = subscription.request_id, self._stream.cursor
         connection.send(connection.protocol.subscribed(request_id, cursor if connection.protocol.cursors else None))
-        if reason is not None:
+        if reason is not None and not subscription.snapshot:  # a snapshot says it too
             connection.send(reload_frame(request_id, reason))
         results = node.greet(member, snapshot=subscription.snapshot)
         if results is not None:
@@ -270,7 +273,7 @@ class Opening:
         except ParseError as refusal:
             if refusal.code != ErrorCode.OPERATION_FORBIDDEN:
                 raise
-            raise UnknownPastError("what you may read has changed") from refusal
+            raise UnknownPastError(MOVED) from refusal
         moved = returning(member, former, difference, await trail.changes())  # nothing waits from here to the answer
         return _Start(self._stream.snapshot, since, backlog=moved.usual, moved=moved)
 

@@ -1,9 +1,11 @@
 """The hub on a real feed: what clients are told of what is really written."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from app.actions.caller import MASTER
-from app.core.wire import Json, Object
+from app.core.wire import Json, Object, date_to_wire
 from app.live.connection import HARD_MARK
 from tests.actions.world import acl
 from tests.live.stage import Stage
@@ -426,6 +428,38 @@ async def test_a_session_that_ends_ends_its_subscriptions(stage: Stage) -> None:
     assert following.error is not None
     assert (following.error["code"], following.error["reconnect"]) == (209, False)
     assert for_nobody.ops == ["create"]
+
+
+@pytest.mark.parametrize("asked", [{}, {"order": "n", "limit": 3}])
+async def test_a_session_that_ends_by_its_time_ends_its_subscriptions_then(stage: Stage, asked: Object) -> None:
+    thing = await numbers(stage)
+    ann = await stage.world.person()
+    soon = date_to_wire(datetime.now(UTC) + timedelta(seconds=1.5))
+    await update(stage, "_Session", str(ann.session_id), expiresAt=soon)
+    client = await stage.client()
+    following = await client.subscribe(thing, session=ann, since=None, **asked)
+    for_nobody = await client.subscribe(thing)
+    assert following.error is None
+    await client.until(lambda: following.error is not None)
+    assert following.error["code"] == 209  # type: ignore[index]  # it is there
+    await create(stage, thing, n=1)
+    await stage.quiet()
+    assert (following.told, for_nobody.ops) == ([], ["create"])
+
+
+async def test_a_session_that_is_prolonged_goes_on(stage: Stage) -> None:
+    thing = await numbers(stage)
+    ann, bob = await stage.world.person(), await stage.world.person()
+    first = datetime.now(UTC) + timedelta(seconds=1.5)
+    for caller in (ann, bob):
+        await update(stage, "_Session", str(caller.session_id), expiresAt=date_to_wire(first))
+    client = await stage.client()
+    of_ann, of_bob = await client.subscribe(thing, session=ann), await client.subscribe(thing, session=bob)
+    await update(stage, "_Session", str(ann.session_id), expiresAt=date_to_wire(first + timedelta(days=1)))
+    await client.until(lambda: of_bob.error is not None)
+    await create(stage, thing, n=1)
+    await stage.quiet()
+    assert (of_ann.error, of_ann.ops) == (None, ["create"])
 
 
 async def test_an_account_that_is_disabled_hears_nothing_more(stage: Stage) -> None:

@@ -125,6 +125,19 @@ async def test_a_cut_between_a_leave_and_what_takes_its_place_is_known(stage: St
     assert shown(following) == [0, 1]
 
 
+@pytest.mark.parametrize("asked", [{}, {"order": "n", "limit": 2}])
+async def test_who_asks_for_a_snapshot_too_is_given_it_where_what_was_missed_is_not_known(stage: Stage, asked: Object) -> None:
+    thing, ids = await numbers(stage, 1, 2)
+    client = await stage.client()
+    following = await client.subscribe(thing, None, session=None, since="1.elsewhere.MToxOg", snapshot=True, **asked)
+    assert [frame["op"] for frame in client.frames] == ["connected", "subscribed", "snapshot"]
+    assert following.state.keys() == set(ids.values())
+    await update(stage, thing, ids[1], m=1)
+    await stage.quiet()
+    again = await client.subscribe(thing, None, session=None, since=following.cursor, snapshot=True, **asked)
+    assert (again.told, client.frames[-1]["op"]) == ([], "subscribed")
+
+
 async def test_included_objects_are_as_they_were_until_they_are_told(stage: Stage) -> None:
     city, houses = await places(stage)
     bonn, rome, oslo = [await create(stage, city, name=name) for name in ("Bonn", "Rome", "Oslo")]
