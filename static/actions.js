@@ -12,7 +12,9 @@ export function nextStates(desk, action, row) {
   if (!machine) return [];
   const from = action.updates ? (read(subject(action, row), input.name) ?? null) : null;
   const isKept = (state) => input.unless?.[state] && meets(row, input.unless[state]);
-  return machine.transitions.filter((step) => step.from === from && step.to !== from && step.roles.includes(desk.me.role) && !isKept(step.to)).map((step) => step.to);
+  const leads = (state) => (input.leads?.includes(state) ? 0 : 1);
+  const next = machine.transitions.filter((step) => step.from === from && step.to !== from && step.roles.includes(desk.me.role) && !isKept(step.to)).map((step) => step.to);
+  return next.sort((a, b) => leads(a) - leads(b));
 }
 
 /** The table of the states of an input's field. */

@@ -17,6 +17,7 @@ export const number = (value) => (Math.abs(value) < 10 ? FINE : COARSE).format(v
 export function words(board, record, path) {
   const value = read(record, path);
   if (typeof value === "number") return number(value);
+  if (value?.__type === "GeoPoint") return placeWords(value);
   if (typeof value !== "string") return "";
   const labels = board.labels?.[path.split(".").at(-1)];
   return labels ? (labels[value] ?? value.replaceAll("_", " ")) : value;
@@ -237,7 +238,7 @@ export function cell(what) {
   const made = plain(what);
   if (column.personal) made.classList.add("personal");
   if (!column.personal || !what.masked) return made;
-  for (const text of made.querySelectorAll("b")) text.textContent = masked(text.textContent);
+  for (const text of made.querySelectorAll("b, small")) text.textContent = masked(text.textContent);
   made.setAttribute("data-masked", "");
   return made;
 }

@@ -4,7 +4,7 @@
  */
 
 const KEPT = "careboard.kept";
-const HEARD = "/kept/heard";
+const HEARD = ["/kept/heard/0", "/kept/heard/1"];
 const SCRIPT = "/worker.js";
 
 /** When the page that is shown was made, if it came from this phone and not from the server; else undefined. */
@@ -29,9 +29,9 @@ export const saveHeard = (heard) => navigator.serviceWorker?.controller?.postMes
 /** What was heard last of this page by this person, or null. */
 export async function loadHeard(person, path) {
   if (!globalThis.caches || !(await caches.has(KEPT))) return null;
-  const found = await (await caches.open(KEPT)).match(HEARD);
-  const heard = found && (await found.json());
-  return heard?.person === person && heard.path === path ? heard : null;
+  const cache = await caches.open(KEPT);
+  const found = await Promise.all(HEARD.map(async (each) => (await cache.match(each))?.json().catch(() => null)));
+  return found.filter((heard) => heard?.person === person && heard.path === path).sort((a, b) => b.at - a.at)[0] ?? null;
 }
 
 /** Forgets the page and what was heard; what waits to be sent stays sealed. */

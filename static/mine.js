@@ -104,7 +104,7 @@ function shownOf(part) {
 /** Does an action: asks what is missing, shows it at once, and keeps it when there is no network. */
 function act(action, part, item, state) {
   const row = { ...item, $label: item ? fill(mine, part.title, item) : "" };
-  const place = action.place ? findPlace() : null;
+  const place = action.place && (!action.placeWhen || action.placeWhen.includes(state)) ? findPlace() : null;
   const save = async (body, shown) => {
     const label = [action.label, state && words(mine, { [stateName(action)]: state }, stateName(action)), row.$label].filter(Boolean).join(" · ");
     const deed = {

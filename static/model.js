@@ -11,9 +11,10 @@ function stepsOf(path) {
   return steps.get(path);
 }
 
-/** The value at a path such as "site.city" or "driver.displayName|driver.username". */
+/** The value at a path such as "site.city" or "driver.displayName|driver.username"; "=text" is that text. */
 export function read(record, path) {
   for (const option of stepsOf(path)) {
+    if (option[0].startsWith("=")) return option.join(".").slice(1);
     let value = record;
     for (const step of option) value = value?.[step];
     if (value !== undefined && value !== null && value !== "") return value;

@@ -10,9 +10,10 @@ const QUEUE = "careboard.queue";
 // Whose deeds may lie in the queue: an objectId, which outlives the page.
 const OWNED = "careboard.owner";
 const OWNER = "/kept/owner";
-// What the page has heard since it was made (kept.js reads it).
-const HEARD = "/kept/heard";
+// What the page has heard since it was made (kept.js reads it): two places by turns, as one that is being written cannot be read.
+const HEARD = "/kept/heard/";
 const PATIENCE = 8000;
+let turn = 0;
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
@@ -79,7 +80,8 @@ async function keep(path) {
 async function hear(heard) {
   const kept = await keptPage();
   if (kept?.person !== heard.person || kept.path !== heard.path) return;
-  await (await caches.open(KEPT)).put(HEARD, new Response(JSON.stringify(heard), { headers: { "Content-Type": "application/json" } }));
+  turn = 1 - turn;
+  await (await caches.open(KEPT)).put(HEARD + turn, new Response(JSON.stringify(heard), { headers: { "Content-Type": "application/json" } }));
 }
 
 /** What a page from the network means for what is kept. */
@@ -111,7 +113,7 @@ async function keptPage() {
   const cache = await caches.open(KEPT);
   for (const request of await cache.keys()) {
     const path = new URL(request.url).pathname;
-    if (path === HEARD) continue;
+    if (path.startsWith(HEARD)) continue;
     const answer = await cache.match(request);
     return { path, person: answer.headers.get("Careboard-Person"), answer };
   }

@@ -146,7 +146,8 @@ class Input:
 
     `default` is a path into the row, or "now". `when` shows it only while another input has that value ("a|b": one of them).
     A person or pick is chosen from `source`, said by the pattern `text`; `near` (a path of the row) and `point` (a path of the
-    option) sort by distance, those that meet `free` first. `unless`: state -> facts of a row for which a state is not offered.
+    option) sort by distance, those that meet `free` first. `unless`: state -> facts of a row for which a state is not offered;
+    `leads`: states that are usually next, which stand first.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Input:
     free: Object = part(default_factory=dict)
     empty: str = ""
     unless: dict[str, Object] = part(default_factory=dict)
+    leads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,8 @@ class Action:
     `fixed`: fields of what is sent that nobody types: "row", "me", "+me" (added to an Array), "now", "=text" or a path of the row
     ("asset"). `offered`: facts a row must have (a list: one of them). `shows`: row field -> input, shown at once while it is
     saved; `then`: what holds of the row besides once it is done. `place`: the GeoPoint field of what is sent that takes where it
-    was done ("location"), or of what the row points to, written beside ("technician.location"); on a person's own page only.
+    was done ("location"), or of what the row points to, written beside ("technician.location"), for these states (`place_when`)
+    or always; on a person's own page only.
     """
 
     key: str
@@ -199,6 +202,7 @@ class Action:
     shows_when: tuple[str, str] | None = None
     then: Object = part(default_factory=dict)
     place: str = ""
+    place_when: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

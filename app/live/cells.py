@@ -116,6 +116,8 @@ def words(board: Labelled, record: Object, path: str) -> str:
         return ""
     if isinstance(value, int | float):
         return number(value)
+    if isinstance(value, dict) and value.get("__type") == "GeoPoint":
+        return place_words(value)
     labels = board.labels.get(path.rsplit(".", 1)[-1])
     if not isinstance(value, str) or labels is None:
         return value if isinstance(value, str) else ""

@@ -13,8 +13,10 @@ _NO_LEVEL = Level(value="", label="", icon="dot", tone="calm")
 
 
 def read(record: Object, path: str) -> Json:
-    """The value at a path such as "site.city" or "driver.displayName|driver.username"; None where there is none."""
+    """The value at a path such as "site.city" or "driver.displayName|driver.username"; "=text" is that text; None without one."""
     for option in path.split("|"):
+        if option.startswith("="):
+            return option[1:]
         value: Json = record
         for step in option.split("."):
             value = value.get(step) if isinstance(value, dict) else None

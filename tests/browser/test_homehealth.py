@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.actions.objects import utc_now
-from app.core.wire import Object, date_to_wire, pointer
+from app.core.wire import Object, date_to_wire, encode, pointer
 from tests.browser.visit import AXE
 from tests.conftest import RunningServer
 from tests.network import Relay
@@ -41,6 +41,11 @@ class Agency:
         """What somebody else writes."""
         answer = await self._http.put(f"/classes/{class_name}/{object_id}", json=body)
         assert answer.is_success, answer.text
+
+    async def find(self, class_name: str, where: Object) -> list[Object]:
+        """What is stored."""
+        answer = await self._http.get(f"/classes/{class_name}", params={"where": encode(where).decode()})
+        return list(answer.json()["results"])
 
     async def fill(self) -> None:
         """The people."""

@@ -21,7 +21,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch":
 KEEPS = """async () => {
   if (!(await caches.has("careboard.kept"))) return [];
   const kept = await (await caches.open("careboard.kept")).keys();
-  return kept.map((each) => new URL(each.url).pathname).sort();
+  return [...new Set(kept.map((each) => new URL(each.url).pathname.replace(/.[01]$/, "")))].sort();
 }"""
 """What lies in the cache of the phone, beside the files of the build."""
 

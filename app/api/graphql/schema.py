@@ -95,9 +95,12 @@ class Schemata:
         if build is not None:
             return build
         async with self._building:
-            while (build := self._fresh()) is None:
-                made = asyncio.to_thread(make_build, self._sources(), self._filled, self._functions)
-                self._build = await made
+            build = self._fresh()
+            if (
+                build is None
+            ):  # also where classes change faster than schemas are made, who waits is given one made since they asked
+                making = asyncio.to_thread(make_build, self._sources(), self._filled, self._functions)
+                build = self._build = await making
         return build
 
     def _fresh(self) -> Build | None:

@@ -176,7 +176,10 @@ _GO_ON: Final = Action(
     class_name="MaintenanceLog",
     roles=HANDS,
     updates=True,
-    inputs=(Input(name="status", label="Next", kind="state", required=True), *_DONE_FIELDS),
+    inputs=(
+        Input(name="status", label="Next", kind="state", required=True, leads=("in_progress", "completed")),
+        *_DONE_FIELDS,
+    ),
 )
 
 _ASSETS: Final = Source(

@@ -351,7 +351,7 @@ _PANEL: Final = Panel(
             related=("logs",),
             at="serviceTime",
             text=("{description}",),
-            notes=("{verification}", "{distanceMeters} m from the door"),
+            notes=("{verification}", "{location|=no place}", "{distanceMeters} m from the door"),
             empty="Nothing is recorded for this visit.",
         ),
         Section(

@@ -28,8 +28,20 @@ _STEP: Final = Action(
     class_name="Job",
     updates=True,
     roles=_ROLES,
-    inputs=(Input(name="status", label="Status", kind="state", required=True), REASON),
+    place="technician.location",
+    place_when=("in_progress", "done", "no_show"),
+    inputs=(
+        Input(
+            name="status",
+            label="Status",
+            kind="state",
+            required=True,
+            leads=("assigned", "confirmed", "en_route", "in_progress", "done"),
+        ),
+        REASON,
+    ),
 )
+"""Where a visit begins and ends is where its technician is then; the log of the visit takes it from there."""
 
 _RECORD: Final = Action(
     key="log",
@@ -41,6 +53,7 @@ _RECORD: Final = Action(
     roles=_ROLES,
     offered={"status": ["in_progress", "on_hold", "done"]},
     fixed={"job": "row", "technician": "technician", "serviceTime": "now"},
+    place="location",
     inputs=(Input(name="description", label="What was done", kind="note", required=True),),
 )
 
@@ -147,10 +160,10 @@ MY_VISITS: Final = Mine(
             kind="notes",
             class_name="ServiceLog",
             order="-serviceTime",
-            keys=("description", "serviceTime", "job", "verification"),
+            keys=("description", "serviceTime", "job", "verification", "location"),
             include=("job",),
             title="{description}",
-            lines=("{job.clientName|job.description}", "{verification}"),
+            lines=("{job.clientName|job.description}", "{verification}", "{location|=no place}"),
             at="serviceTime",
             limit=20,
             empty="Nothing is recorded yet.",

@@ -168,6 +168,7 @@ ROUTE = Mine(
                     class_name="DispatchEvent",
                     roles=_DRIVER,
                     fixed={"tankAssignment": "row", "recordedBy": "me", "eventType": "=psi_check", "eventTime": "now"},
+                    place="location",
                     shows={"psiLevel": "psiLevel"},
                     inputs=(
                         Input(
@@ -211,6 +212,7 @@ ROUTE = Mine(
                     class_name="DispatchEvent",
                     roles=_DRIVER,
                     fixed={"tankAssignment": "row", "recordedBy": "me", "eventType": "=handoff", "eventTime": "now"},
+                    place="location",
                     inputs=(Input(name="locationNote", label="To whom, and where", kind="note", required=True),),
                 ),
             ),

@@ -83,6 +83,7 @@ SIGN = Action(
     offered={"status": "arrived"},
     fixed={"delivery": "row", "signedAt": "now"},
     then={"status": "delivered"},
+    place="location",
     inputs=(
         Input(name="signatureImage", label="Signature", kind="signature", required=True),
         Input(name="signerName", label="First and last name", kind="text", required=True),

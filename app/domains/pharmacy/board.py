@@ -290,7 +290,7 @@ _PANEL = Panel(
             related=("signatures",),
             at="signedAt",
             text=("{signerName}",),
-            notes=("{relationship}",),
+            notes=("{relationship}", "{location|=no place}"),
             files="signatureImage",
             empty="Nobody has signed for this delivery.",
         ),

@@ -16,7 +16,7 @@ from app.domains.pharmacy.beside import (
     TALK,
     TONES,
 )
-from app.domains.pharmacy.rules import DONE
+from app.domains.pharmacy.rules import DONE, FAILED
 from app.live.board import Action, Input, Mine, Part
 
 _STEP = Action(
@@ -61,7 +61,7 @@ ROUTE = Mine(
             lines=("{trackingNumber}", "{failureReason}"),
             status="status",
             tones=TONES,
-            done=DONE,
+            done=(*DONE, *FAILED),
             at="expectedDeliveryDate",
             place="deliveryAddress",
             point="location",

@@ -87,6 +87,7 @@ class Signature(ParseTable, tablename="Signature"):
     relationship = Text(default=None, null=True, db_column_name="relationship")
     signed_at = Timestamptz(default=None, null=True, db_column_name="signedAt")
     record_hash = Text(default=None, null=True, db_column_name="recordHash")
+    location = GeoPoint(default=None, null=True, db_column_name="location")
 
 
 class Message(ParseTable, tablename="Message"):

@@ -89,6 +89,9 @@ async def test_without_users_there_is_nothing_about_accounts(shown: Configured) 
     told = await shown.key.ask('{ __type(name: "Memo") { fields { name type { kind name } } } }')
     user = next(each for each in told["__type"]["fields"] if each["name"] == "user")
     assert user["type"] == {"kind": "SCALAR", "name": "Object"}
+    await shown.put({"enabledForClasses": []})
+    assert await shown.key.ask("{ health }") == {"health": True}
+    assert await shown.names("Subscription") == set()
 
 
 async def test_the_fields_of_a_class_are_chosen(shown: Configured) -> None:
