@@ -60,7 +60,9 @@ class Writes(Protocol):
 
 
 FunctionHandler = Callable[[Caller, Mapping[str, Json], Writes], Awaitable[Json]]
-"""What a client calls by name: who asks, what with, and the objects it may read and write."""
+"""What a client calls by name: who asks, what with, and the objects it may read and write.
+
+An object in its answer is `{"__type": "Object", "className": …}` with the object's fields: SDKs make a Parse.Object of it."""
 
 
 AuthStep = Literal["setUp", "login", "update", "challenge"]
@@ -255,7 +257,7 @@ class Hooks:
         if handler is None:
             raise ParseError(ErrorCode.SCRIPT_FAILED, f'Invalid function: "{name}"')
         try:
-            return canonical(await handler(caller, params, objects), name)
+            return _told(await handler(caller, params, objects), name)
         except ParseError:
             raise
         except Exception as error:
@@ -354,6 +356,15 @@ class Hooks:
                     await handler(event)
                 except Exception:
                     log.exception("after_commit handler %s failed for %s", name, event.class_name)
+
+
+def _told(value: Json, name: str) -> Json:
+    """The answer of a function: values in their canonical form, and among them whole objects as SDKs read them."""
+    if isinstance(value, list):
+        return [_told(item, name) for item in value]
+    if isinstance(value, dict) and value.get("__type") in (None, "Object"):
+        return {str(key): item if key == "__type" else _told(item, name) for key, item in value.items()}
+    return canonical(value, name)
 
 
 def _put(links: list[_Link[E]], link: _Link[E]) -> None:

@@ -79,9 +79,11 @@ async def find_objects(call: Call, class_name: str) -> Answer:
     if explained:
         return Answer(f'{{"results":[{{"QUERY PLAN":{await call.services.objects.explain(call.caller, query)}}}]}}'.encode())
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
-    parts = ['{"results":[', ",".join(found.results), "]"]
+    results, class_said = found.results, ""
     if params.get("redirectClassNameForKey") is not None:
-        parts.append(f',"className":"{query.class_name}"')
+        class_said = f'"className":"{query.class_name}",'  # in each of them too: SDKs look there when they ask for one
+        results = [f"{{{class_said}{text[1:]}" for text in results]
+    parts = [f'{{{class_said}"results":[', ",".join(results), "]"]
     if found.count is not None:
         parts.append(f',"count":{found.count}')
     if found.cursor is not None:
