@@ -152,18 +152,17 @@ def _settle_new_role(event: SaveEvent, admin: bool) -> None:
     if granted is not None or not event.object.get("role"):
         event.set("role", granted or "patient")
     role, active = event.object["role"], event.object.get("active")
-    if granted is not None:
-        admin = True  # the issuer stands for this person, as the settings say
-    if not admin and role not in SIGN_UP_ROLES:
+    is_given = admin or granted is not None  # the issuer stands for this person's role, as the settings say
+    if not is_given and role not in SIGN_UP_ROLES:
         words = "Sign-up may claim only the role patient or provider; an admin gives the others."
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, words)
     if not admin and event.object.get("department") is not None:
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, _NOT_YOUR_DEPARTMENT)
-    if not admin and role == "patient" and active is False:
+    if not is_given and role == "patient" and active is False:
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "Only an admin may change role and active of an account.")
-    if not admin and role == "provider":
+    if not is_given and role == "provider":
         event.set("active", False)
-    elif active is None:
+    elif active is None or not admin:
         event.set("active", True)
 
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from app.actions.caller import Caller
 from app.core.query import Query
@@ -60,7 +60,9 @@ class Writes(Protocol):
 
 
 FunctionHandler = Callable[[Caller, Mapping[str, Json], Writes], Awaitable[Json]]
-"""What a client calls by name: who asks, what with, and the objects it may read and write."""
+"""What a client calls by name: who asks, what with, and the objects it may read and write.
+
+An object in its answer is `{"__type": "Object", "className": …}` with the object's fields: SDKs make a Parse.Object of it."""
 
 
 AuthStep = Literal["setUp", "login", "update", "challenge"]
@@ -211,6 +213,7 @@ CommitHandler = Callable[[SaveEvent | DeleteEvent], Awaitable[None]]
 PrepareHandler = Callable[[Draft], Awaitable[None]]
 
 E = TypeVar("E", SaveEvent, DeleteEvent)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,8 @@ class Hooks:
         self._delete: list[_Link[DeleteEvent]] = []
         self._commit: list[tuple[str, str, CommitHandler]] = []
         self._prepare: dict[tuple[str, str], PrepareHandler] = {}
+        self._known: dict[tuple[str, str], Any] = {}
+        """What was looked up for a kind of handler and a class: a server has a hundred handlers, and asks at every save."""
         self.functions: dict[str, FunctionHandler] = {}
         """What a client may call by name."""
         self.providers: dict[str, AuthProvider] = {}
@@ -252,7 +257,7 @@ class Hooks:
         if handler is None:
             raise ParseError(ErrorCode.SCRIPT_FAILED, f'Invalid function: "{name}"')
         try:
-            return canonical(await handler(caller, params, objects), name)
+            return _told(await handler(caller, params, objects), name)
         except ParseError:
             raise
         except Exception as error:
@@ -262,10 +267,12 @@ class Hooks:
     def prepare(self, class_name: str, handler: PrepareHandler, *, id: str) -> None:  # noqa: A002
         """Calls a handler before the transaction of a save begins: the place of slow work (hashing), which must hold no lock."""
         self._prepare[class_name, id] = handler
+        self._known.clear()
 
     def on_save(self, class_name: str, handler: SaveHandler, *, id: str, priority: int = 0) -> None:  # noqa: A002
         """Puts a handler around every create and update of a class. Lower priority stands further outside."""
         _put(self._save, _Link(class_name, id, priority, handler))
+        self._known.clear()
 
     def on_delete(self, class_name: str, handler: DeleteHandler, *, id: str, priority: int = 0) -> None:  # noqa: A002
         """Puts a handler around every delete of a class. Lower priority stands further outside."""
@@ -276,21 +283,39 @@ class Hooks:
         name = id or f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"
         self._commit = [entry for entry in self._commit if entry[:2] != (class_name, name)]
         self._commit.append((class_name, name, handler))
+        self._known.clear()
+
+    def _look_up(self, kind: str, class_name: str, find: Callable[[], T]) -> T:
+        found: T | None = self._known.get((kind, class_name))
+        if found is None:
+            found = self._known[kind, class_name] = find()
+        return found
 
     def has_handlers(self, class_name: str) -> bool:
         """Whether anybody stands around saves of this class or wants to hear of them."""
-        around = any(link.class_name in (EVERY_CLASS, class_name) for link in self._save)
-        return around or self.has_commit_handlers(class_name)
+
+        def find() -> bool:
+            return any(link.class_name in (EVERY_CLASS, class_name) for link in self._save)
+
+        return self._look_up("save", class_name, find) or self.has_commit_handlers(class_name)
 
     def has_commit_handlers(self, class_name: str) -> bool:
         """Whether anybody wants to hear of committed writes of this class."""
-        return any(name in (EVERY_CLASS, class_name) for name, _, _ in self._commit)
+
+        def find() -> bool:
+            return any(name in (EVERY_CLASS, class_name) for name, _, _ in self._commit)
+
+        return self._look_up("commit", class_name, find)
 
     async def run_prepare(self, draft: Draft) -> None:
         """Runs the prepare handlers of a class in the order they came."""
-        for (class_name, _), handler in list(self._prepare.items()):
-            if class_name in (EVERY_CLASS, draft.schema.class_name):
-                await handler(draft)
+        own = draft.schema.class_name
+
+        def find() -> list[PrepareHandler]:
+            return [handler for (class_name, _), handler in self._prepare.items() if class_name in (EVERY_CLASS, own)]
+
+        for handler in self._look_up("prepare", own, find):
+            await handler(draft)
 
     async def run_save(self, event: SaveEvent, check: Callable[[SaveEvent], None], write: Next) -> None:
         """Runs the chain of a save around `write`; `check` stands between the negative priorities and the others."""
@@ -331,6 +356,15 @@ class Hooks:
                     await handler(event)
                 except Exception:
                     log.exception("after_commit handler %s failed for %s", name, event.class_name)
+
+
+def _told(value: Json, name: str) -> Json:
+    """The answer of a function: values in their canonical form, and among them whole objects as SDKs read them."""
+    if isinstance(value, list):
+        return [_told(item, name) for item in value]
+    if isinstance(value, dict) and value.get("__type") in (None, "Object"):
+        return {str(key): item if key == "__type" else _told(item, name) for key, item in value.items()}
+    return canonical(value, name)
 
 
 def _put(links: list[_Link[E]], link: _Link[E]) -> None:

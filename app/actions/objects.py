@@ -21,7 +21,7 @@ from app.config import Settings
 from app.core.access import Operation, can_read, check_class, default_acl, protected_for, writable
 from app.core.fields import check_object_id
 from app.core.ops import Applied, apply_ops
-from app.core.query import And, Compare, Everything, In, Node, Query, both, freeze, parse_query
+from app.core.query import And, Compare, Everything, In, Node, Query, both, freeze, parse_query, with_classes
 from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
 from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, decode, encode, pointer
 from app.errors import ErrorCode, ParseError
@@ -132,8 +132,11 @@ class Objects:
 
     def parse_query(self, class_name: str, params: Mapping[str, Json]) -> Query:
         """The query a door was sent; `params` as REST sends them. A class that is not there is judged when the query runs."""
-        schema = self.schemas.get(class_name) if self.schemas.has(class_name) else None
-        return parse_query(class_name, schema, params)
+        schema = self._schema(class_name)
+        return parse_query(class_name, schema, {**params, "where": with_classes(params.get("where"), self._schema)})
+
+    def _schema(self, class_name: str) -> ClassSchema | None:
+        return self.schemas.get(class_name) if self.schemas.has(class_name) else None
 
     async def find(
         self,

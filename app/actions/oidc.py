@@ -172,6 +172,8 @@ class OpenId:
 
     async def _published(self, *, but: _Known | None = None) -> _Known:
         """What the issuer publishes: kept, or asked for when it is old, or when `but` was not enough."""
+        if but is None and self._known is not None and self._clock() - self._known.at < KEPT_SECONDS:
+            return self._known  # without waiting for one that is being asked again
         async with self._lock:
             known, now = self._known, self._clock()
             if known is not None and now - known.at < KEPT_SECONDS and (known is not but or now - self._again_at < AGAIN_SECONDS):

@@ -7,7 +7,7 @@ never by an address. Words and codes are Parse Server's (Auth.js, RestWrite). Ma
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from app.actions.attempts import Attempts
@@ -54,18 +54,14 @@ class Proven(dict[str, Json]):
         self.roles = roles or Roles()
         self.told: Object = {}
         self.given: frozenset[str] = frozenset(name for name, each in kept.items() if each is not None)
+        self.identities = [*_claimed(kept)]
+        """(provider, id) of each that names somebody."""
         self.owners: frozenset[str] = frozenset()
 
     @property
     def names(self) -> str:
         """The providers as a session's `createdWith` has them."""
         return ",".join(sorted(self.given))
-
-    @property
-    def identities(self) -> list[tuple[str, str]]:
-        """(provider, id) of each that names somebody."""
-        found = [(name, each.get("id")) for name, each in self.kept.items() if each is not None]
-        return [(name, subject) for name, subject in found if isinstance(subject, str)]
 
 
 Reading = Callable[[Connection | None], AbstractAsyncContextManager[Connection]]
@@ -115,7 +111,9 @@ class Providers:
         account = user_id or (owners[0] if len(owners) == 1 else None)
         known = await self._known(account, tx) if account else {}
         may_skip = user_id is not None and (caller.is_master or caller.user_id == user_id)
-        with self.counting(_attempt_key(parts), address):
+        with ExitStack() as counted:
+            for key in _attempt_keys(parts, user_id or address):
+                counted.enter_context(self.counting(key, address))
             proven = await self._look(caller, parts, known, account, may_skip=may_skip, by_admin=by_admin)
         if sorted(proven.identities) != sorted(_claimed(parts)):
             owners = await self._owners(proven.identities, tx)
@@ -126,10 +124,7 @@ class Providers:
 
     @contextmanager
     def counting(self, key: str, address: str) -> Iterator[None]:
-        """Counts what goes wrong inside under a key, "" for what nobody guesses; that an issuer is away is nobody's mistake."""
-        if not key:
-            yield
-            return
+        """Counts what goes wrong inside under a key; that an issuer is away is nobody's mistake."""
         self.attempts.begin(key, address)
         try:
             yield
@@ -237,6 +232,7 @@ class Providers:
                 if answer is None or not answer.do_not_save:
                     kept[name] = part if answer is None or answer.save is None else _saved(answer.save)
         proven = Proven(kept, roles=roles)
+        proven.identities += [each for each in _claimed(parts) if each[0] not in kept]
         proven.told = told
         proven.given = frozenset(name for name, part in parts.items() if part is not None)
         return proven
@@ -263,7 +259,7 @@ class Providers:
 def _parts(given: Json) -> dict[str, Object | None]:
     if not isinstance(given, dict) or not all(part is None or isinstance(part, dict) for part in given.values()):
         raise ParseError(ErrorCode.UNSUPPORTED_SERVICE, _UNSUPPORTED)
-    return {name: part if isinstance(part, dict) and part else None for name, part in given.items()}
+    return {name: part if isinstance(part, dict) else None for name, part in given.items()}
 
 
 def _claimed(parts: Mapping[str, Object | None]) -> list[tuple[str, str]]:
@@ -275,13 +271,11 @@ def _claimed(parts: Mapping[str, Object | None]) -> list[tuple[str, str]]:
     return [(name, subject) for name, subject in found if isinstance(subject, str)]
 
 
-def _attempt_key(parts: Mapping[str, Object | None]) -> str:
-    """What wrong tries are counted under; an anonymous id is made up by who sends it, so there is nothing to guess."""
-    for name in sorted(parts.keys() - {ANONYMOUS_PROVIDER}):
-        part = parts[name]
-        if part is not None:
-            return f"{name}\n{str(part.get('id', ''))[:255]}"
-    return ""
+def _attempt_keys(parts: Mapping[str, Object | None], nameless: str) -> list[str]:
+    """What wrong tries are counted under, `nameless` where no id is given; an anonymous id is made up by who sends it, so there
+    is nothing to guess."""
+    given = [(name, part) for name, part in sorted(parts.items()) if part is not None and name != ANONYMOUS_PROVIDER]
+    return [f"{name}\n{str(part.get('id') or nameless)[:255]}" for name, part in given]
 
 
 def _text(part: Object, name: str) -> str:

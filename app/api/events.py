@@ -83,6 +83,8 @@ class EventOutlet:
     def __init__(self) -> None:
         self.closed: Callable[[], None] = lambda: None
         """Called when the hub closes the stream: its subscription ends at once, also where its reader hangs."""
+        self.drained: Callable[[], None] = lambda: None
+        """Called when everything is written, for more may wait."""
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._closing: tuple[int, str] | None = None
@@ -122,6 +124,8 @@ class EventOutlet:
                 self._bytes -= taken
                 if is_last:
                     return
+                if not self._frames:
+                    self.drained()
             if self._closing is not None:
                 code, reason = self._closing
                 await _send_body(send, _event(b"close", b"", encode({"code": code, "reason": reason})))
@@ -182,7 +186,7 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
     connect, subscribe = _connect_message(request), _subscribe_message(request)
     outlet = EventOutlet()
     connection = hub.attach(protocol_for(request, services.settings), outlet)
-    outlet.closed = lambda: hub.detach(connection)
+    outlet.closed, outlet.drained = lambda: hub.detach(connection), connection.resume
     try:
         await hub.receive(connection, encode(connect))
         _check_first(outlet, "connected")

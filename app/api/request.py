@@ -14,6 +14,7 @@ import ipaddress
 import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -367,6 +368,7 @@ def _check_client_keys(settings: Settings, keys: Mapping[str, str]) -> None:
         raise RefusedError(403, "unauthorized")
 
 
+@lru_cache(maxsize=4096)
 def _address_in(address: str, networks: tuple[str, ...]) -> bool:
     """Whether an address lies in one of these networks; what is no address is nowhere."""
     try:

@@ -8,7 +8,7 @@ import actions and below, api/request, litestar.
 import posixpath
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -38,6 +38,11 @@ _GET_PARAMETERS = (
 )
 
 
+@cache
+def _segments(path: str) -> list[str]:
+    return path.strip("/").split("/")
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A method and a path under the mount; `{name}` segments are passed to the handler.
@@ -52,8 +57,10 @@ class Route:
 
     def match(self, method: str, segments: list[str]) -> dict[str, str] | None:
         """The named segments when this route is the one asked for, else None."""
-        own = self.path.strip("/").split("/")
-        if method != self.method or len(own) != len(segments):
+        if method != self.method:
+            return None
+        own = _segments(self.path)
+        if len(own) != len(segments):
             return None
         named: dict[str, str] = {}
         for mine, theirs in zip(own, segments, strict=True):
@@ -72,9 +79,11 @@ async def find_objects(call: Call, class_name: str) -> Answer:
     if explained:
         return Answer(f'{{"results":[{{"QUERY PLAN":{await call.services.objects.explain(call.caller, query)}}}]}}'.encode())
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
-    parts = ['{"results":[', ",".join(found.results), "]"]
+    results, class_said = found.results, ""
     if params.get("redirectClassNameForKey") is not None:
-        parts.append(f',"className":"{query.class_name}"')
+        class_said = f'"className":"{query.class_name}",'  # in each of them too: SDKs look there when they ask for one
+        results = [f"{{{class_said}{text[1:]}" for text in results]
+    parts = [f'{{{class_said}"results":[', ",".join(results), "]"]
     if found.count is not None:
         parts.append(f',"count":{found.count}')
     if found.cursor is not None:
@@ -163,7 +172,8 @@ async def sign_up(call: Call) -> Answer:
 
 async def log_in(call: Call) -> Answer:
     """GET or POST /login: the user and a new session token."""
-    return Answer(await call.services.users.log_in(call.caller, {**call.params, **call.query, **call.body}, address=call.address))
+    asked = {name: value for name, value in {**call.params, **call.query}.items() if name != "authData"}  # no token in an address
+    return Answer(await call.services.users.log_in(call.caller, {**asked, **call.body}, address=call.address))
 
 
 async def challenge(call: Call) -> Answer:

@@ -20,6 +20,7 @@ from app.core.nodes import (
     Intersects,
     Near,
     Node,
+    Nothing,
     Path,
     Regex,
     RelatedTo,
@@ -248,7 +249,10 @@ def _flag(search: Object, key: str, *, default: bool) -> bool:
 
 
 def parse_related_to(value: Json) -> Node:
-    owner = canonical(value.get("object")) if isinstance(value, dict) and value.keys() == {"object", "key"} else None
+    given = value.get("object") if isinstance(value, dict) and value.keys() == {"object", "key"} else None
+    if isinstance(given, dict) and given.get("__type") == "Pointer" and given.get("objectId") is None:
+        return Nothing()  # an SDK asks for the relation of an object that is not saved yet
+    owner = canonical(given)
     if not isinstance(value, dict) or not isinstance(owner, dict) or owner.get("__type") != "Pointer":
         raise refused('improper usage of $relatedTo: give {"object": <Pointer>, "key": <the relation\'s name>}')
     key, class_name, object_id = value["key"], owner["className"], owner["objectId"]

@@ -102,6 +102,7 @@ __all__ = [
     "thaw",
     "typed",
     "walk",
+    "with_classes",
 ]
 
 MAX_DEPTH = 16
@@ -197,6 +198,8 @@ class _Parser:
         class_name = raw.get("className")
         if not isinstance(class_name, str) or not class_name:
             raise refused(f"improper usage of {key}")
+        if "redirectClassNameForKey" in raw:
+            raise refused(f"redirectClassNameForKey can't be followed inside {key} here; name the class that it leads to.")
         where = self.where(raw.get("where"), depth + 1)
         rest = {name: value for name, value in raw.items() if name not in ("className", "where")}
         query = parse_query(class_name, None, rest)
@@ -324,6 +327,22 @@ def parse_query(class_name: str, schema: ClassSchema | None, params: Mapping[str
 
 
 _PARAMETERS = frozenset(["where", "order", "limit", "skip", "keys", "excludeKeys", "include", "includeAll", "count"])
+
+
+def with_classes(where: Json, schemas: Callable[[str], ClassSchema | None]) -> Json:
+    """The where with the classes of its sub-queries put right that an SDK knows only by the relation that leads to them."""
+    if isinstance(where, str) and "redirectClassNameForKey" in where:
+        where = decode(where)
+    if isinstance(where, list):
+        return [with_classes(item, schemas) for item in where]
+    if not isinstance(where, dict):
+        return where
+    found: Object = {name: with_classes(value, schemas) for name, value in where.items()}
+    class_name, key = found.get("className"), found.get("redirectClassNameForKey")
+    if isinstance(class_name, str) and key is not None and "where" in found:
+        del found["redirectClassNameForKey"]
+        found["className"] = _redirected(class_name, schemas(class_name), key)
+    return found
 
 
 def _redirected(class_name: str, schema: ClassSchema | None, key: Json) -> str:

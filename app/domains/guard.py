@@ -24,6 +24,9 @@ INNERMOST = 90
 """Places in the chain; a domain's own effects stand at EFFECTS."""
 
 _UNTOLD = frozenset({"objectId", "createdAt", "updatedAt", "ACL"})
+_SECRETS = {"_hashed_password": "password", "authData": "authData"}
+"""What is noted as changed, though nobody is told from what to what."""
+
 
 Clock = Callable[[], datetime]
 
@@ -64,7 +67,8 @@ def audit_class(hooks: Hooks, class_name: str, *, with_values: bool = True) -> N
     async def note_save(event: SaveEvent, go_on: Next) -> None:
         await go_on()
         before, after = event.original or {}, event.object
-        names = sorted({name for name in {*before, *after} - _UNTOLD if before.get(name) != after.get(name)})
+        told = {name for name in {*before, *after} - _UNTOLD if before.get(name) != after.get(name)}
+        names = sorted(told | {name for secret, name in _SECRETS.items() if secret in event.secrets})
         action = "create" if event.is_new else "update"
         changes: Object = {name: _change(before.get(name), after.get(name), event.is_new) for name in names}
         metadata: Object = {"changes": changes} if with_values else {"fields": list[Json](names)}

@@ -145,7 +145,9 @@ class Connection(Generic[M]):
         if in_stream and waiting <= SOFT_MARK and self._backlog is None:
             self._allowance = 0
             frames = self._frames(news, run)
-            if later is None:
+            if len(frames) > 1 and sum(map(len, frames)) > SOFT_MARK:
+                self._send_parts(news, frames, run)
+            elif later is None:
                 self._outlet.send(frames)
             else:
                 later.append((self._send_frames, frames))
@@ -164,11 +166,10 @@ class Connection(Generic[M]):
 
     def resume(self) -> None:
         """Sends on what waits, as far as the transport takes it."""
-        backlog = self._backlog
-        if backlog is None or not self.is_open:
-            return
-        room = SOFT_MARK - self._outlet.buffered()
-        if room > 0:
+        while (backlog := self._backlog) is not None and self.is_open:
+            room = SOFT_MARK - self._buffered()
+            if room <= 0:
+                return
             self._send(backlog, room)
 
     def forget(self, request_id: RequestId, source: Source) -> None:
@@ -189,6 +190,31 @@ class Connection(Generic[M]):
             else:
                 frames.append(source.head(op) + run.close(tail, tail.open, None if index == last else seq))
         return frames
+
+    def _send_parts(self, news: list[_Outgoing], frames: list[bytes], run: Run) -> None:
+        """A tick that is larger than the soft mark: from where the transport takes no more it waits here."""
+        size = begin = 0
+        for index, frame in enumerate(frames):
+            size += len(frame)
+            if size < SOFT_MARK and index < len(frames) - 1:
+                continue
+            self._outlet.send(frames[begin : index + 1])
+            size, begin = 0, index + 1
+            if begin < len(frames) and self._buffered() > SOFT_MARK:
+                self._keep(news[begin:], run)
+                self._begin_at(run, news[:begin], news[begin])
+                return
+
+    def _begin_at(self, run: Run, told: list[_Outgoing], first: _Outgoing) -> None:
+        """The first part of a run was told, and the rest waits from `first` on."""
+        backlog = self._backlog
+        if backlog is None or self.floor is not None:
+            return
+        if any(isinstance(source, Step) for source, *_ in (*told, first)):  # half of what belongs together may be among them
+            backlog.has_told = True
+            return
+        backlog.base = run.up_to(first[3] - 1)
+        backlog.has_told = told[-1][3] == first[3]
 
     def _keep(self, news: list[_Outgoing], run: Run) -> None:
         backlog = self._backlog

@@ -19,7 +19,10 @@ class Source(Protocol):
 
 
 class Tail:
-    """The shared part of an event frame: `,"object":{…}` and, where there is one, `,"original":{…}`."""
+    """The shared part of an event frame: `,"object":{…}` and, where there is one, `,"original":{…}`.
+
+    What is made of the two for sending is made when it is asked for, and kept for the other readers.
+    """
 
     __slots__ = ("closed", "object", "object_id", "open", "original")
 
@@ -28,12 +31,26 @@ class Tail:
         self.object = shown
         self.original = original
         self.object_id = object_id
-        self.open = shown + original
-        """Without the closing brace of the frame."""
-        self.closed = self.open + b"}"
+
+    open: bytes
+    """Without the closing brace of the frame."""
+    closed: bytes
+
+    def __getattr__(self, name: str) -> bytes:
+        if name == "open":
+            self.open = self.object + self.original
+            return self.open
+        if name == "closed":
+            self.closed = self.open + b"}"
+            return self.closed
+        raise AttributeError(name)
+
+    def bare(self) -> "Tail":
+        """The same without what was made of it: what waits takes no more room than is counted."""
+        return Tail(self.object, self.original, self.object_id)
 
     def __len__(self) -> int:
-        return len(self.closed)
+        return len(self.object) + len(self.original) + 1
 
 
 class News(NamedTuple):
@@ -121,6 +138,7 @@ class Backlog:
 
     def add(self, news: News) -> None:
         """Takes in one event, the latest."""
+        news = news._replace(tail=news.tail.bare())
         object_id = news.tail.object_id
         if object_id is None:
             self._open.clear()

@@ -1,12 +1,13 @@
 """Hooks: their order, what they may change, and that a write without its hooks' consent did not happen."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
-from app.actions.caller import ANONYMOUS, MASTER
-from app.actions.hooks import EVERY_CLASS, DeleteEvent, Next, SaveEvent, SaveHandler
-from app.core.wire import UNSET, Object
+from app.actions.caller import ANONYMOUS, MASTER, Caller
+from app.actions.hooks import EVERY_CLASS, DeleteEvent, Next, SaveEvent, SaveHandler, Writes
+from app.core.wire import UNSET, Json, Object
 from app.errors import ErrorCode, ParseError
 from tests.actions.world import World, refusing
 
@@ -223,3 +224,27 @@ async def test_a_hook_of_every_class_hears_all(world: World) -> None:
     finally:
         world.hooks.on_save("Nothing", noting(told, "all"), id="all-test")
     assert told == ["all>", "<all"]
+
+
+async def test_a_function_answers_values_and_whole_objects_among_them(world: World) -> None:
+    name = await world.thing(fields=FIELDS)
+    saved = await world.objects.create(MASTER, name, {"level": 7, "label": "x"})
+
+    async def lists(caller: Caller, params: Mapping[str, Json], objects: Writes) -> Json:
+        whole: Object = {"__type": "Object", "className": name, **await objects.get_object(caller, name, saved.object_id)}
+        return {"found": [whole], "at": {"__type": "Date", "iso": "2026-01-01T00:00:00Z"}}
+
+    world.hooks.define("lists", lists)
+    told = await world.hooks.call(MASTER, "lists", {}, world.objects)
+    assert isinstance(told, dict)
+    assert told["at"] == {"__type": "Date", "iso": "2026-01-01T00:00:00.000Z"}
+    assert told["found"] == [{"__type": "Object", "className": name, **saved.object}]
+
+
+async def test_a_function_that_answers_what_no_sdk_reads_is_refused(world: World) -> None:
+    async def odd(caller: Caller, params: Mapping[str, Json], objects: Writes) -> Json:
+        return {"__type": "Thing"}
+
+    world.hooks.define("odd", odd)
+    with pytest.raises(ParseError, match="not a valid Thing"):
+        await world.hooks.call(MASTER, "odd", {}, world.objects)

@@ -70,8 +70,9 @@ async def test_an_id_token_makes_an_account_once_and_then_opens_it(site: World, 
     caller = await site.caller(again.answer)
     session = await site.users.my_session(caller)
     assert session["createdWith"] == {"action": "login", "authProvider": "hospital"}
-    logged_in = await site.users.log_in(ANONYMOUS, hospital(issuer, who))
-    assert logged_in["objectId"] == first.answer["objectId"]
+    as_apple_has_it: Object = {"authData": {"hospital": {"id": who, "token": issuer.token(who)}}}
+    for body in (hospital(issuer, who), as_apple_has_it):
+        assert (await site.users.log_in(ANONYMOUS, body))["objectId"] == first.answer["objectId"]
 
 
 async def test_a_log_in_makes_no_account(site: World, issuer: Issuer) -> None:
@@ -376,6 +377,15 @@ async def test_groups_of_the_issuer_give_roles_and_take_them_away(site: World, i
     assert (await mapped.users.sign_up(ANONYMOUS, hospital(issuer, who, groups=["Wards"])))["role"] == "admin"
 
 
+async def test_a_role_of_the_issuer_gives_no_department_and_no_other_role(site: World, issuer: Issuer) -> None:
+    mapped = site.with_settings(issuers=(setting(issuer, roles_claim="groups", roles=(("Wards", "nurse"),)),))
+    body = hospital(issuer, somebody(), groups=["Wards"])
+    with refusing(119):
+        await mapped.users.sign_up(ANONYMOUS, {**body, "department": "ICU"})
+    told = await mapped.users.sign_up(ANONYMOUS, {**body, "role": "admin", "active": False})
+    assert (told["role"], told["active"]) == ("nurse", True)
+
+
 async def test_a_guest_becomes_a_person(site: World, issuer: Issuer) -> None:
     guest = await site.users.sign_up(ANONYMOUS, {"authData": {"anonymous": {"id": uuid4().hex}}})
     caller, who = await site.caller(guest), somebody()
@@ -470,6 +480,30 @@ async def test_a_provider_of_our_own_signs_in(world: World, badges: Badges) -> N
 async def test_a_provider_that_breaks_is_told_as_one_and_says_no_more(world: World, badges: Badges) -> None:
     with refusing(141, "The provider badge failed; the log says why."):
         await world.users.sign_up(ANONYMOUS, badge("9", "broken"))
+
+
+async def test_a_provider_may_keep_nothing_of_a_sign_in(world: World) -> None:
+    steps: list[str] = []
+
+    async def once(part: Object, request: AuthRequest) -> AuthAnswer | None:
+        steps.append(request.step)
+        return AuthAnswer(do_not_save=request.step != "setUp", save={"id": part["id"], "seen": len(steps)})
+
+    world.hooks.define_auth("once", once)
+    body: Object = {"authData": {"once": {"id": uuid4().hex, "code": "1"}}}
+    first, again = await world.users.enter(ANONYMOUS, body), await world.users.enter(ANONYMOUS, body)
+    assert (first.is_new, again.is_new, steps) == (True, False, ["setUp", "login"])
+    assert first.answer["objectId"] == again.answer["objectId"]
+    assert again.answer["authData"] == {"once": {"id": body["authData"]["once"]["id"], "seen": 1}}  # type: ignore[call-overload,index]  # an object
+    world.hooks.providers.clear()
+
+
+async def test_nothing_given_is_nothing_taken_off(world: World, badges: Badges) -> None:
+    number = uuid4().hex
+    caller = await world.caller(await world.users.sign_up(ANONYMOUS, badge(number)))
+    with refusing(101):
+        await world.objects.update(caller, "_User", str(caller.user_id), {"authData": {"badge": {}}})
+    assert (await world.users.me(caller))["authData"] == {"badge": {"id": number}}
 
 
 async def test_guesses_at_a_badge_must_wait(world: World, badges: Badges) -> None:

@@ -71,7 +71,7 @@ async def test_a_find_for_another_class_says_for_which(make: Make, find: Find, h
     car = await make("Car", {"wheels": {"__op": "AddRelation", "objects": [wheel]}})
     asked: Object = {"$relatedTo": {"object": car, "key": "wheels"}}
     told = await find("Car", where=asked, redirectClassNameForKey="wheels")
-    assert (told["className"], [each["place"] for each in told["results"]]) == ("Wheel", ["left"])
+    assert (told["className"], [(each["place"], each["className"]) for each in told["results"]]) == ("Wheel", [("left", "Wheel")])
     asked = {"$relatedTo": {"object": car, "key": "doors"}}
     told = await find("Car", where=asked, redirectClassNameForKey="doors")
     assert told == {"results": [], "className": "Car"}, "a relation that nothing was ever put into"
@@ -160,3 +160,21 @@ async def test_explain_tells_the_plan_to_the_master_key_only(
     async with httpx.AsyncClient(base_url=f"{running_server.url}/parse", timeout=20) as anybody:
         refused = await anybody.get("/classes/Slow", params={"explain": "true"}, headers={"X-Parse-Application-Id": "careboard"})
     assert (refused.status_code, refused.json()["code"]) == (400, 102)
+
+
+async def test_a_subquery_may_name_its_class_by_the_relation_that_leads_there(make: Make, find: Find) -> None:
+    """As SDKs do that ask a relation of an object which they have not fetched."""
+    fast, slow = await make("Engine", {"speed": 9, "maker": "Ada"}), await make("Engine", {"speed": 1, "maker": "Bob"})
+    fleet = await make("Fleet", {"engines": {"__op": "AddRelation", "objects": [fast, slow]}})
+    await make("Boat", {"engine": fast, "owner": "Ada"})
+    await make("Boat", {"engine": slow, "owner": "Cyd"})
+    related: Object = {"$relatedTo": {"object": fleet, "key": "engines"}, "speed": {"$gt": 5}}
+    inner: Object = {"className": "Fleet", "redirectClassNameForKey": "engines", "where": related}
+
+    async def owners(where: Object) -> list[str]:
+        return [boat["owner"] for boat in (await find("Boat", where=where))["results"]]
+
+    assert await owners({"engine": {"$inQuery": inner}}) == ["Ada"]
+    assert await owners({"$or": [{"engine": {"$notInQuery": inner}}]}) == ["Cyd"]
+    assert await owners({"owner": {"$select": {"query": inner, "key": "maker"}}}) == ["Ada"]
+    assert await owners({"owner": {"$dontSelect": {"query": inner, "key": "maker"}}}) == ["Cyd"]

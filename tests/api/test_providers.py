@@ -57,6 +57,8 @@ async def test_a_new_account_is_201_and_a_known_one_200(http: httpx.AsyncClient,
     signed = await http.post("/login", json=body(issuer, who))
     assert (signed.status_code, signed.json()["objectId"]) == (200, user)
     assert (await http.post("/login", json=body(issuer, "nobody-yet"))).json()["code"] == 101
+    in_the_address = {"authData": json.dumps(body(issuer, who)["authData"])}
+    assert (await http.get("/login", params=in_the_address)).json()["code"] == 200
 
 
 async def test_only_the_account_and_the_master_key_read_its_sign_ins(
@@ -78,6 +80,21 @@ async def test_only_the_account_and_the_master_key_read_its_sign_ins(
     assert all("authData" not in each for each in listed)
     asked = await http.get("/users", params={"where": '{"authData.hospital.id": "reader"}'}, headers=foreign)
     assert asked.status_code == 400
+
+
+async def test_linking_and_unlinking_stand_in_the_audit_trail_without_the_identity(
+    http: httpx.AsyncClient, issuer: Issuer, server: RunningServer
+) -> None:
+    told = (await http.post("/users", json={"username": "audited", "password": "p"})).json()
+    user, own = told["objectId"], {"X-Parse-Session-Token": told["sessionToken"]}
+    for sent in (body(issuer, "audited-elsewhere"), {"authData": {"hospital": None}}):
+        assert (await http.put(f"/users/{user}", json=sent, headers=own)).status_code == 200
+    master = {"X-Parse-Master-Key": server.master_key}
+    asked = {"where": json.dumps({"entityId": user, "action": "update"}), "order": "objectId"}
+    rows = (await http.get("/classes/AuditLog", params=asked, headers=master)).json()["results"]
+    assert [row["metadata"] for row in rows] == [{"fields": ["authData"]}] * 2
+    assert [row["actor"]["objectId"] for row in rows] == [user] * 2
+    assert "audited-elsewhere" not in json.dumps(rows)
 
 
 async def test_a_challenge_has_a_route(http: httpx.AsyncClient) -> None:

@@ -64,6 +64,7 @@ INVALID_QUERY, INVALID_JSON, INVALID_KEY = ErrorCode.INVALID_QUERY, ErrorCode.IN
         ),
         ({"a": {"$text": {"$search": {"$term": "x", "$language": "german"}}}}, Text(("a",), "x", "german")),
         ({"$relatedTo": {"object": owner("o1"), "key": "things"}}, RelatedTo("Owner", "o1", "things")),
+        ({"$relatedTo": {"object": {"__type": "Pointer", "className": "Owner"}, "key": "things"}}, Nothing()),
         (
             {"a": {"$inQuery": {"className": "Owner", "where": {"b": 1}}}},
             InQuery(("a",), Query("Owner", Compare(("b",), "eq", 1), limit=None)),
@@ -145,6 +146,11 @@ def nested(depth: int) -> Json:
         ({"a": {"$select": {"query": {"className": "Owner"}}}}, INVALID_QUERY, "improper usage of $select"),
         ({"a": {"$dontSelect": {"query": {}, "key": "b"}}}, INVALID_QUERY, "improper usage of $dontSelect"),
         ({"$relatedTo": {"object": "o1", "key": "things"}}, INVALID_QUERY, "improper usage of $relatedTo"),
+        (
+            {"owner": {"$inQuery": {"className": "Fleet", "redirectClassNameForKey": "engines", "where": {}}}},
+            INVALID_QUERY,
+            "redirectClassNameForKey can't be followed inside $inQuery here",
+        ),
         ({"a": "\0"}, INVALID_JSON, "U+0000"),
         ({"a": {"__type": "Nonsense"}}, ErrorCode.INCORRECT_TYPE, "This is not a valid Nonsense"),
         (nested(17), INVALID_QUERY, "Query condition nesting depth exceeds maximum allowed depth of 16"),

@@ -243,5 +243,6 @@ async def test_the_trail_of_an_account_names_fields_and_no_values(town: Town) ->
     user = str(town["patient"].user_id)
     await town.objects.update(MASTER, "_User", user, {"displayName": "Joyce", "password": "another one"})
     last = (await trail(town, user))[-1]
-    assert last["metadata"] == {"fields": ["displayName"]}
+    assert last["metadata"] == {"fields": ["displayName", "password"]}
     assert "Joyce" not in str(last)
+    assert "another one" not in str(last)

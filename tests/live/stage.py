@@ -119,6 +119,7 @@ class Client:
         self.closed: tuple[int, str] | None = None
         self.reads = True
         self.sends = 0
+        self.unread = 0
         self._waiting = 0
         self.connection: Connection[Member] = self._attach()
 
@@ -129,6 +130,7 @@ class Client:
         self.sends += 1
         if not self.reads:
             self._waiting += sum(map(len, frames))
+            self.unread += len(frames)
             return
         for text in frames:
             frame = decode(text)

@@ -119,6 +119,31 @@ async def test_a_client_that_reads_nothing_holds_less_than_two_megabytes(stage: 
     assert client.buffered() < 2 * HARD_MARK
 
 
+async def test_a_tick_of_many_megabytes_waits_where_it_is_counted_and_no_byte_of_it_is_lost(stage: Stage) -> None:
+    thing = await stage.world.thing(fields=FIELDS)
+    client, quick = await stage.client(), await stage.client()
+    following = await client.subscribe(thing)
+    quickly = await quick.subscribe(thing)
+    client.reads = False
+    async with stage.world.objects.transaction() as tx:
+        made = [await stage.world.objects.create(MASTER, thing, {"n": n, "text": "y" * 50_000}, tx=tx) for n in range(40)]
+    await stage.quiet()
+    ids = [each.object_id for each in made]
+    assert [frame["object"]["objectId"] for _, frame in quickly.told] == ids  # type: ignore[index, call-overload]  # an object
+    assert SOFT_MARK < client.buffered() < 2 * SOFT_MARK
+    await create(stage, thing, n=40)
+    await stage.quiet()
+    assert client.closed is not None, "more than the hard mark waits for it"
+    assert client.buffered() < 2 * SOFT_MARK
+    cursor = client.closed[1].removeprefix("cursor=")
+    again = await quick.subscribe(thing, since=cursor)
+    await stage.quiet()
+    sent = client.unread
+    assert 0 < sent < len(ids)
+    assert [frame["object"]["objectId"] for _, frame in again.told[:-1]] == ids[sent:]  # type: ignore[index, call-overload]  # an object
+    assert following.told == []
+
+
 async def test_where_a_closed_client_resumes_nothing_is_missing(stage: Stage) -> None:
     thing, client, following = await congested(stage)
     made = [await create(stage, thing, n=n, text="y" * 200_000) for n in range(8)]
