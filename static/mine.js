@@ -106,7 +106,7 @@ function act(action, part, item, state) {
   const row = { ...item, $label: item ? fill(mine, part.title, item) : "" };
   const place = action.place && (!action.placeWhen || action.placeWhen.includes(state)) ? findPlace() : null;
   const save = async (body, shown) => {
-    const label = [action.label, state && words(mine, { [stateName(action)]: state }, stateName(action)), row.$label].filter(Boolean).join(" · ");
+    const label = [state ? upper(words(mine, { [stateName(action)]: state }, stateName(action))) : action.label, row.$label].filter(Boolean).join(" · ");
     const deed = {
       method: action.updates ? "update" : "create", className: action.className, objectId: action.updates ? row.objectId : undefined, body, shown,
       about: item?.objectId ?? "", part: part?.key, from: part?.status ? read(row, part.status) : undefined, words: label, files: [],
