@@ -69,7 +69,7 @@ async def by_keyboard(page: Page) -> list[str]:
         if here is None:  # the browser's own controls; from there it begins anew
             page_ended = True
             continue
-        if order and here["walk"] == order[0]:
+        if order and here["walk"] == order[0] != order[-1]:
             break
         found += [
             f"{fault}: {here['name']}" for word, fault in (("isMarked", "unmarked"), ("isSeen", "hidden")) if not here[word]
