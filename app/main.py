@@ -21,23 +21,23 @@ from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.hooks import Hooks
 from app.actions.idempotency import Once
-from app.actions.links import Links
 from app.actions.mails import Mails
 from app.actions.news import news_writer
 from app.actions.objects import Objects
 from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
+from app.actions.signing.links import Links
 from app.actions.ticker import Ticker
 from app.actions.users import Users
+from app.api.browser.pages import draws_states, pages
+from app.api.browser.site import Site
 from app.api.events import event_handler
 from app.api.files import file_handlers
 from app.api.graphql.routes import graphql_handlers
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
-from app.api.pages import draws_states, pages
 from app.api.request import Services, answer_error
 from app.api.rest import ParseController
-from app.api.site import Site
 from app.api.states import DRAW, states_handler
 from app.config import Settings, load_settings, with_master_key
 from app.core.wire import Object
@@ -48,11 +48,11 @@ from app.domains.homehealth.domain import HOMEHEALTH
 from app.domains.oncology.domain import ONCOLOGY
 from app.domains.oxygen.domain import OXYGEN
 from app.domains.pharmacy.domain import PHARMACY
+from app.live.boards.places import Place
 from app.live.hub import Hub
-from app.live.places import Place
+from app.store.changes.feed import Feed
 from app.store.configs import GRAPHQL_CONFIG, Configs
 from app.store.database import Database
-from app.store.feed import Feed
 from app.store.mails import NEWS
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas

@@ -1,4 +1,4 @@
-/** What stands on a person's own page: its cards, notes and trends; app/live/mine.py and templates/boards/mine.html say the same first. */
+/** What stands on a person's own page: its cards, notes and trends; app/live/boards/mine.py and templates/boards/mine.html say the same first. */
 
 import { isOffered, nextStates } from "./actions.js";
 import { badges, fileLinks, fill, geoLink, placeWords, rangeTone, when, words } from "./cells.js";

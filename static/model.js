@@ -1,5 +1,5 @@
 /**
- * The rows of a board: its sources joined, ranked and searched. The same words as app/live/rows.py, so that the first paint and
+ * The rows of a board: its sources joined, ranked and searched. The same words as app/live/boards/rows.py, so that the first paint and
  * the live page agree. Holds what the server said, and beside it what this page has asked for and not heard back yet.
  */
 

@@ -1,4 +1,4 @@
-/** The parts of a panel, one function a kind; app/live/sections.py says the same words for the first paint. */
+/** The parts of a panel, one function a kind; app/live/boards/sections.py says the same words for the first paint. */
 
 import { fileLinks, fill, geoLink, number, placeWords, rangeTone, tag, when, windowRisk, words } from "./cells.js";
 import { h, icon } from "./dom.js";

@@ -1,5 +1,5 @@
 /**
- * Time as a person reads it, in the viewer's zone; app/live/cells.py says the same words for the first paint. One ticker a second
+ * Time as a person reads it, in the viewer's zone; app/live/boards/cells.py says the same words for the first paint. One ticker a second
  * rewrites every <time data-as="…"> from its absolute datetime. The server's clock counts: one that is wrong here is corrected.
  */
 

@@ -17,19 +17,19 @@ from piccolo.table import Table
 
 from app import cli, config
 from app.actions.roles import STAFF_ROLES
-from app.api import site
-from app.api.forms import FORM_COOKIE
+from app.api.browser import site
+from app.api.browser.forms import FORM_COOKIE
+from app.api.browser.sso import ERRAND_COOKIE
+from app.api.browser.view import ZONE_COOKIE
 from app.api.request import COOKIE
 from app.api.rest import PARSE_VERSION, ROUTES
-from app.api.sso import ERRAND_COOKIE
-from app.api.view import ZONE_COOKIE
 from app.config import Settings
 from app.core import ops, query
 from app.core.fields import FieldType
 from app.domains.oxygen import rules, tables
 from app.domains.oxygen.board import BOARD
 from app.live import membership
-from app.live.board import Action, Column, Tile
+from app.live.boards.board import Action, Column, Tile
 from app.live.requests import SHAPES
 from app.store.tables import AuditLog
 from tests.conftest import ROOT, RunningServer

@@ -11,7 +11,7 @@ from app.actions.objects import Objects
 from app.core.sql import Compiler
 from app.core.wire import Json
 from app.errors import ErrorCode, ParseError
-from app.store.pipeline import Pipeline, stages_of
+from app.store.rows.pipeline import Pipeline, stages_of
 
 _IGNORED = frozenset({"hint", "comment", "readPreference"})
 _OWN = frozenset({"pipeline", "distinct", "where", "$where"})

@@ -13,8 +13,8 @@ from datetime import datetime
 from app.core.access import Authority
 from app.core.wire import Object, decode
 from app.errors import ErrorCode, ParseError
+from app.store.changes.snapshot import Snapshot
 from app.store.database import Connection
-from app.store.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, eq=False)

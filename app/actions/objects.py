@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.actions import accounts, alerts, audit, installations, reads, roles, sessions
+from app.actions import alerts, audit, installations, reads, roles
 from app.actions.caller import Caller
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
-from app.actions.providers import Providers
+from app.actions.signing import accounts, sessions
+from app.actions.signing.providers import Providers
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core.access import Operation, can_read, check_class, default_acl, protected_for, writable
@@ -25,9 +26,9 @@ from app.core.query import And, Compare, Everything, In, Node, Query, both, free
 from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
 from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, decode, encode, pointer
 from app.errors import ErrorCode, ParseError
-from app.store import objects as rows
 from app.store.database import Connection, Database
-from app.store.objects import Found
+from app.store.rows import objects as rows
+from app.store.rows.objects import Found
 from app.store.schemas import Schemas
 
 __all__ = ["DeleteEvent", "Found", "Hooks", "Objects", "SaveEvent", "Saved", "new_object_id", "utc_now"]

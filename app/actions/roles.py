@@ -10,8 +10,8 @@ import re
 from app.actions.hooks import DeleteEvent, Hooks, Next, SaveEvent
 from app.core.ops import RelationChange
 from app.errors import ErrorCode, ParseError
-from app.store import objects as rows
 from app.store.database import Connection
+from app.store.rows import objects as rows
 
 STAFF_ROLES = (
     "admin",

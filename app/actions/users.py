@@ -8,13 +8,13 @@ session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May i
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.actions.accounts import is_admin
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
 from app.actions.hooks import Saved
 from app.actions.objects import Objects
-from app.actions.passwords import verify_password
-from app.actions.providers import Proven
-from app.actions.sessions import end_session, end_sessions_of_user, start_session
+from app.actions.signing.accounts import is_admin
+from app.actions.signing.passwords import verify_password
+from app.actions.signing.providers import Proven
+from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection

@@ -30,7 +30,7 @@ from app.core.schema import ClassSchema
 from app.core.wire import Json, decode, encode, pointer
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.objects import select_count
+from app.store.rows.objects import select_count
 from app.store.schemas import Schemas
 
 MASTER_ONLY = frozenset(

@@ -28,14 +28,14 @@ from app.actions.classes import Classes
 from app.actions.configs import CloudConfig, GraphQLConfig
 from app.actions.files import Files
 from app.actions.idempotency import Once
-from app.actions.links import Links
 from app.actions.objects import Objects
+from app.actions.signing.links import Links
 from app.actions.users import Users
 from app.config import Settings
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
+from app.store.changes.feed import Feed
 from app.store.database import Connection, Database
-from app.store.feed import Feed
 
 COOKIE = "careboard_session"
 """The cookie that carries a board's session token: HttpOnly, SameSite=Lax, Secure behind https."""

@@ -19,8 +19,8 @@ from app.api.request import Answer, Call, RefusedError, Services, answer_error, 
 from app.api.states import published_states
 from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
+from app.store.changes.snapshot import Snapshot, to_cursor
 from app.store.database import Connection
-from app.store.snapshot import Snapshot, to_cursor
 
 Handler = Callable[..., Awaitable[Answer]]
 

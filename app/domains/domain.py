@@ -4,7 +4,7 @@ which.
 Owns: `Domain`, `Grant` (role x class x operation x fields), `StateMachine` (from, to, roles, guards) and the pure checks that
 read them. Holds: the same table answers a write, a form, the published `/states/<Class>` and the class level permissions, so
 they cannot disagree; every refusal is a sentence that names what is allowed instead. Nothing here touches the database. May
-import core, store, actions, live.board.
+import core, store, actions, live.boards.board.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ from app.actions.users import Users
 from app.core.wire import Json, Object
 from app.domains.simulation import Simulate
 from app.errors import ErrorCode, ParseError
-from app.live.board import Board
+from app.live.boards.board import Board
 from app.store.tables import ParseTable
 
 Operation = Literal["read", "create", "update", "delete"]

@@ -13,8 +13,8 @@ from typing import Protocol as Interface
 
 from app.live.counters import Counters
 from app.live.outbox import Backlog, Kept, News, Source, Step, Tail
-from app.live.position import Run, partly, shorten
 from app.live.protocol import Protocol, RequestId, progress_frame
+from app.live.resuming.position import Run, partly, shorten
 
 M = TypeVar("M")
 """What a connection keeps for each of its subscriptions; it knows nothing of it."""

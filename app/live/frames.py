@@ -2,14 +2,14 @@
 
 Owns: `ChangeFrames`, the objects of one change as JSON text for each projection and redaction. Always holds: the text
 of the change table is used as it is where nothing is left out; what is hidden from a reader is not in the bytes. May
-import core, store.feed and live.
+import core, store.changes.feed and live.
 """
 
 from app.core.wire import Json, Object, encode
+from app.live.authority.redaction import Redaction
 from app.live.membership import Event, Member
 from app.live.outbox import Tail
-from app.live.redaction import Redaction
-from app.store.feed import Change
+from app.store.changes.feed import Change
 
 _ALWAYS = ("objectId", "updatedAt", "createdAt", "ACL")
 """What Parse Server keeps under any `keys` (Client.js); className comes first."""

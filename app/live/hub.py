@@ -13,19 +13,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from app.actions.objects import Objects
 from app.errors import ErrorCode, ParseError
 from app.live.addresses import Addressed
-from app.live.authority import Authorities
+from app.live.authority.authority import Authorities
+from app.live.authority.moves import AUTHORITY_CLASSES
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
-from app.live.elsewhere import Elsewhere
 from app.live.membership import Member
-from app.live.moves import AUTHORITY_CLASSES
 from app.live.opening import Opening
-from app.live.past import Past
-from app.live.plan import Planner
 from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame
-from app.live.resumption import Resumption
+from app.live.results.plan import Planner
+from app.live.results.upkeep import Upkeep
+from app.live.resuming.elsewhere import Elsewhere
+from app.live.resuming.past import Past
+from app.live.resuming.resumption import Resumption
 from app.live.stream import Stream
-from app.live.upkeep import Upkeep
-from app.store.feed import Batch, Feed
+from app.store.changes.feed import Batch, Feed
 
 _log = logging.getLogger("careboard.live")
 

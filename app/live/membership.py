@@ -6,7 +6,7 @@ holds: the readers of an object are found by its principals, never by asking eac
 first results, its replay or its principals are being settled) is filed under no principal, so it is sent nothing
 until it is released. Subscriptions that keep a result (windows, counts, includes) are served by a node that is
 shared by all who ask the same with the same principals; nodes are filed exactly as members are. May import core,
-actions.caller, store.feed and live.
+actions.caller, store.changes.feed and live.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,12 +18,12 @@ from app.core import nodes as ast
 from app.core.access import can_read
 from app.core.schema import ClassSchema
 from app.core.wire import Object, principals_of
-from app.live.access_path import AccessPath
 from app.live.connection import Connection
-from app.live.index import values_at
-from app.live.plan import Plan
+from app.live.filing.access_path import AccessPath
+from app.live.filing.index import values_at
 from app.live.protocol import Subscription
-from app.store.feed import Change
+from app.live.results.plan import Plan
+from app.store.changes.feed import Change
 
 Op = Literal["create", "enter", "update", "leave", "delete"]
 

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 
 from app.actions.objects import Objects
 from app.errors import ErrorCode, ParseError
-from app.live.authority import Authorities
+from app.live.authority.authority import Authorities
 from app.live.connection import Connection
-from app.live.difference import Differences, Return, judged, returning, unsure
-from app.live.elsewhere import Elsewhere
-from app.live.former import MOVED, Former, Formers
-from app.live.keeping import Doubt, Node, Shown
 from app.live.membership import Held, Member
-from app.live.past import Past, Trail, UnknownPastError
-from app.live.plan import MOST_RESULTS, Plan, Planner
-from app.live.position import Run, parse_position
 from app.live.present import Present
 from app.live.protocol import Subscription, error_frame, reload_frame, snapshot_frame
-from app.live.resumption import Resumption
+from app.live.results.keeping import Doubt, Node, Shown
+from app.live.results.plan import MOST_RESULTS, Plan, Planner
+from app.live.results.upkeep import Upkeep
+from app.live.resuming.difference import Differences, Return, judged, returning, unsure
+from app.live.resuming.elsewhere import Elsewhere
+from app.live.resuming.former import MOVED, Former, Formers
+from app.live.resuming.past import Past, Trail, UnknownPastError
+from app.live.resuming.position import Run, parse_position
+from app.live.resuming.resumption import Resumption
 from app.live.stream import Stream
-from app.live.upkeep import Upkeep
-from app.store.feed import Feed
-from app.store.snapshot import Snapshot, to_cursor
+from app.store.changes.feed import Feed
+from app.store.changes.snapshot import Snapshot, to_cursor
 
 PATIENCE = 15.0
 """Seconds the stream may take to reach a snapshot before the client is asked to try again."""

@@ -3,7 +3,7 @@
 Owns: `Tail` (the part of an event frame that its readers share), `News` (one event on its way) and `Backlog`, where
 events of one subscription about one object become one. Always holds: told in order, what is left takes the client to
 the same state as all that came in; one object of one subscription is never told out of order; what cannot be merged
-is kept as it is, and nothing is merged across it. Pure; may import live.position.
+is kept as it is, and nothing is merged across it. Pure; may import live.resuming.position.
 """
 
 from collections.abc import Iterator

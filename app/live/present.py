@@ -5,9 +5,9 @@ Owns: `Present`. Always holds: the snapshot an asker gets was taken after it ask
 
 import asyncio
 
+from app.store.changes.reading import read_now
+from app.store.changes.snapshot import Snapshot
 from app.store.database import Database
-from app.store.reading import read_now
-from app.store.snapshot import Snapshot
 
 
 class Present:

@@ -2,7 +2,7 @@
 
 Owns: `Stream`: the router, how far it has come (snapshot and cursor), and the delivery of one batch. Always holds: a
 batch is delivered in one go, without waiting, so nobody can join between two of its changes; a connection gets one
-send a batch; who is held gets nothing and misses nothing. May import core, store.feed and live.
+send a batch; who is held gets nothing and misses nothing. May import core, store.changes.feed and live.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from collections.abc import Iterable
 
 from app.live.connection import Connection, Sending
 from app.live.counters import Counters
+from app.live.filing.router import Router
 from app.live.frames import ChangeFrames
-from app.live.history import History
 from app.live.membership import Event, Held, Keeper, LiveQuery, Member, audience
-from app.live.plan import ANY
-from app.live.position import Run
-from app.live.router import Router
-from app.store.feed import Batch, Change, Feed
-from app.store.snapshot import Snapshot
+from app.live.results.plan import ANY
+from app.live.resuming.history import History
+from app.live.resuming.position import Run
+from app.store.changes.feed import Batch, Change, Feed
+from app.store.changes.snapshot import Snapshot
 
 _log = logging.getLogger("careboard.live")
 

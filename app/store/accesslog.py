@@ -11,7 +11,7 @@ from datetime import datetime
 from app.core.columns import quote
 from app.core.schema import ClassSchema, FieldType
 from app.store.database import Connection
-from app.store.render import literal
+from app.store.rows.render import literal
 
 Read = tuple[str, str, str | None, str, datetime]
 """Who, of which class, which object (None: the class as a whole), by what, when."""

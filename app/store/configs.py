@@ -6,7 +6,7 @@ when they read of it in the change table and call `refresh`. May import core, da
 """
 
 from app.core.wire import Object, decode, encode
-from app.store.capture import install_config_capture
+from app.store.changes.capture import install_config_capture
 from app.store.database import Connection, Database
 
 GRAPHQL_CONFIG = "_GraphQLConfig"

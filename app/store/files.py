@@ -14,7 +14,7 @@ from app.core.columns import quote
 from app.core.schema import ClassSchema, FieldType
 from app.core.wire import Object, decode, encode
 from app.store.database import Connection
-from app.store.render import column, literal
+from app.store.rows.render import column, literal
 from app.store.vault import Wrapped
 
 FILES_DDL = """

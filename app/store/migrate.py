@@ -25,19 +25,19 @@ from app.errors import ErrorCode
 from app.store.accesslog import ACCESS_DDL, subject_ddl
 from app.store.alerts import ALERT_DDL
 from app.store.audit import AUDIT_DDL
-from app.store.capture import CHANGE_DDL, install_registry_capture, maintain
+from app.store.changes.capture import CHANGE_DDL, install_registry_capture, maintain
+from app.store.changes.told import TOLD_DDL
 from app.store.configs import install_configs
 from app.store.database import Connection, Database
-from app.store.expressions import PIPELINE_DDL
 from app.store.files import FILES_DDL
 from app.store.identities import IDENTITIES_DDL
 from app.store.mails import MAIL_DDL
 from app.store.refusals import register_sentence
-from app.store.render import RENDER_DDL
 from app.store.requests import REQUEST_DDL
+from app.store.rows.expressions import PIPELINE_DDL
+from app.store.rows.render import RENDER_DDL
 from app.store.schemas import Schemas
 from app.store.tables import AccessLog, Alert, AuditLog
-from app.store.told import TOLD_DDL
 
 _LOCK = 7_164_021_002
 

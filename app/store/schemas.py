@@ -23,7 +23,7 @@ from app.core.schema import (
 )
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
-from app.store.capture import install_capture, remove_capture
+from app.store.changes.capture import install_capture, remove_capture
 from app.store.database import Connection, Database
 from app.store.files import install_holding, release_fields, remove_holding
 from app.store.layout import change_indexes, check_name_is_free, drop_field, ensure_table, join_tables

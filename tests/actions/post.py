@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from app.actions.caller import ANONYMOUS
-from app.actions.links import Links
 from app.actions.mails import Mails
 from app.actions.news import news_writer
 from app.actions.objects import Objects
+from app.actions.signing.links import Links
 from app.config import Settings
 from app.core.wire import Object
 from app.store.database import Database

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from app.actions import attempts as attempting
-from app.actions.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Attempts
 from app.actions.caller import ANONYMOUS
+from app.actions.signing import attempts as attempting
+from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Attempts
 from app.actions.users import Users
 from tests.actions.world import PASSWORD, World, refusing
 

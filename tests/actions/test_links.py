@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.actions.caller import ANONYMOUS, MASTER
-from app.actions.links import Links
+from app.actions.signing.links import Links
 from app.config import Settings
 from app.core.wire import Json, Object
 from app.store.database import Database

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.actions.caller import ANONYMOUS
-from app.actions.links import Links
 from app.actions.mails import DELAYS_S, Mails
 from app.actions.news import post_news
+from app.actions.signing.links import Links
 from app.config import Settings, SettingsError, load_settings
 from app.errors import ErrorCode, ParseError
 from app.store.database import Database

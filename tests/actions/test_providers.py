@@ -15,10 +15,10 @@ from uuid import uuid4
 import pytest
 from joserfc.jwk import RSAKey
 
-from app.actions.accounts import TAKEN_EMAIL
 from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.actions.hooks import AuthAnswer, AuthRequest
-from app.actions.oidc import OpenId
+from app.actions.signing.accounts import TAKEN_EMAIL
+from app.actions.signing.oidc import OpenId
 from app.config import Issuer as IssuerSetting
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.diagram import diagram
+from app.api.browser.diagram import diagram
 from app.domains.domain import StateMachine, Transition
 from app.main import DOMAINS
 

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.api.forms import FORM_COOKIE
+from app.api.browser.forms import FORM_COOKIE
 from app.store.mails import LEASE
 from tests.api.graphql.asker import anonymous
 from tests.api.test_metrics import numbers

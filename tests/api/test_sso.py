@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from app.api.browser.sso import ERRAND_COOKIE
 from app.api.request import COOKIE
-from app.api.sso import ERRAND_COOKIE
 from tests.conftest import RunningServer
 from tests.issuer import Issuer, served
 

@@ -21,10 +21,10 @@ from app.config import Settings
 from app.core.nodes import Everything
 from app.core.schema import Field, FieldType, class_schema
 from app.core.wire import date_to_wire
-from app.store import objects
+from app.store.changes.feed import Feed
 from app.store.database import Connection, Database
-from app.store.feed import Feed
 from app.store.migrate import migrate
+from app.store.rows import objects
 from app.store.schemas import Schemas
 
 WRITERS = 32

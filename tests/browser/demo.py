@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page
 
-from app.live.board import Board
+from app.live.boards.board import Board
 from app.main import DOMAINS
 from tests.browser.visit import be_live, visit
 from tests.conftest import RunningServer

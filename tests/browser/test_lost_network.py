@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from app.live.board import Board
+from app.live.boards.board import Board
 from tests.browser.demo import BOARDS, SPOKEN, Demo, open_board, said, timeless
 from tests.network import Relay
 

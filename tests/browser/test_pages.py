@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.config import Settings
-from app.live.board import Action, Board, Mine
-from app.live.places import Way
+from app.live.boards.board import Action, Board, Mine
+from app.live.boards.places import Way
 from app.main import DOMAINS, create_app, place_of
 from tests.browser.demo import BOARDS, Demo
 from tests.browser.reach import SIGHTS, by_axe, by_keyboard, by_zoom

@@ -18,7 +18,7 @@ from app.domains.assets.rules import (
 )
 from app.domains.assets.tables import TABLES
 from app.domains.domain import Operation
-from app.live.board import Action, Board, Figures, Mine, Source
+from app.live.boards.board import Action, Board, Figures, Mine, Source
 from app.store.tables import SYSTEM_TABLES, schema_of
 
 FIELDS = {table._meta.tablename: set(schema_of(table).fields) for table in (*TABLES, *SYSTEM_TABLES)}

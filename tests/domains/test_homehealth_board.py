@@ -15,8 +15,8 @@ from app.domains.homehealth.board import BOARD
 from app.domains.homehealth.phone import MY_VISITS
 from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, URGENCIES
 from app.domains.homehealth.tables import TABLES
-from app.live.board import Action, Board, Mine
-from app.live.cells import _FIELD
+from app.live.boards.board import Action, Board, Mine
+from app.live.boards.cells import _FIELD
 from app.store.tables import ParseTable, User, schema_of
 from tests.conftest import RunningServer
 

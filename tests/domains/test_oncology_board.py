@@ -13,7 +13,7 @@ from app.core.wire import Json, Object, date_to_wire, pointer
 from app.domains.oncology.board import BOARD, LEVELS
 from app.domains.oncology.rules import CYCLE_STATES, URGENCIES
 from app.domains.oncology.tables import TABLES
-from app.live.board import Board, Mine, to_wire
+from app.live.boards.board import Board, Mine, to_wire
 from app.store.tables import SYSTEM_TABLES, schema_of
 from tests.api.depot import Phone, sign_in
 from tests.conftest import RunningServer

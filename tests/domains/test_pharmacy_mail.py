@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from app.actions.caller import MASTER
-from app.actions.links import Links
 from app.actions.mails import Mails
+from app.actions.signing.links import Links
 from app.config import Settings
 from app.core.wire import Object
 from app.domains.pharmacy.board import BOARD

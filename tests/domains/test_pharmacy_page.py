@@ -6,7 +6,7 @@ from app.domains.domain import StateMachine
 from app.domains.pharmacy import rules
 from app.domains.pharmacy.board import BOARD
 from app.domains.pharmacy.tables import TABLES
-from app.live.board import Board, Mine
+from app.live.boards.board import Board, Mine
 from tests.test_docs import missing, page, rows
 
 TEXT = page("pharmacy.md")

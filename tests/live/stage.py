@@ -15,8 +15,8 @@ from app.live.connection import Connection
 from app.live.hub import Hub
 from app.live.membership import Member
 from app.live.protocol import Keys, Protocol
+from app.store.changes.feed import Feed, Snapshot
 from app.store.database import Database
-from app.store.feed import Feed, Snapshot
 from app.store.schemas import Schemas
 from tests.actions.world import World, make_world
 

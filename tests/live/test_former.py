@@ -6,7 +6,7 @@ import pytest
 
 from app.actions.caller import MASTER, Caller
 from app.core.wire import Json, Object, pointer
-from app.live import history
+from app.live.resuming import history
 from tests.actions.world import acl
 from tests.live.stage import Client, Following, Stage
 

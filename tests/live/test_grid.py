@@ -12,9 +12,9 @@ from app.core.match import compile_match
 from app.core.query import parse_where
 from app.core.schema import Field, FieldType, class_schema
 from app.core.wire import Json, Object, decode
-from app.live.access_path import Holds, LiesIn, Scan
-from app.live.grid import FINEST, AreaIndex, PlaceIndex, area_of, cells_of_place, cover
-from app.live.router import MOST_SCANNED, Router
+from app.live.filing.access_path import Holds, LiesIn, Scan
+from app.live.filing.grid import FINEST, AreaIndex, PlaceIndex, area_of, cells_of_place, cover
+from app.live.filing.router import MOST_SCANNED, Router
 
 VAN = class_schema(
     "Van",

@@ -5,7 +5,7 @@ import pytest
 from app.actions.caller import MASTER
 from app.config import Settings
 from app.core.wire import Json, Object
-from app.live import resumption
+from app.live.resuming import resumption
 from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.world import acl

@@ -4,8 +4,8 @@ import pytest
 
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, pointer
-from app.live import history
-from app.live.position import parse_position
+from app.live.resuming import history
+from app.live.resuming.position import parse_position
 from tests.actions.world import acl
 from tests.live.stage import Client, Following, Stage
 

@@ -12,10 +12,10 @@ from app.core.query import parse_where
 from app.core.schema import Field, FieldType, class_schema
 from app.core.wire import Json, Object, pointer
 from app.errors import ErrorCode, ParseError
-from app.live import router as routing
-from app.live.access_path import BeginsWith, BothEqualTo, EqualTo, Scan, Within
+from app.live.filing import router as routing
+from app.live.filing.access_path import BeginsWith, BothEqualTo, EqualTo, Scan, Within
+from app.live.filing.router import CROWDED, MOST_SCANNED, Router
 from app.live.membership import LiveQuery
-from app.live.router import CROWDED, MOST_SCANNED, Router
 
 TANK = class_schema(
     "Tank",

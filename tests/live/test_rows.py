@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from app.core.wire import Object
-from app.live.board import Board, Column, Flag, Join, Level, Panel, Source, Tile, to_wire, tone_of
-from app.live.places import Place, home_of
-from app.live.rows import join_rows, level_of, same, tally
+from app.live.boards.board import Board, Column, Flag, Join, Level, Panel, Source, Tile, to_wire, tone_of
+from app.live.boards.places import Place, home_of
+from app.live.boards.rows import join_rows, level_of, same, tally
 
 LEVELS = tuple(Level(value=value, label=value, icon="dot") for value in ("late", "due", "unknown", "soon", "ok"))
 

@@ -10,9 +10,9 @@ from app.live.counters import Counters
 from app.live.limits import BURST_SECONDS, Limits, Meter
 from app.live.membership import Member
 from app.live.outbox import Backlog
-from app.live.position import Run, parse_position, partly, shorten
 from app.live.protocol import Keys, Protocol
-from app.store.snapshot import Snapshot, to_cursor
+from app.live.resuming.position import Run, parse_position, partly, shorten
+from app.store.changes.snapshot import Snapshot, to_cursor
 from tests.live.stage import Client, Following, Stage
 
 FIELDS: Object = {"n": {"type": "Number"}, "text": {"type": "String"}}

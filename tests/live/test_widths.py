@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 
 from app.domains.oxygen.board import BOARD
-from app.live.board import Board, Column, Panel, Source
-from app.live.widths import card_places, sheet
+from app.live.boards.board import Board, Column, Panel, Source
+from app.live.boards.widths import card_places, sheet
 
 
 def board(*columns: Column) -> Board:

@@ -4,8 +4,9 @@ import pytest
 
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, pointer
-from app.live import keeping, stream
-from app.live.window import BUFFER
+from app.live import stream
+from app.live.results import keeping
+from app.live.results.window import BUFFER
 from tests.actions.world import acl
 from tests.live.stage import Following, Stage
 

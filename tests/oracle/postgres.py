@@ -14,7 +14,7 @@ from app.core.sql import Compiler
 from app.core.wire import Json, Object, acl_to_permissions, canonical, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.render import render_object
+from app.store.rows.render import render_object
 
 
 class Judge:

@@ -22,7 +22,9 @@ from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.config import Settings
 from app.core.wire import Json, Object, decode, pointer
 from app.errors import ParseError
-from app.live import history, hub, window
+from app.live import hub
+from app.live.results import window
+from app.live.resuming import history
 from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.world import acl

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.broadcast import CHANNEL, Hints, make_broadcast
+from app.store.changes.broadcast import CHANNEL, Hints, make_broadcast
 from app.store.database import Database
 from tests.store.redis_server import RedisServer, need_redis
 
@@ -63,8 +63,8 @@ async def test_calls_are_gathered_for_longer_while_nobody_else_is_heard(
     pair: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = pair
-    monkeypatch.setattr("app.store.broadcast.ALONE_SECONDS", 60)
-    monkeypatch.setattr("app.store.broadcast.SILENT_SECONDS", 0)
+    monkeypatch.setattr("app.store.changes.broadcast.ALONE_SECONDS", 60)
+    monkeypatch.setattr("app.store.changes.broadcast.SILENT_SECONDS", 0)
     before = other.woken
     one.hints.send()
     await other.until(before + 1)
@@ -78,7 +78,7 @@ async def test_a_process_is_heard_without_having_anything_to_call(
     pair: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = pair
-    monkeypatch.setattr("app.store.broadcast.BEAT_SECONDS", 0.05)
+    monkeypatch.setattr("app.store.changes.broadcast.BEAT_SECONDS", 0.05)
     before = one.woken, other.woken
     one.hints.send()
     other.hints.send()
@@ -88,7 +88,7 @@ async def test_a_process_is_heard_without_having_anything_to_call(
     await until(lambda: one.hints._heard_at > heard_at)
     assert (one.woken, other.woken) == (before[0] + 1, before[1] + 1)
     assert not one.hints.is_alone
-    monkeypatch.setattr("app.store.broadcast.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("app.store.changes.broadcast.SILENT_SECONDS", 0.5)
     await other.hints.stop()
     await until(lambda: one.hints.is_alone)
 

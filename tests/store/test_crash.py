@@ -8,8 +8,8 @@ from pathlib import Path
 
 from app.config import Settings
 from app.errors import ParseError
+from app.store.changes.feed import Feed
 from app.store.database import Database, ensure_embedded, release_embedded
-from app.store.feed import Feed
 from app.store.migrate import migrate
 
 

@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 
 from app.core.wire import Object
-from app.store.capture import maintain
+from app.store.changes.capture import maintain
+from app.store.changes.feed import Batch, Change, CursorExpired, Feed, Snapshot, parse_cursor, to_cursor
+from app.store.changes.reading import CHUNK
 from app.store.database import Connection, Database
-from app.store.feed import Batch, Change, CursorExpired, Feed, Snapshot, parse_cursor, to_cursor
 from app.store.migrate import migrate
-from app.store.reading import CHUNK
 
 Check = Callable[[], bool]
 
@@ -409,7 +409,7 @@ async def test_another_history_is_told_as_a_reset(
     async def elsewhere(connection: Connection) -> str:
         return "elsewhere"
 
-    monkeypatch.setattr("app.store.feed.read_feed_id", elsewhere)
+    monkeypatch.setattr("app.store.changes.feed.read_feed_id", elsewhere)
     old = collector.feed.cursor
     await terminate(database, "careboard-feed")
     await collector.until(lambda: any(batch.reset for batch in collector.batches))

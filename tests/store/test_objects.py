@@ -12,9 +12,9 @@ from app.core.schema import ClassSchema, Field, FieldType, class_schema
 from app.core.sql import column_type
 from app.core.wire import UNSET, Json, Object, Unset
 from app.errors import ErrorCode, ParseError
-from app.store import includes
 from app.store.database import Connection, Database
-from app.store.objects import (
+from app.store.rows import includes
+from app.store.rows.objects import (
     Found,
     change_relations,
     delete,
@@ -24,7 +24,7 @@ from app.store.objects import (
     select_for_update,
     update,
 )
-from app.store.render import RENDER_DDL
+from app.store.rows.render import RENDER_DDL
 
 WHEN = datetime(2026, 11, 21, 10, 0, 0, 123999, UTC)
 ISO = "2026-11-21T10:00:00.123Z"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.core.schema import Field, FieldType, class_schema
-from app.store.capture import install_capture
+from app.store.changes.capture import install_capture
+from app.store.changes.feed import Batch, Change, Feed
+from app.store.changes.reading import CHUNK
 from app.store.database import Database
-from app.store.feed import Batch, Change, Feed
-from app.store.reading import CHUNK
 from tests.store.redis_server import RedisServer, need_redis
 
 PATIENCE = 30.0

@@ -8,7 +8,7 @@ import pytest
 from app.core.schema import ClassSchema, Field, FieldType, class_schema
 from app.core.wire import Json
 from app.store.database import Connection, Database
-from app.store.render import RENDER_DDL, render_object
+from app.store.rows.render import RENDER_DDL, render_object
 
 TABLE = """
     drop table if exists "Rendered";

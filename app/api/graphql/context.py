@@ -23,7 +23,7 @@ from app.core.wire import Object, decode
 from app.errors import ErrorCode, ParseError
 from app.live.hub import Hub
 from app.store.database import Connection
-from app.store.objects import Found
+from app.store.rows.objects import Found
 
 MOST_OBJECTS = 50_000
 """Objects that one operation may read, those of nested connections counted."""

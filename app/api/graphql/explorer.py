@@ -11,10 +11,10 @@ from typing import Any
 from litestar import Request
 from litestar.types import ASGIApp
 
+from app.api.browser.site import Site, person
 from app.api.graphql.graphiql import NPM_FOLDER, Graphiql
 from app.api.graphql.http import may_introspect
 from app.api.request import Answer, caller_of, services_of
-from app.api.site import Site, person
 from app.core.wire import Object
 
 _EXAMPLE = """# Ctrl+Enter runs this; the schema is beside it.

@@ -17,7 +17,7 @@ from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
-from app.api.assets import Assets
+from app.api.browser.assets import Assets
 from app.config import Settings
 
 PATH = "/graphiql"

@@ -9,12 +9,12 @@ from litestar import WebSocket, route, websocket
 from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
 from litestar.types import ASGIApp
 
+from app.api.browser.site import Site
 from app.api.graphql.explorer import explorer_page
 from app.api.graphql.graphiql import Graphiql
 from app.api.graphql.http import GraphQLDoor, HttpDoor
 from app.api.graphql.socket import SocketDoor
 from app.api.request import Services
-from app.api.site import Site
 from app.live.hub import Hub
 
 PATH = "/graphql"

@@ -1,14 +1,14 @@
 """The pages beside the board of assets: work orders, moves, plans, figures, the audit trail, and a technician's own page.
 
 Owns: these descriptions and the actions they share with the board. Holds: data only, but for the formulas of `figures.py`. May
-import live.board, live.trails, figures and rules.
+import live.boards.board, live.boards.trails, figures and rules.
 """
 
 from typing import Final
 
 from app.domains.assets.figures import figures
 from app.domains.assets.rules import MAINTENANCE_TYPES, OPEN, OUTCOMES, PARENTS_FIRST
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Choice,
@@ -24,7 +24,7 @@ from app.live.board import (
     Source,
     Tile,
 )
-from app.live.trails import audit_list
+from app.live.boards.trails import audit_list
 
 DESK: Final = ("biomed", "admin")
 HANDS: Final = (*DESK, "technician")

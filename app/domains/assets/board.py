@@ -1,7 +1,7 @@
 """The board of asset moves: what biomedical engineering watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and their words are those of the rules (due soon
-30, 14 or 7 days before, by criticality). May import live.board and the pages beside it.
+30, 14 or 7 days before, by criticality). May import live.boards.board and the pages beside it.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ from app.domains.assets.beside import (
     PEOPLE,
     PLAN,
 )
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Choice,

@@ -1,7 +1,7 @@
 """What an accreditor asks of equipment, computed: PM compliance, MTBF, MTTR, availability, each with its formula.
 
 Owns: the formulas. Holds: pure, from stored objects and a moment; a figure that cannot be known is None and says why, never 0
-or 100 %; what was due counts once, however often it was tried. May import live.board and rules.
+or 100 %; what was due counts once, however often it was tried. May import live.boards.board and rules.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Final, Literal
 from app.core.wire import Object, parse_iso
 from app.domains.assets.rules import CRITICALITIES, DONE, TRIED
 from app.domains.limits import instant, pointed
-from app.live.board import Figure
+from app.live.boards.board import Figure
 
 PM_PERIOD: Final = timedelta(days=90)
 FAILURE_PERIOD: Final = timedelta(days=365)

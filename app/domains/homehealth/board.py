@@ -10,7 +10,7 @@ from typing import Final
 from app.domains.homehealth.lists import LABELS, LOGS, PARTS, TECHNICIANS
 from app.domains.homehealth.phone import MY_VISITS, REASON
 from app.domains.homehealth.rules import PARENTS_FIRST
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Column,
@@ -24,7 +24,7 @@ from app.live.board import (
     Source,
     Tile,
 )
-from app.live.trails import audit_list
+from app.live.boards.trails import audit_list
 
 LEVELS: Final = (
     Level(value="missed", label="Missed", icon="alert"),

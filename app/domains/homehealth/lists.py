@@ -1,11 +1,11 @@
 """The lists beside the job board: technicians, parts and service logs, as data for the one board engine.
 
-Owns: `TECHNICIANS`, `PARTS`, `LOGS`, and the words of the values. Holds: data only. May import live.board.
+Owns: `TECHNICIANS`, `PARTS`, `LOGS`, and the words of the values. Holds: data only. May import live.boards.board.
 """
 
 from typing import Final
 
-from app.live.board import Action, Board, Choice, Column, Input, Join, Panel, Related, Section, Source
+from app.live.boards.board import Action, Board, Choice, Column, Input, Join, Panel, Related, Section, Source
 
 _DESK: Final = ("dispatcher", "admin")
 _OFFICE: Final = (*_DESK, "coordinator")

@@ -1,13 +1,13 @@
 """The technician's own page: today's visits in their order, the next step within the thumb's reach, parts and what was recorded.
 
 Owns: `MY_VISITS`. Holds: data only; what is listed needs no filter by person, for a technician is shown their own alone. May
-import live.board and the lists of this domain.
+import live.boards.board and the lists of this domain.
 """
 
 from typing import Final
 
 from app.domains.homehealth.lists import AVAILABILITY, LABELS
-from app.live.board import Action, Input, Mine, Part
+from app.live.boards.board import Action, Input, Mine, Part
 
 _ROLES: Final = ("technician",)
 

@@ -1,12 +1,12 @@
 """The pages beside the oncology board: patients, side effects, and the patient's own page; and what they share with the board.
 
-Owns: the lists, `MY_CARE`, and the sources, sections and words that several pages use. Holds: data only. May import live.board
-and rules.
+Owns: the lists, `MY_CARE`, and the sources, sections and words that several pages use. Holds: data only. May import
+live.boards.board and rules.
 """
 
 from app.core.wire import Json
 from app.domains.oncology.rules import CLINICIANS, CLOSED, TEAM_ROLES, URGENCIES
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Choice,

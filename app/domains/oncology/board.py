@@ -1,7 +1,7 @@
 """The board of oncology: cycles by what they wait for, with the newest lab results, the flowsheet and the trends of each.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and the words of an urgency are those of the
-oncology rules. May import live.board, live.trails, rules and beside.py.
+oncology rules. May import live.boards.board, live.boards.trails, rules and beside.py.
 """
 
 from app.core.wire import Json
@@ -20,7 +20,7 @@ from app.domains.oncology.beside import (
     WARD,
 )
 from app.domains.oncology.rules import CLOSED, LABS_WITHIN, PARENTS_FIRST, SIGNERS
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Column,
@@ -36,7 +36,7 @@ from app.live.board import (
     Source,
     Tile,
 )
-from app.live.trails import access_list, audit_list
+from app.live.boards.trails import access_list, audit_list
 
 LEVELS = (
     Level(value="overdue", label="Overdue", icon="alert"),

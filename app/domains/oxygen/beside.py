@@ -1,10 +1,10 @@
 """What stands beside the PSI board: the refill log, the contacts, the audit trail, and the driver's route.
 
-Owns: `BESIDE`. Holds: data only. May import live.board, live.trails.
+Owns: `BESIDE`. Holds: data only. May import live.boards.board, live.boards.trails.
 """
 
-from app.live.board import Action, Board, Choice, Column, Fact, Input, Join, Mine, Panel, Part, Section, Source
-from app.live.trails import audit_list
+from app.live.boards.board import Action, Board, Choice, Column, Fact, Input, Join, Mine, Panel, Part, Section, Source
+from app.live.boards.trails import audit_list
 
 _STAFF = ("dispatcher", "admin", "driver", "careTeam")
 _DRIVER = ("driver",)

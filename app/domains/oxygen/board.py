@@ -1,11 +1,11 @@
 """The PSI board: what a dispatcher watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list. The words of an urgency and its limits are those
-of the oxygen rules (critical under 2 h, low under 8 h). May import live.board and what stands beside.
+of the oxygen rules (critical under 2 h, low under 8 h). May import live.boards.board and what stands beside.
 """
 
 from app.domains.oxygen.beside import BESIDE
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Choice,

@@ -1,13 +1,14 @@
 """The pages beside the delivery board: prescriptions and messages; and what they share with the board and the phones.
 
-Owns: the lists, and the sources, actions and words that several pages use. Holds: data only. May import live.board and rules.
+Owns: the lists, and the sources, actions and words that several pages use. Holds: data only. May import live.boards.board and
+rules.
 """
 
 from dataclasses import replace
 
 from app.core.wire import Object
 from app.domains.pharmacy.rules import PHARMACY
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Choice,

@@ -1,7 +1,7 @@
 """The delivery board: what the pharmacy watches, and the lists beside it, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and the words of an urgency are those of the
-pharmacy's rules. May import live.board, rules and the other files of this domain that hold data.
+pharmacy's rules. May import live.boards.board, rules and the other files of this domain that hold data.
 """
 
 from app.core.wire import Json
@@ -22,7 +22,7 @@ from app.domains.pharmacy.beside import (
 )
 from app.domains.pharmacy.phone import MY_MEDICINES, ROUTE
 from app.domains.pharmacy.rules import DONE, FAILED, OPEN, PHARMACY, URGENCIES
-from app.live.board import (
+from app.live.boards.board import (
     Action,
     Board,
     Choice,

@@ -1,6 +1,6 @@
 """The pharmacy on a phone: the courier's route and the patient's own page.
 
-Owns: `ROUTE` and `MY_MEDICINES`. Holds: data only. May import live.board, rules and the words shared with the board.
+Owns: `ROUTE` and `MY_MEDICINES`. Holds: data only. May import live.boards.board, rules and the words shared with the board.
 """
 
 from app.domains.pharmacy.beside import (
@@ -17,7 +17,7 @@ from app.domains.pharmacy.beside import (
     TONES,
 )
 from app.domains.pharmacy.rules import DONE, FAILED
-from app.live.board import Action, Input, Mine, Part
+from app.live.boards.board import Action, Input, Mine, Part
 
 _STEP = Action(
     key="step",

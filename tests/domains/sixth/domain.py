@@ -5,7 +5,7 @@ from app.actions.objects import Objects
 from app.domains.domain import Domain, Grant, Grants, StateMachine, Transition, permissions_of
 from app.domains.guard import guard_class
 from app.domains.visibility import acl
-from app.live.board import Action, Board, Column, Input, Join, Level, Panel, Related, Section, Source, Tile
+from app.live.boards.board import Action, Board, Column, Input, Join, Level, Panel, Related, Section, Source, Tile
 from tests.domains.sixth.tables import TABLES
 
 CLASSES = ("WalkingFrame", "Loan")
