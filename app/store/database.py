@@ -35,9 +35,6 @@ with warnings.catch_warnings():
 __all__ = ["LOST", "Connection", "Database", "ensure_embedded", "release_embedded", "translate_errors", "with_database"]
 
 POOL_SIZE = 16
-_MANY = 4
-"""A pool of so many can do without one."""
-
 STATEMENT_TIMEOUT_MS = 30_000
 DATABASE_NAME = "careboard"
 
@@ -129,8 +126,6 @@ class Database:
         self.settings = settings
         self.committed: list[Callable[[], None]] = []
         self._writing = 0
-        self._spare: Any = None
-        """A connection of the pool that was just used: the next statement takes it without asking the pool."""
         self._pool_size = pool_size
         self._url: str | None = None
         self._engine: _Engine | None = None
@@ -184,14 +179,11 @@ class Database:
     async def stop(self) -> None:
         """Closes the pool (work under way gets five seconds) and lets go of the embedded server."""
         engine, self._engine = self._engine, None
-        spare, self._spare = self._spare, None
         if Database.current is self:
             Database.current = None
             for table in TABLE_REGISTRY:
                 table._meta._db = None
         if engine is not None and engine.pool is not None:
-            if spare is not None:
-                await engine.pool.release(spare)
             try:
                 await asyncio.wait_for(engine.pool.close(), 5)
             except (TimeoutError, *LOST):
@@ -212,26 +204,12 @@ class Database:
                 yield running.connection
                 return
             pool: Any = self.engine.pool
-            connection = await self._take(pool)
-            is_well = False
+            with translate_connecting():
+                connection = await pool.acquire()
             try:
                 yield connection
-                is_well = True
             finally:
-                is_spare = self._spare is None and self._engine is not None and self._pool_size >= _MANY
-                if is_well and is_spare and _is_idle(connection):
-                    self._spare = connection
-                else:
-                    await pool.release(connection)
-
-    async def _take(self, pool: Any) -> Any:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            if _is_idle(spare):
-                return spare
-            await pool.release(spare)
-        with translate_connecting():
-            return await pool.acquire()
+                await pool.release(connection)
 
     @contextlib.asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
@@ -326,14 +304,6 @@ class Database:
         folder, self._embedded = self._embedded, None
         if folder is not None:
             await asyncio.to_thread(release_embedded, folder)
-
-
-def _is_idle(connection: Any) -> bool:
-    """Whether a connection of the pool is alive and nobody left it in a transaction."""
-    try:
-        return not connection.is_closed() and not connection.is_in_transaction()
-    except asyncpg.InterfaceError:  # it was lost, and the pool has taken it back
-        return False
 
 
 def with_database(url: str, name: str) -> str:

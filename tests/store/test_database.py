@@ -142,7 +142,7 @@ async def test_the_pool_survives_the_loss_of_every_connection(database: Database
     assert await roles(database) == ["after"]
     pool = database.engine.pool
     assert pool is not None
-    assert pool.get_size() - pool.get_idle_size() <= 1  # one may be kept for the next statement
+    assert pool.get_size() == pool.get_idle_size()
 
 
 async def test_a_deadlock_is_tried_again(database: Database) -> None:
