@@ -143,6 +143,8 @@ class RunningServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"server-{self.port}.log"
         self.environment: dict[str, str] = {}
+        self.sign_ins: list[tuple[str, str]] = []
+        """Role and name of the accounts that a demo told."""
         self.words: list[str] = []
         """More options of `careboard serve`."""
         self._folder = folder

@@ -197,10 +197,11 @@ async def test_an_object_id_that_reads_like_a_role_is_no_users(locked_server: Ru
 
 async def test_a_chosen_object_id_writes_no_header(locked_server: RunningServer) -> None:
     anonymous = Phone(locked_server, "", {**APP, "X-Parse-REST-API-Key": "rest-key"})
-    status, told = await anonymous.ask("POST", "/installations", {"objectId": "x\r\nSet-Cookie: a=b", "deviceType": "ios"})
+    device = {"deviceType": "ios", "installationId": "a-phone"}
+    status, told = await anonymous.ask("POST", "/installations", {**device, "objectId": "x\r\nSet-Cookie: a=b"})
     assert (status, told["code"]) == (400, 105)
     async with httpx.AsyncClient(base_url=locked_server.url, headers=anonymous.headers) as client:
-        answer = await client.post("/parse/installations", json={"objectId": "€ /?#%", "deviceType": "ios"})
+        answer = await client.post("/parse/installations", json={**device, "objectId": "€ /?#%"})
     assert (answer.status_code, answer.headers["location"].rpartition("/")[2]) == (201, "%E2%82%AC%20%2F%3F%23%25")
 
 
