@@ -137,7 +137,13 @@ def combined(parts: st.SearchStrategy[Object]) -> st.SearchStrategy[Object]:
     )
 
 
-wheres: st.SearchStrategy[Object] = st.one_of(st.builds(dict), st.recursive(constraints(), combined, max_leaves=5))
+intervals: st.SearchStrategy[Object] = st.builds(
+    lambda low, high: {"psi": {"$gte": low, "$lte": high}}, small, st.sampled_from([1, 1.5, 2, 2.2, 3])
+)
+overlapping = st.lists(intervals, min_size=2, max_size=4).map(lambda nodes: {"$or": nodes})
+"""Alternatives that are filed in the same cells."""
+
+wheres: st.SearchStrategy[Object] = st.one_of(st.builds(dict), overlapping, st.recursive(constraints(), combined, max_leaves=5))
 
 
 def parsed(raw: Json) -> ast.Node | None:
