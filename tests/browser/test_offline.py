@@ -233,7 +233,7 @@ async def test_what_comes_after_a_refused_step_waits_for_its_person_and_what_is_
 async def test_another_site_empties_no_phone(browser: Browser, fleet: Fleet) -> None:
     """It may send its visitor's browser to /sign-out: nobody is signed out by that, and nothing that waits is lost."""
     page = await on_the_road(browser, fleet)
-    await page.route("**/classes/DispatchEvent", lambda route: route.abort())
+    await page.context.route("**/classes/DispatchEvent", lambda route: route.abort())
     await read_pressure(page, fleet.tanks["OX-1"], 355)
     await expect(page.locator(".to-send h2")).to_have_text("1 to send")
     elsewhere = await page.context.new_page()
