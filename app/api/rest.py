@@ -191,7 +191,7 @@ async def verify_password(call: Call) -> Answer:
 async def log_in_as(call: Call) -> Answer:
     """POST /loginAs?userId=…, with the master key: a session of that user."""
     call.require_master()
-    user_id = call.params.get("userId") or call.body.get("userId")
+    user_id = call.query.get("userId") or call.body.get("userId")
     return Answer(await call.services.users.log_in_as(call.caller, user_id))
 
 
@@ -229,9 +229,10 @@ async def upgrade_session(call: Call) -> Answer:
 
 
 async def call_function(call: Call, name: str) -> Answer:
-    """POST /functions/name: `{"result": …}` of what the server's code defines under that name."""
+    """POST /functions/name: `{"result": …}` of what the server's code defines under that name, `{}` where it has no result."""
     objects = call.services.objects
-    return Answer({"result": await objects.hooks.call(call.caller, name, call.body, objects)})
+    result = await objects.hooks.call(call.caller, name, call.body, objects)
+    return Answer({} if result is None else {"result": result})
 
 
 async def get_config(call: Call) -> Answer:
