@@ -235,6 +235,11 @@ async def call_function(call: Call, name: str) -> Answer:
     return Answer({} if result is None else {"result": result})
 
 
+async def take_event(call: Call, name: str) -> Answer:
+    """POST /events/name: what an app tells its analytics; {}, and as with Parse Server by default nothing is kept of it."""
+    return Answer({})
+
+
 async def get_config(call: Call) -> Answer:
     """GET /config: the parameters of the cloud config that the caller may know."""
     return Answer(await call.services.cloud_config.get(call.caller))
@@ -427,6 +432,7 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/aggregate/{class_name}", aggregate_objects),
         Route("DELETE", "/purge/{class_name}", purge_class),
         Route("POST", "/functions/{name}", call_function, once=True),
+        Route("POST", "/events/{name}", take_event),
         Route("GET", "/config", get_config),
         Route("PUT", "/config", update_config),
         Route("GET", "/graphql-config", get_graphql_config),

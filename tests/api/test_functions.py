@@ -1,4 +1,4 @@
-"""Functions of the server over REST: what they answer, and what they refuse."""
+"""Functions of the server over REST: what they answer, and what they refuse; and the events that an app tells."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -63,3 +63,11 @@ async def test_a_function_refuses_in_its_own_words_and_a_fault_is_not_told(http:
     assert "swordfish" not in answer.text
     answer = await http.post("/parse/functions/unknown", json={}, headers=KEYS)
     assert (answer.status_code, answer.json()) == (400, {"code": 141, "error": 'Invalid function: "unknown"'})
+
+
+async def test_an_app_may_tell_its_analytics_and_nothing_comes_of_it(http: AsyncTestClient[object]) -> None:
+    for name in ("AppOpened", "visit"):
+        answer = await http.post(f"/parse/events/{name}", json={"dimensions": {"ward": "3"}}, headers=KEYS)
+        assert (answer.status_code, answer.json()) == (200, {})
+    answer = await http.post("/parse/events/visit", json={}, headers={"X-Parse-Application-Id": "other"})
+    assert answer.status_code == 403
