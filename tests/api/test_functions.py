@@ -15,6 +15,8 @@ from app.main import create_app
 
 KEYS = {"X-Parse-Application-Id": "careboard"}
 
+pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
+
 
 async def echo(caller: Caller, params: Mapping[str, Json], objects: Writes) -> Json:
     """Answers what it was sent under `say`."""
