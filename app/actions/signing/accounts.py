@@ -271,11 +271,13 @@ async def _follow(event: SaveEvent, *, waits: bool) -> None:
 
 
 async def _open_first_session(event: SaveEvent) -> None:
-    if event.object.get("active") is False:
+    """None for an account that waits; as in Parse none for one that the master key makes, unless it names a device."""
+    if event.object.get("active") is False or (event.caller.is_master and event.caller.installation_id is None):
         return
     proven = event.context.get("proven")
     provider = proven.names if isinstance(proven, Proven) else ""
-    await _open_session(event, {"action": "signup", "authProvider": provider or "password"})
+    how: Object = {"action": "login", "authProvider": provider} if provider else {"action": "signup", "authProvider": "password"}
+    await _open_session(event, how)
 
 
 async def _open_session(event: SaveEvent, created_with: Object) -> None:
