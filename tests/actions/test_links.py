@@ -137,7 +137,8 @@ async def test_a_link_that_is_too_old_sets_nothing(post: Post) -> None:
     user_id, address, _ = await post.sign_up()
     await ask_reset(post, address)
     token = post.mailbox.token(address)
-    await post.sql("""update "_User" set "_perishable_token_expires_at" = now() where "objectId" = $1""", user_id)
+    past = "now() - interval '1 second'"
+    await post.sql(f"""update "_User" set "_perishable_token_expires_at" = {past} where "objectId" = $1""", user_id)
     with refusing(-1, "The password reset link has expired"):
         await post.links.reset(token, "new")
     await post.world.signed_in(address)
@@ -342,7 +343,8 @@ async def test_a_link_to_an_address_of_before_confirms_nothing(strict: Post) -> 
 async def test_a_link_that_is_too_old_confirms_nothing(strict: Post) -> None:
     user_id, address, _ = await strict.sign_up()
     await strict.send()
-    await strict.sql("""update "_User" set "_email_verify_token_expires_at" = now() where "objectId" = $1""", user_id)
+    past = "now() - interval '1 second'"
+    await strict.sql(f"""update "_User" set "_email_verify_token_expires_at" = {past} where "objectId" = $1""", user_id)
     with refusing(-1, OLD):
         await strict.links.verify(strict.mailbox.token(address))
 
