@@ -40,6 +40,12 @@ from app.store.database import Connection, Database
 COOKIE = "careboard_session"
 """The cookie that carries a board's session token: HttpOnly, SameSite=Lax, Secure behind https."""
 
+PERSON = "Careboard-Person"
+"""The header that says whose page it is: an objectId, or nothing where nobody is signed in. A page says it back with what it
+asks, for the cookie may be another person's by then."""
+
+_ANOTHER = "Somebody else is signed in in this browser by now, so nothing was done in your name. Sign in again."
+
 _log = logging.getLogger("careboard.request")
 
 _HEADERS = {
@@ -226,7 +232,10 @@ async def caller_with(
         return replace(ANONYMOUS, installation_id=installation) if installation else ANONYMOUS
     keys["session"] = token
     async with services.database.connection() as connection:
-        return await resolve(connection, token, installation_id=installation)
+        caller = await resolve(connection, token, installation_id=installation)
+    if not given and request.headers.get(PERSON, caller.user_id) != caller.user_id:
+        raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, _ANOTHER)
+    return caller
 
 
 async def caller_of(request: Request[Any, Any, Any], services: Services) -> Caller:

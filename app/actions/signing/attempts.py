@@ -6,6 +6,7 @@ account's owner out, as the narrow limit is of account and address together; mem
 Imports errors only.
 """
 
+import hashlib
 import ipaddress
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ ACCOUNT_FACTOR = 20
 """Guesses at one account from many addresses."""
 
 MOST_KEYS = 50_000
+
+LONGEST_NAME = 320
+"""What is longer is nobody's name, and known by its digest."""
 
 MAIL_FACTOR = 2
 """Mails to one account that many addresses ask for, or that it has sent itself by new addresses."""
@@ -90,6 +94,8 @@ class Attempts:
 
     def _limits(self, name: str, address: str) -> dict[_Key, int]:
         name = name.lower()
+        if len(name) > LONGEST_NAME:
+            name = hashlib.sha256(name.encode(errors="replace")).hexdigest()
         by_account = {("", name): self._most * self._account_factor}
         if not address:
             return by_account
