@@ -307,7 +307,8 @@ def test_add_unique_then_remove_leaves_none_of_the_values(old: list[Json], objec
     ],
 )
 def test_a_key_into_an_array_that_is_still_empty_begins_an_array(body: Object, tags: Json) -> None:
-    for current in (None, {"objectId": "t2"}, {"objectId": "t2", "tags": None}):
+    others: tuple[Object | None, ...] = (None, {"objectId": "t2"}, {"objectId": "t2", "tags": None})
+    for current in others:
         assert apply_ops(TANK, current, body).values == {"tags": tags}
 
 
