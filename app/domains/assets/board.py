@@ -1,7 +1,7 @@
 """The board of asset moves: what biomedical engineering watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and their words are those of the rules (due soon
-30, 14 or 7 days before, by criticality). May import live.boards.board and the pages beside it.
+30, 14 or 7 days before, by criticality). May import live.boards and the pages beside it.
 """
 
 from typing import Final
@@ -33,6 +33,7 @@ from app.live.boards.board import (
     Tile,
     Trail,
 )
+from app.live.boards.trails import history
 
 LEVELS: Final = (
     Level(value="critical", label="Critical", icon="alert"),
@@ -306,6 +307,8 @@ _ACTIONS: Final = (
     ),
 )
 
+_HISTORY: Final = history("Asset")
+
 _PANEL: Final = Panel(
     title="{assetTag} · {name}",
     subtitle=("{manufacturer} {model}", "{currentLocation}"),
@@ -315,15 +318,7 @@ _PANEL: Final = Panel(
         Related(name="inspections", class_name="Inspection", field="asset", order="-inspectedAt"),
         Related(name="assignments", class_name="AssetAssignment", field="asset", order="-assignedAt"),
         Related(name="events", class_name="ComplianceEvent", field="asset", order="-occurredAt"),
-        Related(
-            name="history",
-            class_name="AuditLog",
-            field="entityId",
-            by_id=True,
-            where={"entityType": "Asset"},
-            order="-createdAt",
-            roles=("admin",),
-        ),
+        _HISTORY[0],
     ),
     sections=(
         Section(
@@ -336,7 +331,7 @@ _PANEL: Final = Panel(
                 Fact(label="Criticality", field="{criticality}"),
                 Fact(label="Site", field="{site.name}"),
                 Fact(label="Department", field="{department}", missing="none"),
-                Fact(label="Looked after by", field="{carer.displayName|carer.username}", missing="nobody, or not shown to you"),
+                Fact(label="Looked after by", field="{carer.displayName|carer.username}", missing="nobody"),
                 Fact(label="Bought", field="purchaseDate", kind="day"),
                 Fact(label="Last inspection", field="lastInspectionAt", kind="day", missing="never inspected"),
                 Fact(label="Next service", field="nextServiceDue", kind="day", missing="nobody planned one"),
@@ -391,14 +386,7 @@ _PANEL: Final = Panel(
             empty="Nothing is recorded for this asset.",
             wide=True,
         ),
-        Section(
-            kind="history",
-            label="Audit trail",
-            related=("history",),
-            at="createdAt",
-            empty="Nothing was changed here yet.",
-            wide=True,
-        ),
+        _HISTORY[1],
         Section(kind="others", label="Also in this department", field="department"),
     ),
 )

@@ -36,7 +36,7 @@ from app.live.boards.board import (
     Source,
     Tile,
 )
-from app.live.boards.trails import access_list, audit_list
+from app.live.boards.trails import access_list, audit_list, history
 
 LEVELS = (
     Level(value="overdue", label="Overdue", icon="alert"),
@@ -298,6 +298,8 @@ _FLOWSHEET = Section(
     wide=True,
 )
 
+_HISTORY = history("ChemoCycle")
+
 _PANEL = Panel(
     title="{profile.name}",
     subtitle=("{regimen} · cycle {cycleNumber}", "{profile.contact}"),
@@ -305,15 +307,7 @@ _PANEL = Panel(
         Related(name="labs", class_name="LabTrend", field="patient", of="patient", order="-date", limit=400),
         Related(name="drugs", class_name="Treatment", field="chemoCycle", order="-date"),
         Related(name="effects", class_name="SideEffect", field="chemoCycle", order="-recordedAt"),
-        Related(
-            name="history",
-            class_name="AuditLog",
-            field="entityId",
-            by_id=True,
-            where={"entityType": "ChemoCycle"},
-            order="-createdAt",
-            roles=("admin",),
-        ),
+        _HISTORY[0],
     ),
     sections=(
         Section(
@@ -348,7 +342,7 @@ _PANEL = Panel(
             notes=("{notes}",),
             empty="Nothing is recorded as given in this cycle.",
         ),
-        Section(kind="history", label="History", related=("history",), at="createdAt"),
+        _HISTORY[1],
     ),
 )
 

@@ -1,11 +1,11 @@
 """Ready lists of who did what and who looked, for any domain to put beside its board.
 
-Owns: `audit_list` and `access_list`. Holds: descriptions only; who may read a row is told by the server. May import core and
-live.boards.board.
+Owns: `audit_list`, `access_list` and `history`. Holds: descriptions only; who may read a row is told by the server. May import
+core and live.boards.board.
 """
 
 from app.core.wire import Json, Object
-from app.live.boards.board import Board, Column, Fact, Join, Panel, Section, Source, Tile
+from app.live.boards.board import Board, Column, Fact, Join, Panel, Related, Section, Source, Tile
 
 _NEWEST = 500
 _WHOSE = "whose.displayName|whose.username"
@@ -68,6 +68,29 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
         labels={"action": {"create": "Created", "update": "Changed", "delete": "Deleted"}},
         empty="Each write leaves an entry here, from the moment it is done.",
     )
+
+
+def history(class_name: str, *, wide: bool = True) -> tuple[Related, Section]:
+    """What was done to one row, for an admin: what its panel reads, and the section that tells it."""
+    related = Related(
+        name="history",
+        class_name="AuditLog",
+        field="entityId",
+        by_id=True,
+        where={"entityType": class_name},
+        order="-createdAt",
+        roles=("admin",),
+    )
+    section = Section(
+        kind="history",
+        label="History",
+        related=("history",),
+        at="createdAt",
+        by="actor.displayName|actor.username",
+        empty="Nothing was changed here yet.",
+        wide=wide,
+    )
+    return related, section
 
 
 def access_list(roles: tuple[str, ...] = ("admin",), *, name: str = "access", title: str = "Who looked") -> Board:
