@@ -1,6 +1,6 @@
 /** The parts of a panel, one function a kind; app/live/boards/sections.py says the same words for the first paint. */
 
-import { fileLinks, fill, geoLink, number, placeWords, rangeTone, tag, when, windowRisk, words } from "./cells.js";
+import { deed, fileLinks, fill, geoLink, number, placeWords, rangeTone, tag, when, windowRisk, words } from "./cells.js";
 import { h, icon } from "./dom.js";
 import { isoOf, read, timeOf } from "./model.js";
 import { plot, span, trend } from "./plot.js";
@@ -129,35 +129,6 @@ export const SECTIONS = {
   },
 };
 
-const MOST_STEPS = 4;
-const SHORT = 40;
-const DEEDS = { create: "Created", update: "Changed", delete: "Deleted" };
-
-/** What an entry of the audit trail tells: "Status: packed → out for delivery, courier changed". */
-function deed(board, entry) {
-  const changes = Object.entries(read(entry, "metadata.changes") ?? {}).filter(([, change]) => change && typeof change === "object").sort(([a], [b]) => (a < b ? -1 : 1));
-  if (entry.action !== "update" || !changes.length) return DEEDS[entry.action] ?? words(board, entry, "summary");
-  const told = changes.map(([name, change]) => step(board, name, change));
-  const text = told.slice(0, MOST_STEPS).join(", ") + (told.length > MOST_STEPS ? `, and ${told.length - MOST_STEPS} more` : "");
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
-}
-
-function step(board, name, change) {
-  const [before, after] = [change.from, change.to].map((value) => told(board, name, value));
-  const label = name.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-  if (change.to === null || change.to === undefined) return `${label} removed`;
-  if (!after || !(before || change.from === null || change.from === undefined)) return `${label} changed`;
-  return before ? `${label}: ${before} → ${after}` : `${label}: ${after}`;
-}
-
-/** A value in so few words that a line holds two of them; '' where it has none. */
-function told(board, name, value) {
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (value?.__type === "Date") return clock(Date.parse(value.iso));
-  const said = typeof value === "string" || typeof value === "number" ? words(board, { [name]: value }, name) : "";
-  return said.length <= SHORT ? said : "";
-}
-
 const POINT_WORDS = { psiBefore: "before the refill", psiAfter: "after the refill", psiLevel: "read" };
 
 function dayNumber(start, at) {
@@ -166,6 +137,7 @@ function dayNumber(start, at) {
 }
 
 function factOf(board, fact, row) {
+  if (fact.kind === "deed") return [deed(board, row, 99)];
   const value = fact.kind && fact.kind !== "text" ? read(row, fact.field) : undefined;
   const iso = isoOf(value);
   if (!fact.kind || fact.kind === "text") return [fill(board, fact.field, row) || fact.missing].filter(Boolean);

@@ -343,7 +343,7 @@ _PANEL: Final = Panel(
             related=("plans",),
             at="nextDueAt",
             text=("every {frequencyDays} days", "{status}"),
-            empty="No plan. Add a MaintenancePlan to this asset, and its dates follow.",
+            empty="No service is planned. “Plan service” gives it its dates.",
         ),
         Section(
             kind="log",

@@ -194,7 +194,7 @@ _NEAREST: Final = Input(
     point="location",
     free={"availability": "available"},
     hint="Free ones first, the nearest on top; who shows no position comes last.",
-    empty="No technician is known. Add a Technician first.",
+    empty="No technician is on the list yet. An administrator adds them.",
 )
 _OVERLAP: Final = Input(
     name="overlapAllowed", label="Overlap", kind="check", default="overlapAllowed", hint="Allow it to overlap another visit"

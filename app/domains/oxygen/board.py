@@ -202,7 +202,7 @@ _ACTIONS = (
                 default="assignedDriver",
                 source="people",
                 where={"role": "driver", "active": True},
-                empty="No driver is active. An administrator can make one with careboard user role.",
+                empty="No driver is active. Ask an administrator to enable one.",
             ),
         ),
     ),
@@ -294,7 +294,7 @@ _PANEL = Panel(
             kind="contacts",
             label="Emergency contacts",
             related=("contacts",),
-            empty="No contact is on file. Add an EmergencyContact to this site.",
+            empty="No emergency contact is on file for this site.",
         ),
         Section(
             kind="log",

@@ -215,7 +215,7 @@ _ACTIONS = (
                 default="courier",
                 source="people",
                 where={"role": "courier", "active": True},
-                empty="No courier is active. An administrator can make one with careboard user role.",
+                empty="No courier is active. Ask an administrator to enable one.",
             ),
         ),
     ),

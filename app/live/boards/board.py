@@ -85,7 +85,7 @@ class Column:
 
     `width`: (least pixels, share of what is left); `yields`: the column with the greatest number goes first where the list is
     narrow, 0 never goes. `card` is its place on a phone: title, corner, id, lead, end or none; without one its kind decides.
-    `personal` is masked on a wall display.
+    `personal` is masked on a wall display. `is_deed`: the row is an entry of the audit trail, and says what was done.
     """
 
     key: str
@@ -113,6 +113,7 @@ class Column:
     yields: int = 0
     card: str = ""
     personal: bool = False
+    is_deed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +226,8 @@ class Related:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place, phone
-    or file."""
+    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place, phone,
+    file or deed (what an entry of the audit trail tells)."""
 
     label: str
     field: str

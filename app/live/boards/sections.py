@@ -5,19 +5,16 @@ page is live. Holds: pure; nothing is made up between readings. May import core 
 live.boards.cells.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
 from app.core.wire import Object, iso, parse_iso
 from app.live.boards.board import Board, Fact, Section, SheetRow
-from app.live.boards.cells import Moment, file_links, fill, geo_link, place_words, range_tone, upper, words
+from app.live.boards.cells import Moment, deed, file_links, fill, geo_link, place_words, range_tone, words
 from app.live.boards.rows import date_of, read
 
 Related = Mapping[str, list[Object]]
 _MOST_DAYS = 62
-_MOST_STEPS, _SHORT = 4, 40
-_HUMP = re.compile("(?<=[a-z])[A-Z]")
 
 
 def log_lines(board: Board, section: Section, related: Related, moment: Moment) -> list[dict[str, object]]:
@@ -29,41 +26,10 @@ def log_lines(board: Board, section: Section, related: Related, moment: Moment) 
         note = " · ".join(filter(None, [words(board, item, section.by), *(fill(board, n, item) for n in section.notes)]))
         text = " ".join(filter(None, (fill(board, pattern, item) for pattern in section.text)))
         if section.kind == "history":
-            text = _deed(board, item, moment)
+            text = deed(board, item, moment)
         files = file_links(read(item, section.files)) if section.files else []
         lines.append({"iso": at, "clock": moment.clock(at) if at else "", "text": text, "note": note, "files": files})
     return sorted(lines, key=lambda line: str(line["iso"]), reverse=True)
-
-
-def _deed(board: Board, entry: Object, moment: Moment) -> str:
-    """What an entry of the audit trail tells: "Status: packed → out for delivery, courier changed"."""
-    changes = read(entry, "metadata.changes")
-    action = str(entry.get("action") or "")
-    if action != "update" or not isinstance(changes, dict):
-        return {"create": "Created", "update": "Changed", "delete": "Deleted"}.get(action) or words(board, entry, "summary")
-    told = [_step(board, name, change, moment) for name, change in sorted(changes.items()) if isinstance(change, dict)]
-    more = f", and {len(told) - _MOST_STEPS} more" if len(told) > _MOST_STEPS else ""
-    return upper(", ".join(told[:_MOST_STEPS]) + more) or "Changed"
-
-
-def _step(board: Board, name: str, change: Object, moment: Moment) -> str:
-    before, after = (_told(board, name, change.get(side), moment) for side in ("from", "to"))
-    label = _HUMP.sub(lambda match: f" {match.group().lower()}", name)
-    if change.get("to") is None:
-        return f"{label} removed"
-    if not after or not (before or change.get("from") is None):
-        return f"{label} changed"
-    return f"{label}: {before} → {after}" if before else f"{label}: {after}"
-
-
-def _told(board: Board, name: str, value: object, moment: Moment) -> str:
-    """A value in so few words that a line holds two of them; '' where it has none."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict) and value.get("__type") == "Date":
-        return moment.clock(str(value["iso"]))
-    said = words(board, {name: value}, name) if isinstance(value, str | int | float) else ""
-    return said if len(said) <= _SHORT else ""
 
 
 def facts(board: Board, section: Section, row: Object, moment: Moment) -> list[dict[str, str]]:
@@ -78,6 +44,8 @@ def _fact(board: Board, fact: Fact, row: Object, moment: Moment) -> dict[str, st
     made = {"label": fact.label, "text": fact.missing, "iso": at or "", "shape": fact.kind, "href": ""}
     if fact.kind == "text":
         made["text"] = fill(board, fact.field, row) or fact.missing
+    elif fact.kind == "deed":
+        made["text"] = deed(board, row, moment, most=99)
     elif at:
         made["text"] = moment.clock(at) if fact.kind == "clock" else moment.day(at) or "today"
     elif fact.kind == "place":

@@ -32,11 +32,8 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
         joins=(Join(name="who", source="people", field="actor"),),
         columns=(
             Column(key="when", label="When", kind="age", field="createdAt", width=(74, 0.0), flash=False),
-            Column(key="summary", label="What", kind="name", field="summary", width=(220, 2.4)),
+            Column(key="summary", label="What", kind="name", field="summary", is_deed=True, width=(220, 2.4)),
             Column(key="who", label="Who", kind="text", field=_WHO, detail="{who.role}", width=(130, 0.8)),
-            Column(
-                key="action", label="Deed", kind="status", field="action", tones={"delete": "warn"}, width=(96, 0.2), yields=2
-            ),
             Column(key="on", label="On", kind="text", field="entityType", detail="{entityId}", width=(120, 0.6), yields=1),
         ),
         tiles=tuple(
@@ -46,8 +43,8 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
         search=("summary", "action", "entityType", "entityId", "who.displayName", "who.username"),
         search_hint="deed, person, object",
         panel=Panel(
-            title="{summary}",
-            subtitle=("{entityType}", "{action}"),
+            title="{action} {entityType}",
+            subtitle=("{entityId}",),
             related=(),
             sections=(
                 Section(
@@ -56,6 +53,7 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
                     facts=(
                         Fact(label="When", field="createdAt", kind="clock"),
                         Fact(label="Who", field="{who.displayName|who.username}", missing="the server"),
+                        Fact(label="What", field="summary", kind="deed"),
                         Fact(label="Object", field="{entityType} {entityId}"),
                         Fact(label="Hash", field="{hash}"),
                         Fact(label="Hash before", field="{previousHash}", missing="the first of its chain"),
