@@ -286,7 +286,7 @@ function plain(what) {
   const root = (column.field ?? "").split(".")[0];
   const pending = row.$pending.has(joinOf(what.board, root)?.field ?? root);
   const card = what.cards?.[column.key];
-  const attributes = { ...role, class: `c c-${column.kind} k-${column.key}${card ? ` p-${card}` : ""}`, "data-pending": pending, title: pending ? "Being saved" : null };
+  const attributes = { ...role, class: `c c-${column.kind} k-${column.key}${card ? ` p-${card}` : ""}`, "data-label": column.kind === "value" || column.kind === "count" ? column.label : null, "data-pending": pending, title: pending ? "Being saved" : null };
   return h(tagName, attributes, ...KINDS[column.kind](what));
 }
 

@@ -151,7 +151,7 @@ function factOf(board, fact, row) {
     const links = fileLinks(value).map(([href, name]) => fileLink(href, name));
     return links.length ? links : [fact.missing].filter(Boolean);
   }
-  return iso ? [when(iso, fact.kind)] : [fact.missing].filter(Boolean);
+  return iso ? [when(iso, fact.kind === "day" ? "date" : fact.kind)] : [fact.missing].filter(Boolean);
 }
 
 const fileLink = (href, name) => h("a", { class: "file", href, target: "_blank", rel: "noopener" }, name);

@@ -72,5 +72,6 @@ def test_the_arrows_of_one_s_own_role_are_marked() -> None:
         Transition("b", "c", frozenset({"y"})),
     )
     wire = StateMachine("Job", "status", steps).to_wire()
-    assert [arrow.yours for arrow in diagram(wire, "x").arrows] == [True, False]
+    # One's own are drawn last, so that they lie on top.
+    assert [(arrow.title, arrow.yours) for arrow in diagram(wire, "x").arrows] == [("b to c: y", False), ("a to b: x", True)]
     assert [arrow.yours for arrow in diagram(wire, None).arrows] == [False, False]

@@ -15,7 +15,7 @@ _BELOW = 22
 """What the words below a state need."""
 
 _MANY = 5
-"""From so many states on, the arrows to one state are drawn as one."""
+"""Of a state that so many states before it lead to, the arrows are drawn as one."""
 
 
 _BEGINNINGS = 2
@@ -66,7 +66,8 @@ def diagram(machine: Object, role: str | None) -> Diagram:
     sources = defaultdict(list)
     for step in steps:
         sources[str(step["to"])].append(str(step["from"]))
-    aside = [name for name in names if len(sources[name]) >= _MANY]
+    order = {name: index for index, name in enumerate(names)}
+    aside = [name for name in names if sum(order[each] < order[name] for each in sources[name]) >= _MANY]
     drawn = [step for step in steps if step["to"] not in aside]
     cells = _cells(_columns([name for name in names if name not in aside], drawn), aside)
     laid = laid_out(cells, list(dict.fromkeys((str(step["from"]), str(step["to"])) for step in drawn)))

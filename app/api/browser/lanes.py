@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 124, 40
 
 _MARGIN, _LANE, _TIP, _ROUND = 54, 8, 7, 6
 _LEAST_ACROSS, _LEAST_DOWN = 46, 36
-_PORT = 8.0
+_PORT = 11.0
 
 Step = tuple[str, str]
 Cell = tuple[int, int]
@@ -134,7 +134,7 @@ def _ports(places: Mapping[str, tuple[float, float]], ways: Mapping[Step, _Way])
     found: dict[tuple[str, str, object], float] = {}
     for (name, side), used in ends.items():
         order = sorted(used, key=lambda key: (sum(used[key]) / len(used[key]), str(key)))
-        apart = min(_PORT, 30 / max(1, len(order) - 1))
+        apart = min(_PORT, (HEIGHT - 8) / max(1, len(order) - 1))
         for index, key in enumerate(order):
             found[name, side, key] = places[name][1] + HEIGHT / 2 + (index - (len(order) - 1) / 2) * apart
     return found

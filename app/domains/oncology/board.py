@@ -91,6 +91,7 @@ _COLUMNS = (
         label="Status",
         kind="status",
         field="status",
+        card="lead",
         steps=_STEPS,
         tones={"delayed": "warn", "review": "odd"},
         detail="{statusReason} · signed by {signers}",
@@ -302,7 +303,7 @@ _HISTORY = history("ChemoCycle")
 
 _PANEL = Panel(
     title="{profile.name}",
-    subtitle=("{regimen} · cycle {cycleNumber}", "{profile.contact}"),
+    subtitle=("{regimen} · cycle {cycleNumber}",),
     related=(
         Related(name="labs", class_name="LabTrend", field="patient", of="patient", order="-date", limit=400),
         Related(name="drugs", class_name="Treatment", field="chemoCycle", order="-date"),

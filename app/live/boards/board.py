@@ -337,7 +337,7 @@ class Part:
 
     `kind`: cards, notes (one line each) or trend (`section` describes the plot). `status` is the field of the state, `at` and
     `until` the times it is about, `place`/`point` where to go, `phone` whom to call; `done` are states that go below the line.
-    `flags` are said beside the title while they hold.
+    `flags` are said beside the title while they hold. `begun`: `at` is when it began, so that nothing is late by it.
     """
 
     key: str
@@ -355,6 +355,7 @@ class Part:
     done: tuple[str, ...] = ()
     at: str = ""
     until: str = ""
+    begun: bool = False
     place: str = ""
     point: str = ""
     phone: str = ""

@@ -51,6 +51,11 @@ class Moment:
             return f"{at:%a}"
         return f"{at.day} {at:%b}" + ("" if at.year == today.year else f" {at.year}")
 
+    def date(self, iso: str) -> str:
+        """'today', 'Mon 16 Nov', or '9 Oct': of days this near the weekday alone could be the last or the next one."""
+        day = self.day(iso)
+        return f"{day} {self.short(iso)}" if day.isalpha() else day or "today"
+
     def clock(self, iso: str) -> str:
         """'11:31', 'Sat 03:17' or '3 Dec 03:17'."""
         return f"{self.day(iso)} {self.local(iso):%H:%M}".strip()

@@ -41,13 +41,14 @@ def facts(board: Board, section: Section, row: Object, moment: Moment) -> list[d
 def _fact(board: Board, fact: Fact, row: Object, moment: Moment) -> dict[str, str]:
     value = read(row, fact.field) if fact.kind != "text" else None
     at = date_of(value) if fact.kind in ("clock", "day") else None
-    made = {"label": fact.label, "text": fact.missing, "iso": at or "", "shape": fact.kind, "href": ""}
+    shape = "date" if fact.kind == "day" else fact.kind
+    made = {"label": fact.label, "text": fact.missing, "iso": at or "", "shape": shape, "href": ""}
     if fact.kind == "text":
         made["text"] = fill(board, fact.field, row) or fact.missing
     elif fact.kind == "deed":
         made["text"] = deed(board, row, moment, most=99)
     elif at:
-        made["text"] = moment.clock(at) if fact.kind == "clock" else moment.day(at) or "today"
+        made["text"] = moment.clock(at) if fact.kind == "clock" else moment.date(at)
     elif fact.kind == "place":
         point = read(row, fact.point)
         made["text"] = words(board, row, fact.field) or place_words(point) or fact.missing

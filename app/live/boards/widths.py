@@ -12,11 +12,11 @@ from app.live.boards.board import Board, Column
 _WIDTHS: dict[str, tuple[int, float]] = {
     "level": (110, 0.0),
     "name": (128, 0.6),
-    "text": (110, 1.3),
+    "text": (110, 1.5),
     "gauge": (148, 0.0),
     "left": (112, 0.6),
     "person": (100, 1.1),
-    "window": (114, 0.6),
+    "window": (122, 0.3),
     "age": (66, 0.0),
     "due": (108, 0.6),
     "status": (118, 0.7),
