@@ -271,7 +271,8 @@ export function cell(what) {
   const made = plain(what);
   if (column.personal) made.classList.add("personal");
   if (!column.personal || !what.masked) return made;
-  for (const text of made.querySelectorAll("b, small")) text.textContent = masked(text.textContent);
+  for (const text of made.querySelectorAll("b")) text.textContent = masked(text.textContent);
+  for (const text of made.querySelectorAll("small")) text.remove();
   made.setAttribute("data-masked", "");
   return made;
 }

@@ -18,7 +18,7 @@ export function contactsOf(panel) {
   return section ? panel.items(section.related[0]).sort((a, b) => Number(Boolean(b.isPrimary)) - Number(Boolean(a.isPrimary)) || a.contactName.localeCompare(b.contactName)) : [];
 }
 
-const frame = (section, note, ...children) => h("section", { "data-key": section.label, class: section.kind === "flowsheet" ? "wide" : null }, h("h3", {}, section.label + (note ?? "")), ...children);
+const frame = (section, note, ...children) => h("section", { "data-key": section.label, class: section.kind === "flowsheet" || section.kind === "trend" ? "wide" : null }, h("h3", {}, section.label + (note ?? "")), ...children);
 const quiet = (panel, section) => h("p", { class: "quiet" }, panel.heard(section.related ?? []) ? section.empty : "Reading…");
 
 export const SECTIONS = {
