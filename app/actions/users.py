@@ -138,7 +138,10 @@ class Users:
         """The user whose name and password these are, without a session. Raises as `log_in`."""
         account = await self._authenticate(caller, params, address)
         async with self._database.connection() as connection:
-            return await self._own_view(connection, caller, account.id)
+            user = await self._own_view(connection, caller, account.id)
+        if user.get("active") is False:
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, DISABLED)
+        return user
 
     async def log_out(self, caller: Caller) -> None:
         """Ends the session that asks; nothing happens without one."""
@@ -258,10 +261,9 @@ class Users:
         """What is given beside a right password: proven, and all that the account wants."""
         proven = None
         async with self._database.connection() as connection:
-            viewer = await caller_of_user_as_master(connection, account.id)
             linked = await self._linked(connection, account.id)
-        if given:
-            proven = await self._providers.prove(viewer, given, user_id=account.id, address=address)
+        if given:  # nobody is signed in yet: what the account holds already is proven as well
+            proven = await self._providers.prove(ANONYMOUS, given, user_id=account.id, address=address)
         self._providers.check_policy(proven.given if proven else frozenset(), linked)
         return proven
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from litestar import Controller, Request, route
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.actions.aggregate import aggregate
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
@@ -457,14 +458,19 @@ class ParseController(Controller):
     exception_handlers: ClassVar[dict[type[Exception] | int, Any]] = {Exception: answer_error}  # type: ignore[misc]  # Litestar's own is not ClassVar
 
     @route("/{path:path}", http_method=["GET", "POST", "PUT", "DELETE"], status_code=200, include_in_schema=False)
-    async def serve(self, request: Request[Any, Any, Any], path: str) -> Answer:
-        """Any route of the API; a health check needs no keys."""
-        services = services_of(request)
-        if path == "/health":
-            return await health(services)
-        return await dispatch(await read_call(request, services, path))
+    async def serve(self) -> ASGIApp:
+        """Any route of the API. It asks for no arguments: to look for them costs Litestar more than to find the route."""
+        return _serve
 
     @route("/{path:path}", http_method=["OPTIONS"], status_code=200, include_in_schema=False)
     async def preflight(self, path: str) -> Answer:
         """What a browser asks before a cross-origin call; keys travel in headers, never in cookies."""
         return Answer(b"")
+
+
+async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
+    """One request; a health check needs no keys."""
+    request: Request[Any, Any, Any] = Request(scope, receive, send)
+    services, path = services_of(request), str(request.path_params["path"])
+    answer = await health(services) if path == "/health" else await dispatch(await read_call(request, services, path))
+    await answer(scope, receive, send)

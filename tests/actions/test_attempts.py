@@ -56,6 +56,15 @@ def test_one_address_that_tries_many_accounts_waits() -> None:
     attempts.begin("another", "1.1.1.1")
 
 
+def test_a_name_without_end_takes_no_more_room_than_another_and_is_counted_all_the_same() -> None:
+    attempts = Attempts(3, clock=Clock())
+    wrong(attempts, "x" * 1_000_000, "6.6.6.6", 3)
+    assert sum(len(address) + len(name) for address, name in attempts._levels) < 1000
+    with refusing(155):
+        attempts.begin("X" * 1_000_000, "6.6.6.6")
+    attempts.begin("x" * 1_000_001, "6.6.6.6")
+
+
 def test_many_addresses_that_try_one_account_wait() -> None:
     attempts = Attempts(3, clock=Clock())
     for number in range(3 * ACCOUNT_FACTOR):

@@ -1,12 +1,14 @@
 """Sessions and callers: whose they are, when they end, and what becomes of a token."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master, hash_token, resolve
+from app.actions.signing.sessions import forget_sessions
 from app.core.query import Query
-from app.core.wire import Object, pointer
+from app.core.wire import Object, date_to_wire, pointer
 from tests.actions.world import PASSWORD, World, refusing
 
 
@@ -48,6 +50,20 @@ async def test_an_expired_session_is_told_apart(world: World) -> None:
     await world.objects.update(MASTER, "_Session", str(person.session_id), past)
     with refusing(209, "Session token is expired."):
         await world.fresh(person)
+
+
+async def test_a_session_is_dropped_a_day_after_its_end_and_no_other(world: World) -> None:
+    now = datetime.now(UTC)
+    ends = [now - timedelta(hours=25), now - timedelta(hours=23), now + timedelta(days=1)]
+    people = [await world.person() for _ in ends]
+    for person, end in zip(people, ends, strict=True):
+        await world.objects.update(MASTER, "_Session", str(person.session_id), {"expiresAt": date_to_wire(end)})
+    async with world.database.connection() as connection:
+        assert await forget_sessions(connection) is False
+    for person, words in zip(people[:2], ("Invalid session token", "Session token is expired."), strict=True):
+        with refusing(209, words):
+            await world.fresh(person)
+    await world.fresh(people[2])
 
 
 async def test_sessions_of_others_are_not_there(world: World) -> None:

@@ -201,6 +201,65 @@ async def test_a_refused_step_stays_with_its_reason_until_it_is_thrown_away(brow
     await page.context.close()
 
 
+async def test_what_comes_after_a_refused_step_waits_for_its_person_and_what_is_about_others_does_not(
+    browser: Browser, fleet: Fleet
+) -> None:
+    page, tank = await on_the_road(browser, fleet), fleet.tanks["OX-3"]
+    await page.context.set_offline(True)
+    for serial, psi in (("OX-3", 921), ("OX-3", 922), ("OX-1", 923)):
+        await read_pressure(page, fleet.tanks[serial], psi)
+    await fleet.ask("PUT", f"/classes/TankAssignment/{tank}", {"assignedDriver": fleet.dispatcher})
+    await page.context.set_offline(False)
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send, 1 not done", timeout=20_000)
+    await fleet.ask("PUT", f"/classes/TankAssignment/{tank}", {"assignedDriver": fleet.driver})
+    await page.get_by_role("button", name="Throw away").click()
+    await expect(page.locator(".to-send")).to_have_count(0, timeout=10_000)
+    assert [await checks(fleet, psi) for psi in (921, 922, 923)] == [0, 1, 1]
+    await page.context.close()
+
+
+async def test_another_site_empties_no_phone(browser: Browser, fleet: Fleet) -> None:
+    """It may send its visitor's browser to /sign-out: nobody is signed out by that, and nothing that waits is lost."""
+    page = await on_the_road(browser, fleet)
+    await page.context.route("**/classes/DispatchEvent", lambda route: route.abort())
+    await read_pressure(page, fleet.tanks["OX-1"], 355)
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send")
+    elsewhere = await page.context.new_page()
+    form = f'<form method="post" action="{fleet.server.url}/sign-out"></form>'
+    await elsewhere.route("**/away", lambda route: route.fulfill(body=form, content_type="text/html"))
+    await elsewhere.goto(fleet.server.url.replace("127.0.0.1", "localhost") + "/away")
+    await elsewhere.evaluate("document.forms[0].submit()")
+    await elsewhere.wait_for_url("**/boards/**")
+    await be_live(elsewhere)
+    await expect(elsewhere.locator(".to-send h2")).to_have_text("1 to send")
+    await elsewhere.get_by_role("button", name="Menu").click()
+    await elsewhere.get_by_role("button", name="Sign out", exact=True).click()
+    await elsewhere.get_by_role("button", name="Sign out and lose them").click()
+    await expect(elsewhere.get_by_label("Username or e-mail")).to_be_visible()
+    assert (await elsewhere.evaluate(WAITS))[:2] == [0, 0]
+    await page.context.close()
+
+
+async def test_signing_out_from_a_board_empties_the_phone_too(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.goto(f"{fleet.server.url}/boards/oxygen")
+    await be_live(page)
+    await page.get_by_role("button", name="Menu").click()
+    await page.get_by_role("button", name="Sign out", exact=True).click()
+    await expect(page.get_by_label("Username or e-mail")).to_be_visible()
+    assert await page.evaluate(KEEPS) == []
+    assert not await page.evaluate("caches.has('careboard.owner')")
+    await page.context.close()
+
+
+async def test_a_sign_in_in_another_tab_takes_the_page_of_who_was_there(browser: Browser, fleet: Fleet) -> None:
+    """Two drivers have one address for their page: on a slow network the second would be shown the first's."""
+    page = await on_the_road(browser, fleet)
+    await page.evaluate("fetch('/sign-in', { method: 'POST', body: new URLSearchParams({ username: 'otto' }) })")
+    assert await page.evaluate(KEEPS) == []
+    await page.context.close()
+
+
 async def test_signing_out_asks_about_what_waits_and_leaves_nothing(browser: Browser, fleet: Fleet) -> None:
     page = await on_the_road(browser, fleet)
     await page.route("**/classes/DispatchEvent", lambda route: route.abort())

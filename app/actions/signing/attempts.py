@@ -5,6 +5,7 @@ limited reads the same whether the account exists or not; a stranger's attempts 
 out, as the narrow limit is of account and address together; memory is bounded. Counts are of this process. Imports errors only.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,9 @@ ACCOUNT_FACTOR = 20
 """Guesses at one account from many addresses."""
 
 MOST_KEYS = 50_000
+
+LONGEST_NAME = 320
+"""What is longer is nobody's name, and known by its digest."""
 
 MAIL_FACTOR = 2
 """Mails to one account that many addresses ask for, or that it has sent itself by new addresses."""
@@ -76,6 +80,8 @@ class Attempts:
 
     def _limits(self, name: str, address: str) -> dict[_Key, int]:
         name = name.lower()
+        if len(name) > LONGEST_NAME:
+            name = hashlib.sha256(name.encode(errors="replace")).hexdigest()
         by_account = {("", name): self._most * self._account_factor}
         if not address:
             return by_account
