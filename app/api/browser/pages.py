@@ -43,6 +43,7 @@ _NOTES = {
     "set": "Your new password is set. Sign in with it.",
 }
 """What the sign-in page says first, by what its address holds."""
+_WRONG = "This name and this password do not belong together. Check both and try again."
 
 
 def draws_states(site: Site) -> Draw:
@@ -181,8 +182,8 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
         if refusal.code == ErrorCode.EMAIL_NOT_FOUND:
             said = "Confirm your e-mail address first, by the link in the mail that we sent you."
             return site.sign_in(request, services.settings, target, said=said, name=name, unconfirmed=True)
-        said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
-        return site.sign_in(request, services.settings, target, said=said, name=name)
+        is_wrong = refusal.code == ErrorCode.OBJECT_NOT_FOUND
+        return site.sign_in(request, services.settings, target, said=_WRONG if is_wrong else refusal.message, name=name)
     answer = Redirect(path=target or "/", status_code=303)
     answer.set_cookie(session_cookie(request, services.settings, str(account["sessionToken"])))
     return headed(answer, request)
