@@ -16,6 +16,7 @@ from litestar import Controller, Request, route
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.actions.aggregate import aggregate
+from app.actions.names import MOST_NAMES, staff_names
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
 from app.core.wire import Json, Object, encode
@@ -338,6 +339,15 @@ async def get_states(call: Call, class_name: str | None = None) -> Answer:
     return Answer(published_states(call.services, call.caller, class_name, call.query.get("field")))
 
 
+async def get_names(call: Call) -> Answer:
+    """GET /names?ids=a,b, for who is signed in: what staff are called, by objectId; others are left out."""
+    ids = {each for each in str(call.params.get("ids") or call.query.get("ids") or "").split(",") if each}
+    if len(ids) > MOST_NAMES:
+        raise ParseError(ErrorCode.INVALID_QUERY, f"ids: ask for at most {MOST_NAMES} at once.")
+    names: Object = {**await staff_names(call.services.database, call.caller, ids)}
+    return Answer({"results": names})
+
+
 async def run_batch(call: Call) -> Answer:
     """POST /batch: each part in order with its own outcome; with `"transaction": true` all of them or none."""
     parts = call.body.get("requests")
@@ -448,6 +458,7 @@ def _table() -> dict[str, list[Route]]:
         Route("DELETE", "/schemas/{class_name}", delete_schema),
         Route("POST", "/batch", run_batch),
         Route("GET", "/serverInfo", server_info),
+        Route("GET", "/names", get_names),
         Route("GET", "/states", get_states),
         Route("GET", "/states/{class_name}", get_states),
     ]
