@@ -28,12 +28,6 @@ from tests.issuer import CLIENT, SECRET, Issuer
 LINKED = "this auth is already used"
 
 
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer().running() as issuer:
-        yield issuer
-
-
 @pytest.fixture(autouse=True)
 def as_it_was(issuer: Issuer) -> Iterator[None]:
     yield
