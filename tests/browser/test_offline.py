@@ -276,6 +276,16 @@ async def test_a_session_that_ended_takes_the_page_and_the_same_person_finds_wha
     await page.context.close()
 
 
+async def test_a_page_from_the_server_that_hears_nothing_shows_what_was_last_heard(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.route_web_socket("**/parse", lambda socket: None)  # it opens and stays silent
+    await page.reload()
+    await expect(page.locator(f'.own[data-id="{fleet.tanks["OX-1"]}"]')).to_be_visible(timeout=15_000)
+    await expect(page.locator("#pill")).to_contain_text("As of")
+    assert await page.evaluate("() => document.documentElement.dataset.kept") is None
+    await page.context.close()
+
+
 async def test_a_signature_taken_without_a_network_goes_first_and_hands_over(browser: Browser, shop: Shop) -> None:
     delivery = await shop.parcel("CB-FAR", status="arrived")
     page, complaints = await open_in_shop(browser, shop, "courier", "/boards/pharmacy/route", **PHONE)
