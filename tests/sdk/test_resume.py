@@ -50,5 +50,5 @@ async def test_the_sdk_is_given_what_it_missed_while_it_was_cut_off(running_serv
             await app.wait()
     told = [each for each in missed if each != "open"]
     assert told[-2:] == ["create 2", "create 3"]
-    assert told[:-2] in ([], ["create 1"]), "what it had may come once more, as it tells the server only now and then how far it is"
+    assert told[:-2] in ([], ["create 1"]), "it tells the server only now and then how far it is"
     await rest.close()
