@@ -297,4 +297,5 @@ else setTimeout(takeUp, PATIENCE);
 await openQueue();
 schedule();
 live.start();
-keepPage();
+// What was heard before the page was kept went nowhere.
+keepPage(save);

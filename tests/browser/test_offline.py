@@ -71,8 +71,10 @@ async def on_the_road(browser: Browser, fleet: Fleet) -> Page:
 
 async def be_kept(page: Page) -> None:
     """Waits until the phone has the page and what was heard."""
-    path = page.url.split("/", 3)[3]
-    await page.wait_for_function(f"async () => (await ({KEEPS})()).join() === '/{path},/kept/heard'", timeout=15_000)
+    async with asyncio.timeout(15):
+        # Asked from here, for the browser takes the promise of an asynchronous condition for its being true.
+        while await page.evaluate(KEEPS) != [f"/{page.url.split('/', 3)[3]}", "/kept/heard"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 async def read_pressure(page: Page, tank: str, psi: int) -> None:
