@@ -27,7 +27,8 @@ from app.actions.objects import Objects
 from app.actions.reads import Reads
 from app.actions.roles import ensure_roles_as_master
 from app.actions.signing.links import Links
-from app.actions.ticker import Ticker
+from app.actions.signing.sessions import forget_sessions
+from app.actions.ticker import Ticker, seldom
 from app.actions.users import Users
 from app.api.browser.pages import draws_states, pages
 from app.api.browser.site import Site
@@ -55,6 +56,7 @@ from app.store.configs import GRAPHQL_CONFIG, Configs
 from app.store.database import Database
 from app.store.mails import NEWS
 from app.store.migrate import declare, migrate
+from app.store.requests import forget_requests
 from app.store.schemas import Schemas
 
 SERVED_URL = "CAREBOARD_SERVED_URL"
@@ -140,7 +142,8 @@ def assemble(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Floors:
         filled={name: fields for domain in domains for name, fields in domain.filled.items()},
         states=_states(domains),
     )
-    ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), once.sweep])
+    sweeps = [seldom(forget_requests, every=60), seldom(forget_sessions, every=3600)]
+    ticker = Ticker(database, [*(domain.tick for domain in domains if domain.tick), *sweeps])
     mails = Mails(database, settings, {**links.writers, NEWS: news_writer(settings)})
     return Floors(services, schemas, Hub(feed, objects, {GRAPHQL_CONFIG: configs.refresh}), ticker, configs, mails)
 

@@ -37,7 +37,7 @@ export class Queue {
     this.tell = tell;
     this.safe = null;
     this.channel = globalThis.BroadcastChannel ? new BroadcastChannel("careboard.queue") : null;
-    if (this.channel) this.channel.onmessage = () => this.#read();
+    if (this.channel) this.channel.onmessage = () => this.safe && this.#read();
   }
 
   /** Takes up what an earlier page left. Gives how much of it could not be opened. @param {import("./safe.js").Safe | null} safe */
@@ -75,10 +75,12 @@ export class Queue {
     throw Object.assign(new Refusal(left.refusal.message, left.refusal.code), { field: left.refusal.field });
   }
 
-  /** Throws a deed away. */
+  /** Throws a deed away; what waited behind it goes on. */
   async discard(id) {
     const deed = this.#deeds.find((each) => each.id === id);
-    if (deed) await this.#remove(deed);
+    if (!deed) return;
+    await this.#remove(deed);
+    this.send();
   }
 
   /** Tries a refused one again, at its place. */
@@ -107,9 +109,12 @@ export class Queue {
 
   async #sendAll() {
     const held = new Set();
+    const hold = ({ about, quiet }) => about && !quiet && held.add(about);
     for (const deed of [...this.#deeds]) {
-      if (deed.refusal || (deed.about && held.has(deed.about))) continue;
+      if (deed.refusal) hold(deed);
+      if (deed.refusal || held.has(deed.about)) continue;
       if (Date.now() - deed.at > KEEP) {
+        hold(deed);
         await this.#refuse(deed, new Refusal("It waited for more than seven days and was not sent. Do it again if it still counts.", 0));
         continue;
       }
@@ -118,9 +123,11 @@ export class Queue {
       } catch (refusal) {
         if (refusal.code === ENDED) this.tell.ended();
         if (refusal.code === 100 || refusal.code === ENDED) return;
-        if (isPassing(refusal)) held.add(deed.about);
-        else if (refusal.code !== DONE_BEFORE) await this.#refuse(deed, refusal);
-        if (refusal.code !== DONE_BEFORE) continue;
+        if (refusal.code !== DONE_BEFORE) {
+          hold(deed);
+          if (!isPassing(refusal)) await this.#refuse(deed, refusal);
+          continue;
+        }
       }
       await this.#remove(deed);
     }

@@ -1,7 +1,7 @@
 /**
  * The service worker: keeps one page, that of the person who is signed in, and the files it is made of, so that a phone opens it
  * without a network, marked with when it was true. Nothing else is kept: no board, no answer of the API. Another person's page, the
- * sign-in page, or signing out makes it forget. The server puts a line with SHELL on top: this build and its files.
+ * sign-in page, signing in, or signing out makes it forget. The server puts a line with SHELL on top: this build and its files.
  */
 
 const FILES = "careboard.files.";
@@ -25,11 +25,15 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (url.origin !== location.origin) return;
-  if (request.method === "POST" && url.pathname === "/sign-out") event.waitUntil(forgetAll());
+  if (url.pathname === "/sign-in" || url.pathname.startsWith("/sign-in/callback/")) event.waitUntil(caches.delete(KEPT));
+  if (request.method === "POST" && url.pathname === "/sign-out" && isOurs(request)) event.waitUntil(forgetAll());
   else if (request.method !== "GET") return;
   else if (url.pathname.startsWith("/static/")) event.respondWith(file(request));
   else if (request.mode === "navigate") event.respondWith(page(event, url));
 });
+
+/** Whether a page of ours asks: another site may send its visitor's browser here too, and must not empty their phone. */
+const isOurs = ({ referrer }) => referrer.startsWith(location.origin + "/");
 
 async function install() {
   await (await caches.open(FILES + SHELL.version)).addAll(SHELL.files);

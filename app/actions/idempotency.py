@@ -8,18 +8,16 @@ Words and code are Parse Server's (middlewares.promiseEnsureIdempotency). May im
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 from app.actions.caller import Caller
 from app.actions.objects import Objects
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.requests import claim_request, forget_requests
+from app.store.requests import claim_request
 
 T = TypeVar("T")
-
-_SWEEP_EVERY = 60
 
 
 class Once:
@@ -30,7 +28,6 @@ class Once:
         self._objects = objects
         self._kept = timedelta(seconds=settings.idempotency_ttl)
         self._paths = [re.compile(path) for path in settings.idempotency_paths]
-        self._turn = 0
 
     def covers(self, path: str) -> bool:
         """Whether the setting wants numbers to count on a path, which stands here without its first slash."""
@@ -49,13 +46,6 @@ class Once:
                 return await work(own)
 
         return await self._objects.database.repeated(attempt)
-
-    async def sweep(self, connection: Connection, _: datetime) -> int:
-        """A tick that drops, once a minute, what is past its time; nobody is told of it."""
-        self._turn += 1
-        if self._turn % _SWEEP_EVERY == 0:
-            await forget_requests(connection)
-        return 0
 
 
 def _scope(caller: Caller) -> str:

@@ -1,15 +1,15 @@
 """Installations: one row a device, however often its SDK says hello.
 
 Owns: the rules of `_Installation`. Holds: a device is known by its installation id, else by its device token; what it sends
-again changes the row it has, and rows that a token was taken over from go; neither id nor the type of a device changes once it
-is set. Words and codes are Parse Server's. Two first words of one device at the same moment may leave two rows; its next one
-joins them. May import core and store.
+again changes the row it has, and rows that a token was taken over from go with that save, or stay with it; neither id nor type
+of a device changes once it is set. Words and codes are Parse Server's. Two first words of one device at the same moment may
+leave two rows; its next one joins them. May import core and store.
 """
 
 from dataclasses import dataclass
 from typing import cast
 
-from app.actions.hooks import Draft, Hooks
+from app.actions.hooks import Draft, Hooks, Next, SaveEvent
 from app.core.wire import Json
 from app.errors import ErrorCode, ParseError
 from app.store.database import Database
@@ -28,6 +28,17 @@ _AMBIGUOUS = cast(ErrorCode, 132)
 """Parse's number for a token that several rows have; it has no name."""
 
 
+_REPLACED = "installations replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class _Replaced:
+    """What goes with a save: a statement and its arguments."""
+
+    text: str
+    arguments: tuple[str | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     id: str
@@ -37,12 +48,19 @@ class _Row:
 
 
 def install(hooks: Hooks, database: Database) -> None:
-    """Puts the rules of `_Installation` before its saves."""
+    """Puts the rules of `_Installation` before and into its saves."""
 
     async def prepare(draft: Draft) -> None:
         await _Greeting(database, draft).settle()
 
+    async def save(event: SaveEvent, go_on: Next) -> None:
+        replaced = event.context.get(_REPLACED)
+        if isinstance(replaced, _Replaced):
+            await event.tx.execute(replaced.text, *replaced.arguments)
+        await go_on()
+
     hooks.prepare("_Installation", prepare, id="careboard.installation")
+    hooks.on_save("_Installation", save, id="careboard.installation", priority=-1000)
 
 
 class _Greeting:
@@ -80,7 +98,7 @@ class _Greeting:
         match = same_device or own
         if draft.object_id is None and not self._type and match is None:
             raise ParseError(ErrorCode.MISSING_REQUIRED_FIELD, "deviceType must be specified in this operation")
-        target = await self._joined(match, [row for row in rows if self._token and row.token == self._token])
+        target = self._joined(match, [row for row in rows if self._token and row.token == self._token])
         if target is not None:
             draft.object_id = target
             draft.body.pop("objectId", None)
@@ -96,8 +114,8 @@ class _Greeting:
         if changed:
             raise ParseError(ErrorCode.CHANGED_IMMUTABLE_FIELD, f"{changed[0]} may not be changed in this operation")
 
-    async def _joined(self, match: _Row | None, same_token: list[_Row]) -> str | None:
-        """The row to change, after rows that speak of the same device were taken away; None for a new one."""
+    def _joined(self, match: _Row | None, same_token: list[_Row]) -> str | None:
+        """The row to change, and what goes with the save as it speaks of the same device; None for a new one."""
         if match is None:
             if not same_token:
                 return None
@@ -106,21 +124,19 @@ class _Greeting:
             if not self._given:
                 words = "Must specify installationId when deviceToken matches multiple Installation objects"
                 raise ParseError(_AMBIGUOUS, words)
-            await self._take_over(None)
+            self._take_over(None)
             return None
         if len(same_token) == 1 and not same_token[0].device and same_token[0].id != match.id:
-            async with self._database.connection() as connection:
-                await connection.execute('delete from "_Installation" where "objectId" = $1', match.id)
+            self._draft.context[_REPLACED] = _Replaced('delete from "_Installation" where "objectId" = $1', (match.id,))
             return same_token[0].id
         if self._token and match.token != self._token:
-            await self._take_over(match.id)
+            self._take_over(match.id)
         return match.id
 
-    async def _take_over(self, kept: str | None) -> None:
+    def _take_over(self, kept: str | None) -> None:
         """Other rows lose the token by going: it belongs to this device now."""
         app = _text(self._draft.body.get("appIdentifier"))
-        async with self._database.connection() as connection:
-            await connection.execute(_TAKEN_OVER, self._token, kept, self._device, app)
+        self._draft.context[_REPLACED] = _Replaced(_TAKEN_OVER, (self._token, kept, self._device, app))
 
 
 def _text(value: Json) -> str | None:

@@ -1,8 +1,8 @@
 """What happens as time passes: facts that flip without anybody writing.
 
-Owns: `Ticker`, one task a process, and `flip`, one tick. Holds: of all processes on one database one ticks, held by an
-advisory lock on a connection of its own, so another takes over when it dies; a tick that fails is logged and tried again at
-the next. May import store.
+Owns: `Ticker`, one task a process, `flip`, one tick, and `seldom`, a tick that cleans up. Holds: of all processes on one
+database one ticks, held by an advisory lock on a connection of its own, so another takes over when it dies; a tick that fails
+is logged and tried again at the next. May import store.
 """
 
 import asyncio
@@ -17,6 +17,9 @@ from app.store.database import LOST, Connection, Database
 Tick = Callable[[Connection, datetime], Awaitable[int]]
 """Flips what is due by a moment, as ordinary updates (`updatedAt` stays: nobody wrote), and says how many rows it flipped."""
 
+Sweep = Callable[[Connection], Awaitable[bool]]
+"""Drops a portion of what is past its time, and says whether there may be more."""
+
 TICK_S = 1.0
 LOCK = 0x0CA4EB04
 
@@ -27,6 +30,20 @@ async def flip(database: Database, tick: Tick) -> int:
     """One tick in a transaction of its own, by the clock of the database."""
     async with database.transaction(read_only=True) as connection:
         return await tick(connection, await connection.fetchval("select clock_timestamp()"))
+
+
+def seldom(sweep: Sweep, *, every: int) -> Tick:
+    """A tick that sweeps once in so many, and at each one while there is more; nobody is told of it."""
+    turn, is_behind = 0, False
+
+    async def tick(connection: Connection, _: datetime) -> int:
+        nonlocal turn, is_behind
+        turn += 1
+        if is_behind or turn % every == 0:
+            is_behind = await sweep(connection)
+        return 0
+
+    return tick
 
 
 class Ticker:

@@ -4,7 +4,7 @@ Owns: reading headers, query and body (the SDKs' way too: POST with `_method`, `
 text/plain body) into one `Call`, the check of the keys, and the one place where an error becomes an answer. Always
 holds: a handler sees a `Call` only after its keys were checked; the session cookie counts only for a page of our own
 origin; nothing of a body or a key is logged. Learnt from Parse Server's middlewares. May import actions and below,
-litestar.
+api/http, litestar.
 """
 
 import base64
@@ -15,12 +15,13 @@ import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Receive, Scope, Send
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
@@ -31,6 +32,7 @@ from app.actions.idempotency import Once
 from app.actions.objects import Objects
 from app.actions.signing.links import Links
 from app.actions.users import Users
+from app.api.http import FINISH, Finish
 from app.config import Settings
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
@@ -39,6 +41,12 @@ from app.store.database import Connection, Database
 
 COOKIE = "careboard_session"
 """The cookie that carries a board's session token: HttpOnly, SameSite=Lax, Secure behind https."""
+
+PERSON = "Careboard-Person"
+"""The header that says whose page it is: an objectId, or nothing where nobody is signed in. A page says it back with what it
+asks, for the cookie may be another person's by then."""
+
+_ANOTHER = "Somebody else is signed in in this browser by now, so nothing was done in your name. Sign in again."
 
 _log = logging.getLogger("careboard.request")
 
@@ -88,6 +96,7 @@ FIXED_HEADERS = {**CORS, "X-Content-Type-Options": "nosniff", "Cache-Control": "
 _SENT_WITH_ALL = [
     (name.lower().encode(), value.encode()) for name, value in {**FIXED_HEADERS, "Content-Type": "application/json"}.items()
 ]
+_WRITTEN_WITH_ALL = b"".join(b"%s: %s\r\n" % header for header in _SENT_WITH_ALL)
 
 
 class RefusedError(Exception):
@@ -165,11 +174,30 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it; Litestar's own response would take each header apart and put it together again."""
-        body = self.to_bytes()
+        body, finish = self.to_bytes(), cast("Finish | None", scope.get(FINISH))
+        if finish is not None and not self.headers and finish(self.status, _WRITTEN_WITH_ALL, body):
+            return
         headers = [*_SENT_WITH_ALL, (b"content-length", b"%d" % len(body))]
         headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _read_raw(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes:
+    """The body, as far as the settings allow. Litestar's own way to it takes all headers apart first."""
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and int(announced) > most:
+        raise RequestEntityTooLarge
+    pieces, size, has_more = list[bytes](), 0, True
+    while has_more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise HTTPException("The client went away.", status_code=400)
+        pieces.append(message["body"])
+        size, has_more = size + len(pieces[-1]), message.get("more_body", False)
+        if size > most:
+            raise RequestEntityTooLarge
+    return b"".join(pieces)
 
 
 def services_of(request: Request[Any, Any, Any]) -> Services:
@@ -179,11 +207,11 @@ def services_of(request: Request[Any, Any, Any]) -> Services:
 
 
 async def read_call(request: Request[Any, Any, Any], services: Services, path: str) -> Call:
-    """Reads one request of the REST door. Raises ParseError and RefusedError."""
+    """Reads one request of the REST door. Raises ParseError, RefusedError and Litestar's 413."""
     method: str = request.method
     headers = dict(request.scope["headers"])
     keys = keys_in_headers(headers)
-    raw = await request.body() if method != "GET" else b""
+    raw = await _read_raw(request.receive, headers, services.settings.max_body_bytes) if method != "GET" else b""
     body = read_body(raw, headers.get(b"content-type", b"")) if raw else {}
     if method == "POST" and "_method" in body:
         method = str(body.pop("_method")).upper()
@@ -201,7 +229,7 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
         caller=caller,
         address=request.client.host if request.client else "",
         origin=str(request.base_url).rstrip("/") if request.method == "POST" else "",
-        query=dict(request.query_params),
+        query=dict(request.query_params) if request.scope["query_string"] else {},
         raw=raw,
         keys=keys,
     )
@@ -217,7 +245,7 @@ async def caller_with(
     installation = keys.get("installation")
     if master := keys.get("master"):
         check_master_key(settings, master, request.client.host if request.client else "")
-        return replace(MASTER, installation_id=installation)
+        return replace(MASTER, installation_id=installation) if installation else MASTER
     given = keys.get("session")
     token = given or same_origin_cookie(request)
     if given or not token or path == "/login":
@@ -226,7 +254,10 @@ async def caller_with(
         return replace(ANONYMOUS, installation_id=installation) if installation else ANONYMOUS
     keys["session"] = token
     async with services.database.connection() as connection:
-        return await resolve(connection, token, installation_id=installation)
+        caller = await resolve(connection, token, installation_id=installation)
+    if not given and request.headers.get(PERSON, caller.user_id) != caller.user_id:
+        raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, _ANOTHER)
+    return caller
 
 
 async def caller_of(request: Request[Any, Any, Any], services: Services) -> Caller:
@@ -347,6 +378,8 @@ def _read_params(request: Request[Any, Any, Any]) -> Object:
     A name that is there several times (`keys=a&keys=b`) has all its values, as a list.
     """
     given: dict[str, list[Json]] = {}
+    if not request.scope["query_string"]:
+        return {}
     for name, value in request.query_params.items():
         given.setdefault(name, []).append(_decoded(value))
     return {name: values[0] if len(values) == 1 else values for name, values in given.items()}

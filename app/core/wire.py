@@ -106,6 +106,9 @@ def date_from_wire(value: Object) -> datetime:
 
 # ---- special values
 
+FILE_BEGINS: Final = b'{"__type":"File","name":"'
+"""What a File begins with where the database has rendered it."""
+
 
 def pointer(class_name: str, object_id: str) -> Object:
     """A wire Pointer."""

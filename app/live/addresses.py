@@ -8,10 +8,9 @@ live.connection.
 import re
 from urllib.parse import quote
 
-from app.core.wire import decode, encode
+from app.core.wire import FILE_BEGINS, decode, encode
 from app.live.connection import Outlet
 
-_MARK = b'{"__type":"File","name":"'
 _FILE = re.compile(rb'\{"__type":"File","name":("(?:[^"\\]|\\.)*")\}')
 
 
@@ -30,7 +29,7 @@ class Addressed:
     def send(self, frames: list[bytes]) -> None:
         """Queues text frames."""
         for frame in frames:
-            if _MARK in frame:
+            if FILE_BEGINS in frame:
                 frames = [self._addressed(each) for each in frames]
                 break
         self._send(frames)

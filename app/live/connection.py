@@ -37,8 +37,8 @@ _Outgoing = tuple[Source, str, Tail, int]
 """News, as long as nothing has to be merged: an event for one of 500 readers is made in little time."""
 
 
-Sending = tuple[Callable[[list[bytes]], None], list[bytes]]
-"""What is to be called, and with which frames."""
+Send = Callable[[list[bytes]], None]
+"""Sends frames."""
 
 
 class Outlet(Interface):
@@ -72,7 +72,7 @@ class Connection(Generic[M]):
         "_marks",
         "_outbox",
         "_outlet",
-        "_send_frames",
+        "_send_bare",
         "acknowledged",
         "coalesced",
         "floor",
@@ -82,7 +82,8 @@ class Connection(Generic[M]):
         "sent_at",
     )
 
-    def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters) -> None:
+    def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters, bare: Send | None = None) -> None:
+        """`bare` sends frames that name no file, where that is less work."""
         self.protocol = protocol
         self.members: dict[RequestId, M] = {}
         self.floor: str | None = None
@@ -91,13 +92,14 @@ class Connection(Generic[M]):
         """Those of its members that are."""
         self.is_open = True
         self.sent_at = 0.0
+        """When a client with cursors was told something."""
         self.coalesced = 0
         """Events it was not told because a later one said it all."""
         self._last_mark = 0
         self.acknowledged: tuple[int, str] | None = None
         """The last mark that came back, and the cursor it stands for."""
         self._outlet = outlet
-        self._buffered, self._send_frames = outlet.buffered, outlet.send
+        self._buffered, self._send_bare = outlet.buffered, bare or outlet.send
         self._counters = counters
         self._allowance = 0
         self._outbox: list[_Outgoing] = []
@@ -132,11 +134,18 @@ class Connection(Generic[M]):
     def has_outbox(self) -> bool:
         return bool(self._outbox)
 
-    def flush(self, run: Run, *, in_stream: bool = True, later: list[Sending] | None = None) -> int:
+    def pass_on(self, head: bytes, tail: Tail) -> bool:
+        """Sends the only event of a tick; False where that takes more: then it goes into the outbox."""
+        if self._backlog is not None or self.protocol.cursors or not self.is_open or self._buffered() > SOFT_MARK:
+            return False
+        self._allowance = 0
+        (self._send_bare if tail.is_bare else self._outlet.send)([head + tail.closed])
+        return True
+
+    def flush(self, run: Run, *, in_stream: bool = True) -> int:
         """Sends the tick in one go and returns how many events it has. The cursor on each speaks for its subscription.
 
         `in_stream` False: a run of one subscription, which need not begin where the stream stands; it is sent whole.
-        `later`: what need not wait in the backlog is put there, and sent by who gave it before anything else happens.
         """
         news, self._outbox = self._outbox, []
         if not self.is_open:
@@ -147,10 +156,8 @@ class Connection(Generic[M]):
             frames = self._frames(news, run)
             if len(frames) > 1 and sum(map(len, frames)) > SOFT_MARK:
                 self._send_parts(news, frames, run)
-            elif later is None:
-                self._outlet.send(frames)
             else:
-                later.append((self._send_frames, frames))
+                self._outlet.send(frames)
         elif self._is_full(waiting):
             self.close_behind(run.start)
         elif not in_stream:

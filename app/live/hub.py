@@ -109,7 +109,7 @@ class Hub:
     def attach(self, protocol: Protocol, outlet: Outlet) -> Connection[Member]:
         """Takes in a new client; give it back with `detach`."""
         addressed = Addressed(outlet, self._objects.settings.file_urls)
-        connection: Connection[Member] = Connection(protocol, addressed, self.stream.counters)
+        connection: Connection[Member] = Connection(protocol, addressed, self.stream.counters, bare=outlet.send)
         self._connections[connection] = None
         return connection
 

@@ -3,11 +3,13 @@
 Owns: `Tail` (the part of an event frame that its readers share), `News` (one event on its way) and `Backlog`, where
 events of one subscription about one object become one. Always holds: told in order, what is left takes the client to
 the same state as all that came in; one object of one subscription is never told out of order; what cannot be merged
-is kept as it is, and nothing is merged across it. Pure; may import live.resuming.position.
+is kept as it is, and nothing is merged across it. Pure; may import core.wire.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
+
+from app.core.wire import FILE_BEGINS
 
 
 class Source(Protocol):
@@ -24,7 +26,7 @@ class Tail:
     What is made of the two for sending is made when it is asked for, and kept for the other readers.
     """
 
-    __slots__ = ("closed", "object", "object_id", "open", "original")
+    __slots__ = ("closed", "is_bare", "object", "object_id", "open", "original")
 
     def __init__(self, shown: bytes, original: bytes = b"", object_id: str | None = None) -> None:
         """`object_id` None: this event cannot be merged with another."""
@@ -35,14 +37,19 @@ class Tail:
     open: bytes
     """Without the closing brace of the frame."""
     closed: bytes
+    is_bare: bool
+    """No file is named in it."""
 
-    def __getattr__(self, name: str) -> bytes:
+    def __getattr__(self, name: str) -> bytes | bool:
         if name == "open":
             self.open = self.object + self.original
             return self.open
         if name == "closed":
             self.closed = self.open + b"}"
             return self.closed
+        if name == "is_bare":
+            self.is_bare = FILE_BEGINS not in self.open
+            return self.is_bare
         raise AttributeError(name)
 
     def bare(self) -> "Tail":

@@ -13,6 +13,7 @@ import random
 import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -117,6 +118,60 @@ class _Engine(PostgresEngine):
         return _Transaction(self, allow_nested)
 
 
+class _Lease:
+    """What `Database.connection` gives; a class, because every request asks for it and an async generator costs much more."""
+
+    __slots__ = ("_connection", "_pool", "database")
+
+    def __init__(self, database: "Database") -> None:
+        self.database = database
+        self._connection: Any = None
+        self._pool: Any = None
+
+    async def __aenter__(self) -> Connection:
+        engine = self.database.engine
+        running = engine.current_transaction.get()
+        if running is not None:
+            return cast("Connection", running.connection)
+        pool = self._pool = cast("Any", engine.pool)
+        try:
+            connection = self._connection = await pool.acquire()
+        except (asyncpg.PostgresError, OSError, *LOST):
+            with translate_connecting():
+                raise
+        return cast("Connection", connection)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._connection is not None:
+            with translate_errors():
+                await self._pool.release(self._connection)
+        if isinstance(error, (asyncpg.PostgresError, *LOST)):
+            with translate_errors():
+                raise error
+
+
+class _Statement(_Lease):
+    """What `Database.statement` gives."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Connection:
+        self.database._writing += 1
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            self.database._writing -= 1
+            raise
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            await super().__aexit__(kind, error, trace)
+        finally:
+            self.database._writing -= 1
+        if error is None and self.database.engine.current_transaction.get() is None:
+            self.database.announce()
+
+
 class Database:
     """One database and its pool. One is started at a time in a process, because Piccolo's tables belong to one engine."""
 
@@ -195,33 +250,13 @@ class Database:
         for table in TABLE_REGISTRY:
             table._meta.db = self.engine
 
-    @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A pool connection without a transaction; inside `transaction()` it is that one's. Errors leave as ParseError."""
-        running = self.engine.current_transaction.get()
-        with translate_errors():
-            if running is not None:
-                yield running.connection
-                return
-            pool: Any = self.engine.pool
-            with translate_connecting():
-                connection = await pool.acquire()
-            try:
-                yield connection
-            finally:
-                await pool.release(connection)
+        return _Lease(self)
 
-    @contextlib.asynccontextmanager
-    async def statement(self) -> AsyncIterator[Connection]:
+    def statement(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for one statement that writes: a transaction by itself, at a third of the round trips."""
-        self._writing += 1
-        try:
-            async with self.connection() as connection:
-                yield connection
-        finally:
-            self._writing -= 1
-        if self.engine.current_transaction.get() is None:
-            self.announce()
+        return _Statement(self)
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Connection]:

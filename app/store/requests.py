@@ -22,10 +22,12 @@ on conflict (digest) do update set expires_at = excluded.expires_at where known.
 returning true
 """
 
-# In portions, so that no sweep holds many rows for long.
-_FORGET = """
+PORTION = 5000
+"""So many are dropped at once, so that no sweep holds many rows for long."""
+
+_FORGET = f"""
 delete from careboard.request where digest in (
-    select digest from careboard.request where expires_at <= clock_timestamp() order by expires_at limit 5000
+    select digest from careboard.request where expires_at <= clock_timestamp() order by expires_at limit {PORTION}
 )
 """
 
@@ -35,6 +37,6 @@ async def claim_request(tx: Connection, digest: bytes, kept: timedelta) -> bool:
     return bool(await tx.fetchval(_CLAIM, digest, kept))
 
 
-async def forget_requests(connection: Connection) -> None:
-    """Drops what need not be known any more."""
-    await connection.execute(_FORGET)
+async def forget_requests(connection: Connection) -> bool:
+    """Drops a portion of what need not be known any more, and says whether there may be more."""
+    return await connection.execute(_FORGET) == f"DELETE {PORTION}"

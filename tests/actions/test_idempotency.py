@@ -1,6 +1,6 @@
 """Numbered requests below the doors: functions, and forgetting."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -8,11 +8,11 @@ import pytest
 from app.actions.caller import MASTER, Caller
 from app.actions.hooks import Writes
 from app.actions.idempotency import Once
-from app.actions.ticker import flip
+from app.actions.ticker import Tick, flip, seldom
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.requests import claim_request
+from app.store.requests import PORTION, claim_request, forget_requests
 from tests.actions.world import World
 
 
@@ -42,15 +42,31 @@ async def test_a_function_that_fails_leaves_nothing_and_may_be_called_again(worl
 
 
 async def test_what_is_past_its_time_is_swept_away_and_the_rest_is_kept(world: World) -> None:
-    once = Once(world.objects)
     async with world.database.transaction() as tx:
         assert await claim_request(tx, b"old", timedelta(seconds=-1))
         assert await claim_request(tx, b"new", timedelta(hours=1))
-    for _ in range(60):
-        await flip(world.database, once.sweep)
+    tick = seldom(forget_requests, every=3)
+    for expected in ([b"new", b"old"], [b"new", b"old"], [b"new"]):
+        assert await flip(world.database, tick) == 0
+        async with world.database.connection() as connection:
+            found = await connection.fetch("select digest from careboard.request where digest in ('old', 'new') order by 1")
+        assert [row["digest"] for row in found] == expected
+
+
+async def test_more_than_a_portion_is_swept_away_at_once_and_not_a_portion_a_minute(world: World) -> None:
+    expired = "select sha256(n::text::bytea), now() from generate_series(1, $1::int) n"
     async with world.database.connection() as connection:
-        found = await connection.fetch("select digest from careboard.request where digest in ('old', 'new')")
-    assert [row["digest"] for row in found] == [b"new"]
+        await connection.execute(f"insert into careboard.request (digest, expires_at) {expired}", 2 * PORTION + 1)
+    tick = seldom(forget_requests, every=1000)
+    for _ in range(1002):
+        await tick_of(world, tick)
+    async with world.database.connection() as connection:
+        assert await connection.fetchval("select count(*) from careboard.request where expires_at <= now()") == 0
+
+
+async def tick_of(world: World, tick: Tick) -> None:
+    async with world.database.connection() as connection:
+        await tick(connection, datetime.now(UTC))
 
 
 @pytest.mark.parametrize(("path", "is_covered"), [("classes/A", True), ("users", False), ("my/classes/A", False)])

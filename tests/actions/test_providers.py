@@ -27,12 +27,6 @@ from tests.issuer import CLIENT, SECRET, Issuer
 LINKED = "this auth is already used"
 
 
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer().running() as issuer:
-        yield issuer
-
-
 @pytest.fixture(autouse=True)
 def as_it_was(issuer: Issuer) -> Iterator[None]:
     yield
@@ -538,6 +532,42 @@ async def test_an_account_asks_for_what_is_additional(world: World) -> None:
     answer = await world.users.log_in(ANONYMOUS, {**by_password, "authData": {"code": {"code": "42"}}})
     assert (answer["objectId"], answer["authData"]) == (person.user_id, {"code": {"has": True}})
     world.hooks.providers.clear()
+
+
+@pytest.mark.parametrize("part", [{"no": None}, {"id": "held"}, {"id": "held", "seal": "held"}])
+async def test_what_an_account_holds_already_is_proven_too_at_a_sign_in(world: World, part: Object) -> None:
+    """Somebody who has the password and knows, or guesses at, what the account keeps is not past the second factor."""
+    steps: list[str] = []
+
+    async def code(part: Object, request: AuthRequest) -> AuthAnswer | None:
+        steps.append(request.step)
+        if part.get("code") != "42":
+            raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Wrong code.")
+        return AuthAnswer(save={"id": "held", "seal": "held"})
+
+    world.hooks.define_auth("code", code, policy="additional")
+    person = await world.person()
+    by_password: Object = {"username": (person.user or {})["username"], "password": PASSWORD}
+    await world.objects.update(person, "_User", str(person.user_id), {"authData": {"code": {"code": "42"}}})
+    with refusing(101, "Wrong code."):
+        await world.users.log_in(ANONYMOUS, {**by_password, "authData": {"code": part}})
+    with refusing(101, "Wrong code."):
+        await world.users.log_in(person, {**by_password, "authData": {"code": part}})
+    assert steps == ["setUp", "login", "login"]
+    await world.objects.delete(MASTER, "_User", str(person.user_id))
+    world.hooks.providers.clear()
+
+
+async def test_guesses_at_a_code_beside_a_password_must_wait_whatever_id_they_name(world: World, badges: Badges) -> None:
+    few = world.with_settings(sign_in_failures=2)
+    person = await few.person()
+    by_password: Object = {"username": (person.user or {})["username"], "password": PASSWORD}
+    for number in range(2):
+        with refusing(101, "This badge and PIN do not fit."):
+            await few.users.log_in(ANONYMOUS, {**by_password, **badge(f"9{number}", "0000")}, address="10.0.0.6")
+    with refusing(155):
+        await few.users.log_in(ANONYMOUS, {**by_password, **badge("93", "0000")}, address="10.0.0.6")
+    world.with_settings()
 
 
 async def test_a_challenge_comes_before_a_sign_in(world: World, badges: Badges) -> None:

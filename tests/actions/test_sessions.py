@@ -1,12 +1,14 @@
 """Sessions and callers: whose they are, when they end, and what becomes of a token."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master, hash_token, resolve
+from app.actions.signing.sessions import forget_sessions
 from app.core.query import Query
-from app.core.wire import Object, pointer
+from app.core.wire import Object, date_to_wire, pointer
 from tests.actions.world import PASSWORD, World, refusing
 
 
@@ -39,6 +41,23 @@ async def test_a_session_says_how_it_began(world: World) -> None:
     assert await world.objects.count(MASTER, sessions_of(world, caller)) == 1
 
 
+async def test_an_account_made_with_the_master_key_has_a_session_only_where_a_device_is_named(world: World) -> None:
+    made = await world.users.sign_up(MASTER, {"username": "made-for-ana", "password": "p"})
+    assert "sessionToken" not in made
+    owner = pointer("_User", str(made["objectId"]))
+    assert await world.rows("_Session", user=owner) == []
+    await world.signed_in("made-for-ana", "p")
+    device = replace(MASTER, installation_id="tablet-4")
+    kept = await world.users.sign_up(device, {"username": "made-on-a-tablet", "password": "p"})
+    assert (await world.caller(kept)).installation_id == "tablet-4"
+
+
+async def test_who_comes_by_another_provider_signs_in_also_the_first_time(world: World) -> None:
+    answer = await world.users.sign_up(ANONYMOUS, {"authData": {"anonymous": {"id": "first-time"}}})
+    session = await world.users.my_session(await world.caller(answer))
+    assert session["createdWith"] == {"action": "login", "authProvider": "anonymous"}
+
+
 async def test_an_expired_session_is_told_apart(world: World) -> None:
     person = await world.person()
     past: Object = {"expiresAt": {"__type": "Date", "iso": "2020-01-01T00:00:00.000Z"}}
@@ -48,6 +67,20 @@ async def test_an_expired_session_is_told_apart(world: World) -> None:
     await world.objects.update(MASTER, "_Session", str(person.session_id), past)
     with refusing(209, "Session token is expired."):
         await world.fresh(person)
+
+
+async def test_a_session_is_dropped_a_day_after_its_end_and_no_other(world: World) -> None:
+    now = datetime.now(UTC)
+    ends = [now - timedelta(hours=25), now - timedelta(hours=23), now + timedelta(days=1)]
+    people = [await world.person() for _ in ends]
+    for person, end in zip(people, ends, strict=True):
+        await world.objects.update(MASTER, "_Session", str(person.session_id), {"expiresAt": date_to_wire(end)})
+    async with world.database.connection() as connection:
+        assert await forget_sessions(connection) is False
+    for person, words in zip(people[:2], ("Invalid session token", "Session token is expired."), strict=True):
+        with refusing(209, words):
+            await world.fresh(person)
+    await world.fresh(people[2])
 
 
 async def test_sessions_of_others_are_not_there(world: World) -> None:

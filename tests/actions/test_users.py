@@ -124,6 +124,14 @@ async def test_log_in_by_name_or_address(world: World) -> None:
     assert (await world.users.verify_password(ANONYMOUS, {"username": "eve", "password": PASSWORD}))["username"] == "eve"
 
 
+async def test_the_password_of_a_disabled_account_shows_nothing_of_it(world: World) -> None:
+    made = await world.users.create_user_as_master("ned", PASSWORD, "nurse")
+    await world.users.set_active_as_master(made.object_id, active=False)
+    for asked in (world.users.log_in, world.users.verify_password):
+        with refusing(119, "This account is not active; ask an admin to enable it."):
+            await asked(ANONYMOUS, {"username": "ned", "password": PASSWORD})
+
+
 async def test_an_account_locked_by_an_empty_acl_cannot_sign_in(world: World) -> None:
     made = await world.users.create_user_as_master("flo", PASSWORD, "patient")
     await world.objects.update(MASTER, "_User", made.object_id, {"ACL": {}})
@@ -321,6 +329,9 @@ async def test_log_in_as_needs_the_master_key(world: World) -> None:
             await world.users.log_in_as(caller, person.user_id)
     answer = await world.users.log_in_as(MASTER, person.user_id)
     assert (await world.caller(answer)).user_id == person.user_id
+    for missing in (None, "", 7):
+        with refusing(162, "userId must not be empty, null, or undefined"):
+            await world.users.log_in_as(MASTER, missing)
     with refusing(101, "user not found"):
         await world.users.log_in_as(MASTER, "nobody")
 

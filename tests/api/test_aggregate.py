@@ -175,6 +175,14 @@ async def test_what_is_no_pipeline_is_refused_with_the_reason(ask: Ask, pipeline
     assert words in told
 
 
+async def test_many_stages_that_build_on_each_other_are_reckoned_each_once(ask: Ask) -> None:
+    more: Json = {"$addFields": {"price": {"$add": ["$price", 1]}, "shop": {"$concat": ["$shop", "!"]}}}
+    found = await ask(pipeline=[{"$match": {"shop": "north", "price": 10}}, *[more] * 20, *[{"$unwind": "$tags"}] * 20])
+    assert [(each["price"], each["shop"], each["tags"]) for each in found] == [
+        (30, "north" + "!" * 20, tag) for tag in ("new", "red")
+    ]
+
+
 async def test_expressions_within_each_other_have_a_limit(ask: Ask) -> None:
     deep: Json = "$price"
     for _ in range(30):

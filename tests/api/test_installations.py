@@ -118,6 +118,18 @@ async def test_a_token_belongs_to_the_device_that_said_it_last(send: Send, rows:
     assert kept[other]["deviceToken"] == token
 
 
+async def test_a_device_whose_word_is_refused_takes_no_row_from_another(send: Send, rows: Rows) -> None:
+    token, other = some_id(), some_id()
+    one = await made(send, installationId=some_id(), deviceToken=token)
+    by_token = await made(send, deviceToken=other)
+    by_device = await made(send, installationId=(device := some_id()))
+    wrong: Object = {"deviceType": "ios", "badge": "many"}
+    for names in ({"installationId": some_id(), "deviceToken": token}, {"installationId": device, "deviceToken": other}):
+        status, told = await send({**wrong, **names})
+        assert (status, told["code"]) == (400, 111)
+    assert {one, by_token, by_device} <= (await rows()).keys()
+
+
 async def test_a_row_known_by_its_token_alone_is_taken_up(send: Send, rows: Rows) -> None:
     token, device = some_id(), some_id()
     by_token = await made(send, deviceToken=token)

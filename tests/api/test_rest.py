@@ -233,6 +233,18 @@ async def test_a_session_cookie_counts_only_for_our_own_pages(http: httpx.AsyncC
         assert answer.status_code == status, (site, answer.text)
 
 
+async def test_a_page_does_nothing_in_the_name_of_who_signed_in_after_it_was_opened(http: httpx.AsyncClient) -> None:
+    """Two tabs of one browser have one cookie: what waits in the tab of the first would be written down as the second's."""
+    first, second = await sign_up(http, "first-in-browser"), await sign_up(http, "second-in-browser")
+    by_cookie = {"Cookie": f"careboard_session={second['X-Parse-Session-Token']}", "Sec-Fetch-Site": "same-origin"}
+    ids = [(await http.get("/users/me", headers=headers)).json()["objectId"] for headers in (first, second)]
+    for person, code in ((ids[0], 209), ("", 209), (ids[1], None)):
+        answer = await http.put(f"/users/{ids[1]}", json={"phone": "1"}, headers={**by_cookie, "Careboard-Person": person})
+        assert answer.json().get("code") == code
+    given = {**first, "Careboard-Person": ids[1]}  # who names a session is that one, whatever a page may be
+    assert (await http.get("/users/me", headers=given)).json()["objectId"] == ids[0]
+
+
 async def test_a_hundred_racing_increments_are_exact(http: httpx.AsyncClient, master: dict[str, str]) -> None:
     made = (await http.post("/classes/Counter", json={"n": 0}, headers=master)).json()
     path, one = f"/classes/Counter/{made['objectId']}", {"n": {"__op": "Increment", "amount": 1}}

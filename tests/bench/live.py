@@ -1,17 +1,20 @@
 """What a live query costs: CPU of the server for a write and an event, and how long a client waits, beside Parse Server.
 
-    python -m tests.bench.live [--distinct 100 1000 10000 100000] [--subscribers 100 500] [--users 50] [--seconds 5]
+    python -m tests.bench.live [--distinct 100 1000 10000 100000] [--subscribers 100 500] [--users 50] [--writers 1 8]
 
 Prints and asserts nothing. Each case has its own time, so 100,000 subscriptions are as many as could be opened in it.
-An object is updated over REST again and again, one write at a time, by turns on each server; what a subscription must be
-told is known, so that what does not arrive is counted as lost. "p50" and "p99" are from sending the write until the event
-is read by the client, one Python process on the same machine. A write costs its REST request too: the first line, without
-any subscription, says how much. With PARSE_SERVER_DIR naming a folder whose node_modules hold parse-server and ws, the
-same is put to it.
+Objects are updated over REST again and again, by turns on each server, by one writer and then by several at once, each with an
+object of its own: a writer waits for the answer and for the events of its write before its next one. A writer alone leaves the
+server idle meanwhile, so each of its writes pays for waking it; several share that. What a subscription must be told is known,
+so that what does not arrive is counted as lost. "p50" and "p99" are from sending the write until the event is read by the
+client, one Python process on the same machine, whose CPU is not counted. A write costs its REST request too: the first lines,
+without any subscription, say how much, in a row and, as nothing is waited for there, with a pause between writes too. With
+PARSE_SERVER_DIR naming a folder whose node_modules hold parse-server and ws, the same is put to it.
 """
 
 import argparse
 import asyncio
+import itertools
 import os
 import random
 import statistics
@@ -19,7 +22,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,6 +35,7 @@ from app.store.database import ensure_embedded, release_embedded, with_database
 from tests.bench.rest import (
     APP_ID,
     MASTER_KEY,
+    Client,
     Server,
     _cpu,
     _free_port,
@@ -47,6 +51,8 @@ SOCKETS = 8
 """Over how many sockets many subscriptions are spread."""
 MOST_UNANSWERED = 50
 SETTLE_SECONDS = 3.0
+PAUSE_SECONDS = 0.002
+"""About how long a writer waits for an event, where there is none to wait for."""
 
 PARSE_SERVER = """
 const [databaseURI, host, port, appId, masterKey, className] = process.argv.slice(1);
@@ -99,37 +105,70 @@ class Reader:
 
 @dataclass
 class Waits:
-    """How long each event took from its write, in seconds."""
+    """How long each event took from its write, in seconds, and what is still to come."""
 
-    sent: dict[object, float] = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
+    _marks: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _sent: dict[object, float] = field(default_factory=dict)
+    _due: dict[object, int] = field(default_factory=dict)
+    _heard: dict[object, asyncio.Future[None]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Forgets what was: what still comes of it counts no more."""
+        self.took.clear()
+        for kept in (self._sent, self._due, self._heard):
+            kept.clear()
+
+    @property
+    def writes(self) -> int:
+        return len(self._sent)
+
+    def send(self, events: int) -> int:
+        """The mark of a write that is sent now and leads to so many events."""
+        mark = next(self._marks)
+        self._due[mark], self._heard[mark] = events, asyncio.get_running_loop().create_future()
+        self._sent[mark] = time.perf_counter()
+        return mark
 
     def arrive(self, shown: object) -> None:
         assert isinstance(shown, dict)
-        began = self.sent.get(shown.get("mark"))
-        if began is not None:
-            self.took.append(time.perf_counter() - began)
+        mark = shown.get("mark")
+        if mark not in self._sent:
+            return
+        self.took.append(time.perf_counter() - self._sent[mark])
+        self._due[mark] -= 1
+        if not self._due[mark] and not self._heard[mark].done():
+            self._heard[mark].set_result(None)
+
+    async def hear(self, mark: int) -> None:
+        """Returns when the events of a write are there, or late."""
+        if self._due[mark] > 0:
+            await asyncio.wait({self._heard[mark]}, timeout=SETTLE_SECONDS)
 
 
 @dataclass(frozen=True)
 class Result:
     """Of one case on one server."""
 
-    opened: int
+    writers: int
     writes: int
     cpu: float
     """Server CPU for one write with all it leads to, in µs."""
     expected: int
     waits: Sequence[float]
+    pause: float = 0.0
+    """Seconds between the writes of one writer."""
+    opened: int = 0
 
     def line(self, base: float) -> str:
-        """The figures of a row; `base` is what a write costs without subscriptions."""
+        """The figures of a row; `base` is what a write costs without subscriptions, in a row."""
         told = max(len(self.waits), 1)
         waits = sorted(self.waits) or [float("nan")]
         p50, p99 = statistics.median(waits) * 1e3, waits[int(len(waits) * 0.99)] * 1e3
         event = f"{(self.cpu - base) * self.writes / told:12,.1f}" if self.expected else f"{'-':>12}"
         wait = f"{p50:8,.1f}{p99:9,.1f}" if self.expected else f"{'-':>8}{'-':>9}"
-        return f"{self.opened:>9,}{self.writes:>8,}{self.cpu:>12,.0f}{event}{wait}{self.expected - len(self.waits):>7,}"
+        lost = self.expected - len(self.waits)
+        return f"{self.writers:>8}{self.opened:>9,}{self.writes:>8,}{self.cpu:>12,.0f}{event}{wait}{lost:>7,}"
 
 
 @asynccontextmanager
@@ -162,62 +201,83 @@ async def subscribe(found: Reader, wheres: Sequence[Object], deadline: float) ->
 
 
 async def write(
-    server: Server, object_id: str, waits: Waits, numbers: Iterator[int], seconds: float, events: int
-) -> tuple[int, float]:
-    """One write after the other for so long, each when the events of the last one are there or late; writes and CPU."""
-    client, process = await server.client(), psutil.Process(server.process.pid)
-    await client.ask("PUT", f"/classes/{CLASS}/{object_id}", {"n": next(numbers), "mark": 0}, MASTER)
+    server: Server,
+    waits: Waits,
+    writers: int,
+    given: argparse.Namespace,
+    choices: Sequence[int],
+    *,
+    events: int,
+    pause: float = 0.0,
+    acl: Object | None = None,
+) -> Result:
+    """So many writers for so long, each with an object of its own, whose `n` is another one of the choices each time."""
+    clients = [await server.client() for _ in range(writers)]
+    chosen = [_never_the_same(choices, random.Random(seed)) for seed in range(writers)]
+    objects = [await _object(server, n=next(each), **({"ACL": acl} if acl else {})) for each in chosen]
+    process = psutil.Process(server.process.pid)
+    waits.begin()
     await asyncio.sleep(0.5)
-    before, began, count = _cpu([process]), time.perf_counter(), 0
-    while time.perf_counter() < began + seconds:
-        count += 1
-        waits.sent[count] = time.perf_counter()
-        await client.ask("PUT", f"/classes/{CLASS}/{object_id}", {"n": next(numbers), "mark": count}, MASTER)
-        late = time.perf_counter() + SETTLE_SECONDS
-        while len(waits.took) < events * count and time.perf_counter() < late:  # noqa: ASYNC110 - a count has no event
-            await asyncio.sleep(0.0005)
+    before, until = _cpu([process]), time.perf_counter() + given.seconds
+
+    async def go_on(client: Client, object_id: str, numbers: Iterator[int]) -> None:
+        while time.perf_counter() < until:
+            mark = waits.send(events)
+            await client.ask("PUT", f"/classes/{CLASS}/{object_id}", {"n": next(numbers), "mark": mark}, MASTER)
+            await waits.hear(mark)
+            if pause:
+                await asyncio.sleep(pause)
+
+    await asyncio.gather(*(go_on(*each) for each in zip(clients, objects, chosen, strict=True)))
     await asyncio.sleep(0.2)
-    client.close()
-    return count, (_cpu([process]) - before) / count * 1e6
+    for client in clients:
+        client.close()
+    cpu = (_cpu([process]) - before) / waits.writes * 1e6
+    return Result(writers, waits.writes, cpu, events * waits.writes, tuple(waits.took), pause)
 
 
-async def run_distinct(server: Server, distinct: int, given: argparse.Namespace) -> Result:
+async def run_distinct(server: Server, distinct: int, given: argparse.Namespace) -> AsyncIterator[Result]:
     """So many different queries {n: k}; a write moves an object from one to another: a leave and an enter."""
-    waits, chance = Waits(), random.Random(distinct)
-    async with AsyncExitStack() as stack:
-        deadline = time.perf_counter() + given.open_seconds
-        readers = [await stack.enter_async_context(reader(server, waits)) for _ in range(SOCKETS if distinct else 0)]
-        parts: list[list[Object]] = [[{"n": k} for k in range(start, distinct, SOCKETS)] for start in range(len(readers))]
-        counts = await asyncio.gather(*(subscribe(each, part, deadline) for each, part in zip(readers, parts, strict=True)))
-        there = [where["n"] for part, count in zip(parts, counts, strict=True) for where in part[:count]]
-        object_id = await _object(server)
-        numbers = _never_the_same(there or list(range(1000)), chance)
-        writes, cpu = await write(server, object_id, waits, numbers, given.seconds, 2 if there else 0)
-        return Result(len(there), writes, cpu, 2 * writes if there else 0, waits.took)
-
-
-async def run_fan_out(server: Server, sockets: int, given: argparse.Namespace, tokens: Sequence[str] = ()) -> Result:
-    """So many clients with the same query; with `tokens` each is another user, who may read by a role."""
     waits = Waits()
     async with AsyncExitStack() as stack:
         deadline = time.perf_counter() + given.open_seconds
-        readers = []
+        readers = [await stack.enter_async_context(reader(server, waits)) for _ in range(SOCKETS)]
+        asked = [range(start, distinct, SOCKETS) for start in range(SOCKETS)]
+        parts: list[list[Object]] = [[{"n": k} for k in each] for each in asked]
+        counts = await asyncio.gather(*(subscribe(each, part, deadline) for each, part in zip(readers, parts, strict=True)))
+        there = [k for each, count in zip(asked, counts, strict=True) for k in each[:count]]
+        for writers in given.writers:
+            yield replace(await write(server, waits, writers, given, there, events=2), opened=len(there))
+
+
+async def run_unfollowed(server: Server, given: argparse.Namespace) -> AsyncIterator[Result]:
+    """Nobody asks; also with a pause between the writes of a lone writer, who has nothing to wait for here."""
+    for writers in given.writers:
+        yield await write(server, Waits(), writers, given, range(1000), events=0)
+    yield await write(server, Waits(), 1, given, range(1000), events=0, pause=PAUSE_SECONDS)
+
+
+async def run_fan_out(
+    server: Server, sockets: int, given: argparse.Namespace, tokens: Sequence[str] = ()
+) -> AsyncIterator[Result]:
+    """So many clients with the same query; with `tokens` each is another user, who may read by a role."""
+    waits = Waits()
+    acl: Object | None = {"role:benchcrew": {"read": True}} if tokens else None
+    async with AsyncExitStack() as stack:
+        deadline = time.perf_counter() + given.open_seconds
         for number in range(sockets):
-            readers.append(await stack.enter_async_context(reader(server, waits, tokens[number] if tokens else None)))
-            await subscribe(readers[-1], [{}], deadline)
-        object_id = await _object(server, **({"ACL": {"role:benchcrew": {"read": True}}} if tokens else {}))
-        numbers = _never_the_same(list(range(1000)), random.Random(1))
-        writes, cpu = await write(server, object_id, waits, numbers, given.seconds, sockets)
-        return Result(sockets, writes, cpu, sockets * writes, waits.took)
+            each = await stack.enter_async_context(reader(server, waits, tokens[number] if tokens else None))
+            await subscribe(each, [{}], deadline)
+        for writers in given.writers:
+            yield replace(await write(server, waits, writers, given, range(1000), events=sockets, acl=acl), opened=sockets)
 
 
-def _never_the_same(choices: Sequence[object], chance: random.Random) -> Iterator[int]:
-    last: object = None
+def _never_the_same(choices: Sequence[int], chance: random.Random) -> Iterator[int]:
+    last: int | None = None
     while True:
         number = chance.choice(choices)
         if number != last or len(choices) == 1:
             last = number
-            assert isinstance(number, int)
             yield number
 
 
@@ -259,26 +319,34 @@ def parse_server(url: str, folder: Path) -> Iterator[Server]:
         yield server
 
 
-HEAD = f"{'':24}{'server':14}{'opened':>9}{'writes':>8}{'µs a write':>12}{'µs event':>12}{'p50 ms':>8}{'p99 ms':>9}{'lost':>7}"
+HEAD = (
+    f"{'':26}{'server':14}{'writers':>8}{'opened':>9}{'writes':>8}{'µs a write':>12}{'µs event':>12}{'p50 ms':>8}{'p99 ms':>9}"
+    f"{'lost':>7}"
+)
 
 
 async def compare(servers: Sequence[Server], given: argparse.Namespace) -> None:
     """Every case on each server, one after the other."""
     print(HEAD)
-    base: dict[str, float] = {}
+    base: dict[tuple[str, int], float] = {}
 
-    def show(case: str, server: Server, result: Result) -> None:
-        print(f"{case:24}{server.name:14}{result.line(base.setdefault(server.name, result.cpu))}", flush=True)
+    async def show(case: str, server: Server, results: AsyncIterator[Result]) -> None:
+        async for result in results:
+            nothing = base.setdefault((server.name, result.writers), result.cpu)
+            name = f"{case}, {result.pause * 1e3:.0f} ms apart" if result.pause else case
+            print(f"{name:26}{server.name:14}{result.line(nothing)}", flush=True)
 
-    for distinct in (0, *given.distinct):
+    for server in servers:
+        await show("0 distinct", server, run_unfollowed(server, given))
+    for distinct in given.distinct:
         for server in servers:
-            show(f"{distinct:,} distinct", server, await run_distinct(server, distinct, given))
+            await show(f"{distinct:,} distinct", server, run_distinct(server, distinct, given))
     for sockets in given.subscribers:
         for server in servers:
-            show(f"{sockets:,} subscribers", server, await run_fan_out(server, sockets, given))
-    for server in servers:
+            await show(f"{sockets:,} subscribers", server, run_fan_out(server, sockets, given))
+    for server in servers if given.users else ():
         tokens = await crew(server, given.users)
-        show(f"{given.users:,} users under a role", server, await run_fan_out(server, given.users, given, tokens))
+        await show(f"{given.users:,} users under a role", server, run_fan_out(server, given.users, given, tokens))
 
 
 async def main(given: argparse.Namespace, folder: Path) -> None:
@@ -301,6 +369,7 @@ if __name__ == "__main__":
     parser.add_argument("--distinct", type=int, nargs="*", default=[100, 1_000, 10_000, 100_000])
     parser.add_argument("--subscribers", type=int, nargs="*", default=[100, 500])
     parser.add_argument("--users", type=int, default=50)
+    parser.add_argument("--writers", type=int, nargs="+", default=[1, 8], help="how many write at once, each on its own object")
     parser.add_argument("--seconds", type=float, default=5.0, help="of writing, for each case")
     parser.add_argument("--open-seconds", type=float, default=60.0, help="of opening subscriptions, for each case")
     with tempfile.TemporaryDirectory(prefix="careboard-bench-") as name:

@@ -1,5 +1,6 @@
 """The hub on a real feed: what clients are told of what is really written."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -445,6 +446,22 @@ async def test_a_session_that_ends_by_its_time_ends_its_subscriptions_then(stage
     await create(stage, thing, n=1)
     await stage.quiet()
     assert (following.told, for_nobody.ops) == ([], ["create"])
+
+
+async def test_a_session_that_ended_a_moment_ago_opens_nothing(stage: Stage) -> None:
+    """Nothing tells of its end while it follows nothing, and who it was is remembered for some seconds."""
+    thing = await numbers(stage)
+    ann = await stage.world.person()
+    ends = datetime.now(UTC) + timedelta(seconds=1)
+    await update(stage, "_Session", str(ann.session_id), expiresAt=date_to_wire(ends))
+    await stage.quiet()
+    client = await stage.client()
+    await client.subscribe(thing, session=ann)  # it is known from here on, unless this machine took a second to come here
+    await client.say({"op": "unsubscribe", "requestId": 1})
+    await asyncio.sleep((ends - datetime.now(UTC)).total_seconds() + 0.1)
+    late = await client.subscribe(thing, session=ann, snapshot=True)
+    assert late.error is not None
+    assert late.error["code"] == 209
 
 
 async def test_a_session_that_is_prolonged_goes_on(stage: Stage) -> None:

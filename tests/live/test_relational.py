@@ -51,6 +51,36 @@ async def test_an_object_enters_and_leaves_as_the_other_side_changes(stage: Stag
     assert inside.ops == ["enter", "leave"]
 
 
+@pytest.mark.parametrize("asked", [{}, {"count": True}, {"order": "n", "limit": 3}])
+@pytest.mark.parametrize(
+    ("path", "operator", "inner", "key"),
+    [
+        ("at", "$inQuery", {"where": {"city": "Bonn"}}, None),
+        ("at", "$notInQuery", {"where": {"$or": [{"n": 1}, {"city": {"$regex": "^B"}}]}}, None),
+        ("at", "$inQuery", {"where": {}, "order": "city", "limit": 3}, None),
+        ("city", "$select", {"where": {"n": 1}}, "city"),
+        ("city", "$dontSelect", {"where": {"city": "Bonn"}}, "n"),
+    ],
+)
+async def test_nobody_learns_what_is_hidden_on_the_other_side(
+    stage: Stage, path: str, operator: str, inner: Object, key: str | None, asked: Object
+) -> None:
+    site, tank = await tanks(stage)
+    shut: Object = {"find": {"*": True}, "get": {"*": True}, "count": {"*": True}, "protectedFields": {"*": ["city"]}}
+    await stage.world.classes.update(site, {"classLevelPermissions": shut})
+    bonn = await create(stage, site, city="Bonn", n=1)
+    await create(stage, tank, n=1, at=pointer(site, bonn), city="Bonn")
+    query: Object = {"className": site, **inner}
+    client, ann = await stage.client(), await stage.world.person()
+    condition: Object = {operator: query if key is None else {"query": query, "key": key}}
+    following = await client.subscribe(tank, {path: condition}, session=ann, since=None, **asked)
+    await update(stage, site, bonn, city="Rome")
+    await stage.quiet()
+    assert following.error is not None
+    assert following.error["code"] in (102, 119)
+    assert (following.told, following.count) == ([], None)
+
+
 async def test_nothing_is_read_while_the_other_side_finds_the_same(stage: Stage) -> None:
     site, tank = await tanks(stage)
     bonn = await create(stage, site, city="Bonn")

@@ -176,6 +176,24 @@ async def test_another_process_goes_on_where_the_first_was_told_to(
         assert stranger.told == []
 
 
+@pytest.mark.parametrize("name", ["phone\0", "".join(map(str, range(5000)))], ids=["NUL", "long"])
+async def test_what_one_calls_itself_keeps_nobody_else_from_being_noted(
+    stage: Stage, thing: str, database: Database, schemas: Schemas, settings: Settings, name: str
+) -> None:
+    for each in (name, thing):
+        client = await phone(stage, each)
+        await client.subscribe(thing)
+        client.answer_ping()
+    await stage.hub.note()
+    await create(stage, thing, n=1)
+    async with open_stage(database, schemas, settings) as other:
+        for each in (name, thing):
+            back = await phone(other, each)
+            again = await back.subscribe(thing)
+            await back.until(lambda again=again: len(again.told) == 1)  # type: ignore[misc]  # bound as of now
+            assert numbers(again) == [1]
+
+
 async def test_a_process_that_stops_notes_all_it_knows(
     stage: Stage, thing: str, database: Database, schemas: Schemas, settings: Settings
 ) -> None:

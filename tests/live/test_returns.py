@@ -4,7 +4,7 @@ import pytest
 
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, pointer
-from app.live.resuming import history
+from app.live.resuming import history, past
 from app.live.resuming.position import parse_position
 from tests.actions.world import acl
 from tests.live.stage import Client, Following, Stage
@@ -221,3 +221,18 @@ async def test_an_sdk_without_cursors_is_told_what_a_sub_query_let_in_meanwhile(
     await update(stage, city, bonn, name="Bonn")
     again = await (await stage.client(cursors=False, installationId=houses)).subscribe(houses, where)
     assert again.ops == ["enter"]
+
+
+async def test_who_missed_more_than_memory_should_hold_reads_anew(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MOST_BYTES", 0)
+    thing, ids = await numbers(stage, 1)
+    client = await stage.client()
+    following = await client.subscribe(thing, snapshot=True)
+    for most, reloads in ((100_000, 0), (10_000, 1)):
+        monkeypatch.setattr(past, "MOST_CHANGED_BYTES", most)
+        await away(stage, client)
+        for number in range(3):
+            await update(stage, thing, ids[1], name=f"{number}" * 4000)
+        await client.come_back()
+        await stage.quiet()
+        assert (following.reloads, following.state[ids[1]]["name"]) == (reloads, "2" * 4000)

@@ -137,7 +137,13 @@ def combined(parts: st.SearchStrategy[Object]) -> st.SearchStrategy[Object]:
     )
 
 
-wheres: st.SearchStrategy[Object] = st.one_of(st.builds(dict), st.recursive(constraints(), combined, max_leaves=5))
+intervals: st.SearchStrategy[Object] = st.builds(
+    lambda low, high: {"psi": {"$gte": low, "$lte": high}}, small, st.sampled_from([1, 1.5, 2, 2.2, 3])
+)
+overlapping = st.lists(intervals, min_size=2, max_size=4).map(lambda nodes: {"$or": nodes})
+"""Alternatives that are filed in the same cells."""
+
+wheres: st.SearchStrategy[Object] = st.one_of(st.builds(dict), overlapping, st.recursive(constraints(), combined, max_leaves=5))
 
 
 def parsed(raw: Json) -> ast.Node | None:
@@ -255,11 +261,49 @@ def test_queries_that_every_change_must_ask_are_limited() -> None:
     acquire(router, {"psi": 7})
 
 
-def test_alternatives_that_ask_for_the_same_value_are_forgotten_together() -> None:
+def near(longitude: float, meters: float) -> Object:
+    point: Object = {"__type": "GeoPoint", "longitude": longitude, "latitude": 0.2}
+    return {"$nearSphere": point, "$maxDistanceInKilometers": meters / 1000}
+
+
+ALIKE: list[list[Json]] = [
+    [{"tags": {"$in": ["", "low"]}}, {"tags": {"$all": [""]}}, {"tags": {"$all": ["low"]}}],
+    [{"psi": {"$gte": 1, "$lte": 2}}, {"psi": {"$gte": 1, "$lte": 2.2}}],
+    [{"psi": {"$gte": 1, "$lte": 2}}, {"psi": {"$gte": 1}}, {"psi": {"$lte": 2}}],
+    [{"status": {"$regex": "^lo"}}, {"status": {"$regex": "^low"}}, {"status": {"$regex": "^lo", "$options": "m"}}],
+    [{"place": near(0.3, 10)}, {"place": near(0.3, 11)}],
+]
+
+
+@pytest.mark.parametrize("alternatives", ALIKE, ids=str)
+@pytest.mark.parametrize("others", [[], [{"psi": {"$gte": 1, "$lte": 2.1}}, {"status": {"$regex": "^lo"}}, {"tags": "low"}]])
+def test_alternatives_that_are_filed_together_are_forgotten_together(alternatives: list[Json], others: list[Json]) -> None:
     router = Router()
-    query = acquire(router, {"$or": [{"tags": {"$in": ["", "low"]}}, {"tags": {"$all": [""]}}, {"tags": {"$all": ["low"]}}]})
-    router.release(query)
+    stay = [acquire(router, other) for other in others]
+    router.release(acquire(router, {"$or": alternatives}))
+    seen: Object = {"objectId": "t1", "psi": 1.5, "status": "low", "tags": ["low"]}
+    assert routed(router, None, seen).keys() == {query.key for query in stay}
+    for query in stay:
+        router.release(query)
     assert not router.listens_to("Tank")
+
+
+def test_what_is_asked_no_more_costs_no_change_anything() -> None:
+    """Who asks for one path after the other and lets go leaves nothing that each change would have to look into."""
+    router = Router()
+    acquire(router, {"objectId": "t1"})
+    kept = indexes_of(router)
+    conditions: list[Json] = [1, {"$gt": 1}, {"$gte": 1, "$lte": 2}, {"$regex": "^low"}, near(0.3, 10)]
+    conditions.append({"$geoIntersects": {"$point": {"__type": "GeoPoint", "longitude": 0, "latitude": 0}}})
+    for number, condition in enumerate(conditions):
+        router.release(acquire(router, {f"meta.x{number}": condition}))
+    assert indexes_of(router) == kept
+
+
+def indexes_of(router: Router) -> int:
+    """How many indexes each change of a tank is looked up in."""
+    held = vars(router._classes["Tank"])
+    return sum(len(held[name]) for name in ("_equal", "_pairs", "_ranges", "_prefixes", "_areas", "_places"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from tests.api.test_livequery import Rest
 from tests.conftest import RunningServer
 from tests.network import Relay
-from tests.sdk.test_story import HERE, require_node
+from tests.sdk.app import HERE, require_node
 
 pytestmark = pytest.mark.node
 

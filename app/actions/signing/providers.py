@@ -112,7 +112,7 @@ class Providers:
         known = await self._known(account, tx) if account else {}
         may_skip = user_id is not None and (caller.is_master or caller.user_id == user_id)
         with ExitStack() as counted:
-            for key in _attempt_keys(parts, user_id or address):
+            for key in _attempt_keys(parts, user_id, address):
                 counted.enter_context(self.counting(key, address))
             proven = await self._look(caller, parts, known, account, may_skip=may_skip, by_admin=by_admin)
         if sorted(proven.identities) != sorted(_claimed(parts)):
@@ -240,7 +240,7 @@ class Providers:
     def _is_same(self, name: str, part: Object, held: Object) -> bool:
         if name in self.issuers or name == ANONYMOUS_PROVIDER:
             return part.get("id") == held.get("id")
-        return bool(part) and all(part[key] == held.get(key) for key in part)
+        return bool(part) and all(key in held and part[key] == held[key] for key in part)
 
     async def _by_token(self, provider: OpenId, part: Object, *, by_admin: bool) -> tuple[Object, Roles | None]:
         token = part.get("id_token") or part.get("token")
@@ -271,11 +271,11 @@ def _claimed(parts: Mapping[str, Object | None]) -> list[tuple[str, str]]:
     return [(name, subject) for name, subject in found if isinstance(subject, str)]
 
 
-def _attempt_keys(parts: Mapping[str, Object | None], nameless: str) -> list[str]:
-    """What wrong tries are counted under, `nameless` where no id is given; an anonymous id is made up by who sends it, so there
-    is nothing to guess."""
+def _attempt_keys(parts: Mapping[str, Object | None], user_id: str | None, address: str) -> list[str]:
+    """What wrong tries are counted under: the account, where it is known, as an id beside it could be another one each time;
+    else the id, or the address where none is given. An anonymous id is made up by who sends it: there is nothing to guess."""
     given = [(name, part) for name, part in sorted(parts.items()) if part is not None and name != ANONYMOUS_PROVIDER]
-    return [f"{name}\n{str(part.get('id') or nameless)[:255]}" for name, part in given]
+    return [f"{name}\n{user_id or str(part.get('id') or address)[:255]}" for name, part in given]
 
 
 def _text(part: Object, name: str) -> str:

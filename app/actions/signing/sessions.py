@@ -2,7 +2,7 @@
 
 Owns: the rules of `_Session`, `start_session` and the ends of sessions. Holds: the token leaves the server once, in the
 answer that makes it, and is stored as its hash; a client makes and changes sessions of its own account only; one
-installation has one session of a user. May import core and store.
+installation has one session of a user; one that is over is kept for a day, and then dropped. May import core and store.
 """
 
 import secrets
@@ -15,6 +15,16 @@ from app.config import Settings
 from app.core.wire import Json, Object, date_to_wire, is_type, pointer
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
+
+PORTION = 1000
+"""So many sessions are dropped at once."""
+
+# For a day who comes with one is told that it has expired.
+_FORGET = f"""
+delete from "_Session" where "objectId" in (
+    select "objectId" from "_Session" where "expiresAt" < clock_timestamp() - interval '1 day' limit {PORTION}
+)
+"""
 
 _MASTER_MAY_SET = frozenset({"expiresAt", "createdWith"})
 _MADE_BY_SERVER = frozenset({"objectId", "user", "sessionToken", "expiresAt", "createdWith"})
@@ -64,6 +74,11 @@ async def end_sessions_of_user(tx: Connection, user_id: str, *, but: str | None 
 async def end_session(tx: Connection, token: str) -> None:
     """Ends the session of a token, if there is one."""
     await tx.execute("""delete from "_Session" where "sessionToken" = $1""", hash_token(token))
+
+
+async def forget_sessions(connection: Connection) -> bool:
+    """Drops a portion of the sessions that ended long ago by their time, and says whether there may be more."""
+    return await connection.execute(_FORGET) == f"DELETE {PORTION}"
 
 
 def _check_update(draft: Draft) -> None:

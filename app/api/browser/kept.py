@@ -18,9 +18,6 @@ from litestar.handlers import HTTPRouteHandler
 from app.api.browser.assets import Assets
 from app.config import Settings
 
-PERSON = "Careboard-Person"
-"""The header that tells the worker whose page it is: an objectId, or nothing where nobody is signed in."""
-
 KEEP = "Careboard-Keep"
 """The header of a page that may be kept."""
 

@@ -19,9 +19,9 @@ from app.actions.caller import Caller
 from app.api.browser.assets import Assets, files_of, folder
 from app.api.browser.diagram import diagram
 from app.api.browser.forms import form_cookie, form_seed, is_secure, make_token
-from app.api.browser.kept import KEEP, PERSON, seal_of
+from app.api.browser.kept import KEEP, seal_of
 from app.api.browser.view import ZONE_COOKIE, View, zone_of
-from app.api.request import services_of
+from app.api.request import PERSON, services_of
 from app.config import Settings
 from app.core.wire import Json, Object, iso, parse_iso
 from app.errors import ParseError
@@ -147,6 +147,7 @@ class Site:
             "cards": {**places},
             "row": view.row_id,
             "seesPeople": view.caller.role in view.board.people_roles,
+            "names": {**view.names},
         }
 
     def mine(
@@ -199,7 +200,7 @@ class Site:
         """A page inside the frame: the rail of boards, the pages beside this one, the bell, the menu."""
         settings = services_of(request).settings
         seed = form_seed(request)
-        keys: Object = {"X-Parse-Application-Id": settings.app_id}
+        keys: Object = {"X-Parse-Application-Id": settings.app_id, PERSON: caller.user_id or ""}
         if settings.javascript_key:
             keys["X-Parse-Javascript-Key"] = settings.javascript_key
         zoned = ZONE_COOKIE in request.cookies

@@ -104,6 +104,9 @@ class _Buckets(Generic[Entry]):
         self.cells: dict[Cell, set[Entry]] = {}
         self.levels: dict[int, int] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self.cells)
+
     def add(self, cells: Iterable[Cell], entry: Entry) -> None:
         for cell in cells:
             bucket = self.cells.get(cell)

@@ -87,13 +87,17 @@ class EqualityIndex(Generic[Entry]):
     def add(self, key: Key, entry: Entry) -> None:
         self.buckets.setdefault(key, set()).add(entry)
 
-    def remove(self, key: Key, entry: Entry) -> None:
-        bucket = self.buckets.get(key)
-        if bucket is None:
-            return  # two alternatives of one entry asked for the same value
-        bucket.discard(entry)
-        if not bucket:
-            del self.buckets[key]
+    def __bool__(self) -> bool:
+        return bool(self.buckets)
+
+    def remove(self, keys: Iterable[Key], entry: Entry) -> None:
+        for key in keys:
+            bucket = self.buckets.get(key)
+            if bucket is None:
+                continue  # two alternatives of one entry asked for the same value
+            bucket.discard(entry)
+            if not bucket:
+                del self.buckets[key]
 
     def find(self, values: Iterable[Json], found: set[Entry]) -> None:
         for value in values:
@@ -117,13 +121,17 @@ class PairIndex(Generic[Entry]):
     def add(self, keys: tuple[Key, Key], entry: Entry) -> None:
         self.buckets.setdefault(keys, set()).add(entry)
 
-    def remove(self, keys: tuple[Key, Key], entry: Entry) -> None:
-        bucket = self.buckets.get(keys)
-        if bucket is None:
-            return  # as above
-        bucket.discard(entry)
-        if not bucket:
-            del self.buckets[keys]
+    def __bool__(self) -> bool:
+        return bool(self.buckets)
+
+    def remove(self, keys: Iterable[tuple[Key, Key]], entry: Entry) -> None:
+        for both in keys:
+            bucket = self.buckets.get(both)
+            if bucket is None:
+                continue  # as above
+            bucket.discard(entry)
+            if not bucket:
+                del self.buckets[both]
 
     def find(self, first: Iterable[Json], second: Iterable[Json], found: set[Entry]) -> None:
         others = list(_keys(second))
@@ -194,6 +202,9 @@ class RangeIndex(Generic[Entry]):
         elif high is not None:
             self._upper.add(high, entry)
 
+    def __bool__(self) -> bool:
+        return bool(self._lower or self._upper or self._cells)
+
     def remove(self, low: float | None, high: float | None, entry: Entry) -> None:
         cells = _cells(low, high)
         if cells:
@@ -209,7 +220,9 @@ class RangeIndex(Generic[Entry]):
         if not self._levels[level]:
             del self._levels[level]
         for cell in cells:
-            bucket = self._cells[cell]
+            bucket = self._cells.get(cell)
+            if bucket is None:
+                continue  # two alternatives of one entry lie in the same cell
             bucket.discard(entry)
             if not bucket:
                 del self._cells[cell]
@@ -250,6 +263,9 @@ class PrefixIndex(Generic[Entry]):
     def add(self, prefix: str, entry: Entry) -> None:
         self._buckets.setdefault(prefix, set()).add(entry)
         self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
+
+    def __bool__(self) -> bool:
+        return bool(self._buckets)
 
     def remove(self, prefix: str, entry: Entry) -> None:
         bucket = self._buckets[prefix]

@@ -5,7 +5,8 @@ by one would give; its cost follows the matches, not the number of live queries.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from app.core import nodes as ast
 from app.core.match import compile_match
@@ -47,6 +48,9 @@ _KINDS: dict[type[AccessPath], str] = {
     BeginsWith: "prefix",
     Scan: "scan",
 }
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Match = tuple[LiveQuery, bool, bool]
 """A live query, whether the before image matched, whether the after image does."""
@@ -217,30 +221,18 @@ class _ClassIndex:
     def _unfile(self, path: AccessPath, query: LiveQuery) -> None:
         self.kinds[type(path)] -= 1
         match path:
-            case EqualTo():
-                index = self._equal.get(path.path)
-                if index is None:
-                    return  # another alternative of this query emptied it
-                for key in path.keys:
-                    index.remove(key, query)
-                if not index.buckets:
-                    del self._equal[path.path]
-            case BothEqualTo():
-                pairs = self._pairs.get((path.first, path.second))
-                if pairs is None:
-                    return  # as above
-                for both in path.keys:
-                    pairs.remove(both, query)
-                if not pairs.buckets:
-                    del self._pairs[path.first, path.second]
-            case Within():
-                self._ranges[path.path].remove(path.low, path.high, query)
-            case BeginsWith():
-                self._prefixes[path.path].remove(path.prefix, query)
-            case LiesIn():
-                self._areas[path.path].remove(path.cells, query)
-            case Holds():
-                self._places[path.path].remove(path.cells, query)
+            case EqualTo(place, keys):
+                _take_out(self._equal, place, lambda index: index.remove(keys, query))
+            case BothEqualTo(first, second, pairs):
+                _take_out(self._pairs, (first, second), lambda index: index.remove(pairs, query))
+            case Within(place, low, high):
+                _take_out(self._ranges, place, lambda index: index.remove(low, high, query))
+            case BeginsWith(place, prefix):
+                _take_out(self._prefixes, place, lambda index: index.remove(prefix, query))
+            case LiesIn(place, cells):
+                _take_out(self._areas, place, lambda index: index.remove(cells, query))
+            case Holds(place, cells):
+                _take_out(self._places, place, lambda index: index.remove(cells, query))
             case Scan():
                 del self.scanned[query]
 
@@ -263,3 +255,13 @@ class _ClassIndex:
             for path, places in indexes.items():
                 if other is None or image.get(path[0]) != other.get(path[0]):
                     places.find(values_at(image, path), found)
+
+
+def _take_out(indexes: dict[K, V], place: K, take: Callable[[V], None]) -> None:
+    """Takes a live query out of an index, and the index away if nothing is left in it: each change is looked up in all."""
+    index = indexes.get(place)
+    if index is None:
+        return  # another alternative of the same query was the last in it
+    take(index)
+    if not index:
+        del indexes[place]

@@ -8,6 +8,7 @@ here, with the reason, before anything is read. May import core, actions and liv
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, resolve
@@ -128,7 +129,8 @@ class Planner:
         if token is None:
             return ANONYMOUS
         known, epoch, now = self._callers.get(token), self.epoch(), time.monotonic()
-        if known is not None and known[1] == epoch and self.is_current() and now - known[2] < KNOWN_SECONDS:
+        is_fresh = known is not None and known[1] == epoch and now - known[2] < KNOWN_SECONDS
+        if known is not None and is_fresh and self.is_current() and not _has_ended(known[0]):
             return known[0]
         async with self._objects.database.connection() as connection:
             caller = await resolve(connection, token)
@@ -136,6 +138,11 @@ class Planner:
             self._callers.clear()
         self._callers[token] = caller, epoch, now
         return caller
+
+
+def _has_ended(caller: Caller) -> bool:
+    """Whether a session is over by its time, which no change tells."""
+    return caller.expires_at is not None and caller.expires_at <= datetime.now(UTC)
 
 
 def make_plan(subscription: Subscription, caller: Caller, schemas: Schemas, settings: Settings) -> Plan:

@@ -12,7 +12,7 @@ import secrets
 from app.errors import ParseError
 from app.live.connection import Connection
 from app.live.membership import Member
-from app.live.resuming.resumption import Resumption
+from app.live.resuming.resumption import Resumption, home_of
 from app.store.changes.told import forget_told, read_told, save_told
 from app.store.database import Database
 
@@ -32,7 +32,7 @@ class Elsewhere:
 
     async def ask(self, connection: Connection[Member]) -> None:
         """Learns what others noted of a client."""
-        installation_id = connection.protocol.installation_id or ""
+        installation_id = home_of(connection) or ""
         texts: list[str] = []
         try:
             async with self._database.connection() as database:

@@ -36,6 +36,9 @@ from app.store.changes.snapshot import Snapshot
 MOST_CHANGES = 100_000
 """Who missed more than that reads anew."""
 
+MOST_CHANGED_BYTES = 64 * 1024 * 1024
+"""Or more than that, of texts: what is read for one client is in memory until it is told."""
+
 MOST_READERS = 4
 """How many read the change table for those who come back, at once; the others wait for their turn."""
 
@@ -105,12 +108,14 @@ class Past:
 
     async def _read_missed(self, position: Position) -> _Older:
         found: list[Change] = []
-        snapshot = position.base
+        snapshot, size = position.base, 0
         try:
             async for batch in self._feed.replay(position.base):
-                found += [change for change in batch.changes if not position.has(change)]
+                missed = [change for change in batch.changes if not position.has(change)]
+                size += sum(len(change.before or "") + len(change.after or "") for change in missed)
+                found += missed
                 snapshot = batch.snapshot
-                if len(found) > MOST_CHANGES:
+                if len(found) > MOST_CHANGES or size > MOST_CHANGED_BYTES:
                     raise UnknownPastError("too much has changed since the cursor")
         except CursorExpired:
             raise UnknownPastError("cursor expired") from None

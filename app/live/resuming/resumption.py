@@ -75,8 +75,8 @@ class Resumption:
     def greet(self, connection: Connection[Member]) -> None:
         """A client has said who it is."""
         self._unfile(connection)
-        installation_id = connection.protocol.installation_id
-        if installation_id is not None and connection.is_marked:
+        installation_id = home_of(connection)
+        if installation_id is not None:
             self._homes[connection] = installation_id
             self._live.setdefault(installation_id, {})[connection] = None
 
@@ -198,6 +198,12 @@ class Resumption:
             if not live:
                 del self._live[installation_id]
         return installation_id
+
+
+def home_of(connection: Connection[Member]) -> str | None:
+    """The installation of a client that knows no cursors, as a word that any table takes: clients are called what they like."""
+    installation_id = connection.protocol.installation_id if connection.is_marked else None
+    return None if installation_id is None else hashlib.sha256(encode(installation_id)).hexdigest()
 
 
 def _told(connection: Connection[Member], request_id: RequestId) -> _Told | None:

@@ -2,8 +2,8 @@
 
 Owns: the stages of Parse's `/aggregate` and `distinct`. Holds: the objects a pipeline begins with are rendered as a find
 renders them, so secrets are in no document; leading `$match` stages are ordinary wheres, so indexes serve; a stage is a
-sub-select over the one before, its documents a jsonb `d`; a stage that is unknown is refused with 102 and the list of those
-there are. May import core, store/expressions and store/render.
+sub-select over the one before, its documents a jsonb `d`, made once; a stage that is unknown is refused with 102 and the list
+of those there are. May import core, store/expressions and store/render.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -84,7 +84,7 @@ class Pipeline:
         if self._source is None:
             where = self._compiler.compile_where(self._where, self._schema, "t0", self.arguments)
             shown = render_object(self._schema, "t0", files_url=self._files_url)
-            self._source = f"select ({shown})::jsonb as d from {quote(self._schema.class_name)} t0 where {where}"
+            self._source = _once(f"select ({shown})::jsonb as d from {quote(self._schema.class_name)} t0 where {where}")
         return self._source
 
     def _add(self, name: str, operand: Json) -> None:
@@ -96,7 +96,7 @@ class Pipeline:
             known = ", ".join(sorted(_STAGES))
             raise refused(f"Invalid aggregate stage '{name}'." if name[:1] != "$" else f"There is no {name} here but {known}.")
         rows = self._rows()
-        self._source = build(self, rows, operand)
+        self._source = _once(build(self, rows, operand))
 
     # ---- stages
 
@@ -213,6 +213,13 @@ _STAGES: Final[Mapping[str, Callable[[Pipeline, str, Json], str]]] = {
     "$sortByCount": Pipeline._sort_by_count,
     "$unwind": Pipeline._unwind,
 }
+
+
+def _once(rows: str) -> str:
+    """The same rows, each document made once. Postgres would put what makes it in the place of every `d` behind, and thirty
+    stages that name it twice are then more than any machine has room for; it does not look into a sub-select with an offset.
+    """
+    return f"select d from ({rows}) made offset 0"
 
 
 def _columns(where: Json) -> Json:
