@@ -2,6 +2,7 @@
 
 /* global React, ReactDOM, GraphiQL, graphqlWs */
 
+import { keepMended } from "./amends.js";
 import { byId } from "./dom.js";
 
 const start = JSON.parse(byId("start").textContent);
@@ -74,3 +75,4 @@ const page = React.createElement(GraphiQL, { fetcher, storage, defaultQuery: sta
 const place = byId("graphiql");
 if (ReactDOM.createRoot) ReactDOM.createRoot(place).render(page);
 else ReactDOM.render(page, place);
+keepMended();

@@ -14,10 +14,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -29,6 +31,7 @@ from app.main import DOMAINS
 from app.store.database import Database, ensure_embedded, release_embedded, with_database
 from app.store.migrate import declare, migrate
 from app.store.schemas import Schemas
+from tests.issuer import Issuer
 
 ROOT = Path(__file__).parent.parent
 MASTER_KEY = "test-master-key"
@@ -83,29 +86,32 @@ def template(server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def clone_database(server_url: str, template: str) -> Iterator[Callable[[], str]]:
-    """Makes a fresh migrated database and gives its URL; all are dropped at the end."""
-    yield from _databases(server_url, template)
-
-
-@pytest.fixture(scope="session")
-def empty_database(server_url: str) -> Iterator[Callable[[], str]]:
-    """Makes a database with nothing in it and gives its URL; all are dropped at the end."""
-    yield from _databases(server_url, "template1")
-
-
-def _databases(server_url: str, template: str) -> Iterator[Callable[[], str]]:
+def copy_database(server_url: str) -> Iterator[Callable[[str], str]]:
+    """Copies a database (name or URL) that nobody is connected to, and gives the URL of the copy; all are dropped at the end."""
     made: list[str] = []
 
-    def make() -> str:
+    def copy(original: str) -> str:
         name = f"test_{secrets.token_hex(6)}"
+        template = urlsplit(original).path.strip("/")
         run_apart(_administer(server_url, f'create database "{name}" template "{template}"'))
         made.append(name)
         return with_database(server_url, name)
 
-    yield make
+    yield copy
     for name in made:
         run_apart(_administer(server_url, f'drop database if exists "{name}" with (force)'))
+
+
+@pytest.fixture(scope="session")
+def clone_database(copy_database: Callable[[str], str], template: str) -> Callable[[], str]:
+    """Makes a fresh migrated database and gives its URL."""
+    return partial(copy_database, template)
+
+
+@pytest.fixture(scope="session")
+def empty_database(copy_database: Callable[[str], str]) -> Callable[[], str]:
+    """Makes a database with nothing in it and gives its URL."""
+    return partial(copy_database, "template1")
 
 
 @pytest.fixture(scope="module")
@@ -204,9 +210,25 @@ class RunningServer:
 
 
 @pytest.fixture(scope="module")
-def running_server(clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def environment() -> Mapping[str, str]:
+    """More settings of `running_server`; a module whose server shall have some has a fixture of this name."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """An OpenID Connect issuer; a module whose server shall know it puts `issuer.setting()` into its environment."""
+    with Issuer().running() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def running_server(
+    clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory, environment: Mapping[str, str]
+) -> Iterator[RunningServer]:
     """A server on a free port against a fresh clone."""
     server = RunningServer(clone_database(), tmp_path_factory.mktemp("server"))
+    server.environment |= environment
     server.start()
     yield server
     if server.process.poll() is None:

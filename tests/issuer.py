@@ -10,17 +10,14 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
-
-from tests.conftest import RunningServer
 
 CLIENT = "careboard-client"
 SECRET = "a secret with + and %"
@@ -164,17 +161,3 @@ class Issuer:
                 pass
 
         return Handler
-
-
-@contextmanager
-def served(
-    issuer: Issuer, database_url: str, folder: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[RunningServer]:
-    """A Careboard that knows the issuer as hospital, on a database of its own."""
-    server = RunningServer(database_url, folder)
-    server.environment |= {"CAREBOARD_AUTH": issuer.setting(), **(environment or {})}
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()

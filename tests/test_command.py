@@ -77,6 +77,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert postgres_of(folder) == []
 
 
+@pytest.fixture
+def held(folder: Path) -> Iterator[Path]:
+    """The same folder, its Postgres running already: a test of many commands does not wait for each to start and stop it."""
+    asyncio.run(ensure_embedded(Settings(data_dir=folder / ".careboard")))
+    yield folder
+    release_embedded(folder / ".careboard" / "postgres")
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
@@ -167,31 +175,31 @@ def test_several_workers_serve_and_stop(folder: Path) -> None:
     assert postgres_of(folder) == []
 
 
-def test_accounts_are_made_changed_and_closed_from_the_terminal(folder: Path) -> None:
+def test_accounts_are_made_changed_and_closed_from_the_terminal(held: Path) -> None:
     words = ["--username", "cleo", "--email", "cleo@example.com", "--role", "driver", "--password", "pw"]
-    made = careboard("user", "create", *words, folder=folder)
+    made = careboard("user", "create", *words, folder=held)
     assert (made.returncode, made.stdout.strip()) == (0, "cleo is there, as driver.")
-    again = careboard("user", "create", *words, folder=folder)
+    again = careboard("user", "create", *words, folder=held)
     assert (again.returncode, len(again.stderr.strip().splitlines())) == (2, 1)
-    assert careboard("user", "role", "cleo", "dispatcher", folder=folder).returncode == 0
-    assert careboard("user", "role", "cleo", "emperor", folder=folder).returncode == 2
-    assert careboard("user", "role", "nobody", "driver", folder=folder).stderr == "careboard: there is no account nobody.\n"
-    served = Served(folder, "--no-demo")
+    assert careboard("user", "role", "cleo", "dispatcher", folder=held).returncode == 0
+    assert careboard("user", "role", "cleo", "emperor", folder=held).returncode == 2
+    assert careboard("user", "role", "nobody", "driver", folder=held).stderr == "careboard: there is no account nobody.\n"
+    served = Served(held, "--no-demo")
     account = {"username": "cleo", "password": "pw"}
     assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP).json()["role"] == "dispatcher"
     assert served.stop() == 0
-    assert careboard("user", "disable", "cleo", folder=folder).returncode == 0
-    served = Served(folder, "--no-demo")
+    assert careboard("user", "disable", "cleo", folder=held).returncode == 0
+    served = Served(held, "--no-demo")
     assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP).status_code == 400
     assert served.stop() == 0
 
 
-def test_a_fleet_is_driven_through_the_public_api(folder: Path) -> None:
-    served = Served(folder, "--no-demo")
+def test_a_fleet_is_driven_through_the_public_api(held: Path) -> None:
+    served = Served(held, "--no-demo")
     words = ["--url", f"{served.url}/parse", "--domain", "oxygen", "--size", "5", "--speed", "3600x", "--minutes", "0.1"]
-    done = careboard("simulate", *words, folder=folder)
+    done = careboard("simulate", *words, folder=held)
     assert done.returncode == 0, done.stdout + done.stderr
-    key = (folder / ".careboard" / "master.key").read_text(encoding="utf-8").strip()
+    key = (held / ".careboard" / "master.key").read_text(encoding="utf-8").strip()
     headers = APP | {"X-Parse-Master-Key": key}
     for class_name in ("TankAssignment", "DispatchEvent"):
         asked = {"count": "1", "limit": "0"}
@@ -200,16 +208,16 @@ def test_a_fleet_is_driven_through_the_public_api(folder: Path) -> None:
     assert served.stop() == 0
 
 
-def test_the_keys_of_files_are_rotated_beside_a_running_server_and_files_are_read_on(folder: Path) -> None:
-    served = Served(folder, "--no-demo")
-    key = {**APP, "X-Parse-Master-Key": (folder / ".careboard" / "master.key").read_text(encoding="utf-8").strip()}
+def test_the_keys_of_files_are_rotated_beside_a_running_server_and_files_are_read_on(held: Path) -> None:
+    served = Served(held, "--no-demo")
+    key = {**APP, "X-Parse-Master-Key": (held / ".careboard" / "master.key").read_text(encoding="utf-8").strip()}
     told = httpx.post(f"{served.url}/parse/files/a.txt", content=b"hello", headers=key).json()
     assert told["url"].startswith(f"{served.url}/parse/files/careboard/")
-    rotated = careboard("files", "rotate", folder=folder)
+    rotated = careboard("files", "rotate", folder=held)
     assert (rotated.returncode, rotated.stderr) == (0, "")
     assert "Every file is under key 2." in rotated.stdout
     assert httpx.get(told["url"], headers=key).content == b"hello"
-    assert stat.S_IMODE((folder / ".careboard" / "files.keys").stat().st_mode) == 0o600
+    assert stat.S_IMODE((held / ".careboard" / "files.keys").stat().st_mode) == 0o600
     assert served.stop() == 0
 
 
@@ -229,34 +237,34 @@ def sql(folder: Path, *statements: str) -> None:
     release_embedded(folder / ".careboard" / "postgres")
 
 
-def test_the_audit_trail_is_verified_and_what_was_done_behind_its_back_is_found(folder: Path) -> None:
+def test_the_audit_trail_is_verified_and_what_was_done_behind_its_back_is_found(held: Path) -> None:
     words = ["--username", "vera", "--email", "vera@example.com", "--role", "driver", "--password", "pw"]
-    assert careboard("user", "create", *words, folder=folder).returncode == 0
+    assert careboard("user", "create", *words, folder=held).returncode == 0
     for role in ("dispatcher", "driver"):
-        assert careboard("user", "role", "vera", role, folder=folder).returncode == 0
-    whole = careboard("audit", "verify", folder=folder)
+        assert careboard("user", "role", "vera", role, folder=held).returncode == 0
+    whole = careboard("audit", "verify", folder=held)
     assert (whole.returncode, whole.stderr) == (0, "")
     assert "chains. Noted in .careboard/audit.anchor." in whole.stdout
     silently = 'alter table "AuditLog" disable trigger careboard_append_only'
     first = """where "objectId" = (select min("objectId") from "AuditLog")"""
-    sql(folder, silently, f"""update "AuditLog" set "summary" = 'nothing' || "summary" {first}""")
-    edited = careboard("audit", "verify", folder=folder)
+    sql(held, silently, f"""update "AuditLog" set "summary" = 'nothing' || "summary" {first}""")
+    edited = careboard("audit", "verify", folder=held)
     assert edited.returncode == 1
     assert "0000000001 was changed, or stands in the place of another row" in edited.stdout
     mend = (
         """update "AuditLog" set "summary" = substr("summary", 8) where "objectId" = (select min("objectId") from "AuditLog")"""
     )
-    sql(folder, mend)
-    assert careboard("audit", "verify", folder=folder).returncode == 0
+    sql(held, mend)
+    assert careboard("audit", "verify", folder=held).returncode == 0
     cut = """with gone as (delete from "AuditLog" where "objectId" =
         (select max("objectId") from "AuditLog") returning "objectId", "previousHash")
         update careboard.audit_head h set number = h.number - 1, hash = coalesce(gone."previousHash", '') from gone
         where h.chain = substr(gone."objectId", 1, 2)::int"""
-    sql(folder, cut, 'alter table "AuditLog" enable trigger careboard_append_only')
-    cut_off = careboard("audit", "verify", folder=folder)
+    sql(held, cut, 'alter table "AuditLog" enable trigger careboard_append_only')
+    cut_off = careboard("audit", "verify", folder=held)
     assert cut_off.returncode == 1
     assert "is missing: 1 row cut off at the end" in cut_off.stdout
-    assert careboard("audit", "verify", "--anchor", "other.anchor", folder=folder).returncode == 0
-    (folder / "other.anchor").write_text("{", encoding="utf-8")
-    wrong = careboard("audit", "verify", "--anchor", "other.anchor", folder=folder)
+    assert careboard("audit", "verify", "--anchor", "other.anchor", folder=held).returncode == 0
+    (held / "other.anchor").write_text("{", encoding="utf-8")
+    wrong = careboard("audit", "verify", "--anchor", "other.anchor", folder=held)
     assert (wrong.returncode, len(wrong.stderr.strip().splitlines())) == (2, 1)

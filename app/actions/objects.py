@@ -1,4 +1,4 @@
-"""Objects of any class: the one pipeline through which every write goes, and the reads that apply access inside the query.
+"""Objects of any class: the one pipeline through which every write goes; the reads are in finds.py.
 
 Owns: `Objects`. Holds: a save is class check, row lock, operations, type checks, hooks, row and relations, in one
 transaction, or it did not happen; whoever may not write an object is told that there is none; the clock is read once a
@@ -14,17 +14,19 @@ from datetime import UTC, datetime
 
 from app.actions import alerts, audit, installations, reads, roles
 from app.actions.caller import Caller
+from app.actions.finds import Finds, decoded
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.signing import accounts, sessions
+from app.actions.signing.attempts import mail_attempts
 from app.actions.signing.providers import Providers
 from app.actions.visibility import View, check_collection
 from app.config import Settings
 from app.core.access import Operation, can_read, check_class, default_acl, protected_for, writable
 from app.core.fields import check_object_id
 from app.core.ops import Applied, apply_ops
-from app.core.query import And, Compare, Everything, In, Node, Query, both, freeze, parse_query, with_classes
+from app.core.query import And, Compare, Everything, Node, Query, both, freeze
 from app.core.schema import ClassSchema, check_class_name, class_schema, missing_fields
-from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, decode, encode, pointer
+from app.core.wire import UNSET, Json, Object, Permissions, Unset, acl_to_permissions, encode, pointer
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection, Database
 from app.store.rows import objects as rows
@@ -37,9 +39,6 @@ _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _OPS_ANSWERED = frozenset({"Add", "AddUnique", "Remove", "Increment", "SetOnInsert"})
 
 _EVERYTHING = Everything()
-
-_CLOSED = (ErrorCode.OPERATION_FORBIDDEN, ErrorCode.OBJECT_NOT_FOUND, ErrorCode.INVALID_SESSION_TOKEN)
-"""What a class says to whom it is closed."""
 
 Part = Callable[[Connection | None], Awaitable[bytes]]
 """One part of a batch: does its work in the transaction it is given and gives the JSON that REST would answer."""
@@ -60,8 +59,8 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-class Objects:
-    """Create, update, delete, get, find and count, for any caller and any class."""
+class Objects(Finds):
+    """Create, update and delete beside what `Finds` has, for any caller and any class."""
 
     def __init__(
         self,
@@ -73,14 +72,13 @@ class Objects:
         clock: Callable[[], datetime] = utc_now,
         access_log: reads.Reads | None = None,
     ) -> None:
-        self.database = database
-        self.schemas = schemas
+        super().__init__(database, schemas, settings, access_log or reads.Reads(database))
         self.hooks = hooks
-        self.settings = settings
         self.clock = clock
-        self.reads = access_log or reads.Reads(database)
         self.providers = Providers(self.reading, hooks.providers, settings)
-        accounts.install(hooks, settings, self.providers, clock)
+        self.mailed = mail_attempts(settings.mail_requests)
+        """What counts the mails that are asked for, by whichever door."""
+        accounts.install(hooks, settings, self.providers, self.mailed, clock)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
         installations.install(hooks, database)
@@ -131,125 +129,6 @@ class Objects:
 
         await self.database.repeated(remove)
 
-    def parse_query(self, class_name: str, params: Mapping[str, Json]) -> Query:
-        """The query a door was sent; `params` as REST sends them. A class that is not there is judged when the query runs."""
-        schema = self._schema(class_name)
-        return parse_query(class_name, schema, {**params, "where": with_classes(params.get("where"), self._schema)})
-
-    def _schema(self, class_name: str) -> ClassSchema | None:
-        return self.schemas.get(class_name) if self.schemas.has(class_name) else None
-
-    async def find(
-        self,
-        caller: Caller,
-        query: Query,
-        *,
-        cursor: bool = False,
-        tx: Connection | None = None,
-        is_shown: bool = True,
-        files_url: str | None = None,
-    ) -> Found:
-        """The objects a caller may see, as finished JSON texts; with `cursor` also where a live query goes on from.
-
-        `is_shown` False: not all of it is shown to the caller, so who shows some of it notes that in the access log.
-        `files_url`: a configured address that files' names are appended to, for doors that tell them.
-        """
-        async with self.reading(tx) as connection:
-            found = await self._select(connection, caller, query, _operation(query), cursor=cursor, files_url=files_url)
-        if is_shown:
-            await self.reads.show(caller, query, found.results, "find")
-        if found.count is not None:
-            await self.reads.show_one(caller, query.class_name, None, "count")
-        return found
-
-    async def get(
-        self, caller: Caller, query: Query, object_id: str, *, tx: Connection | None = None, files_url: str | None = None
-    ) -> str:
-        """One object as finished JSON text; `query` says keys and includes. Raises 101 when there is none to be seen."""
-        by_id = Compare(("objectId",), "eq", object_id)
-        asked = replace(query, where=by_id, order=(), limit=1, skip=0, with_count=False)
-        async with self.reading(tx) as connection:
-            found = await self._select(connection, caller, asked, "get", files_url=files_url)
-        if not found.results:
-            raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "Object not found.")
-        await self.reads.show(caller, query, found.results, "get")
-        return found.results[0]
-
-    async def explain(self, caller: Caller, query: Query) -> str:
-        """How the database runs a find, as its own JSON: the plan tells of everything there is, so for the master key only."""
-        if not caller.is_master:
-            raise ParseError(ErrorCode.INVALID_QUERY, "Using the explain query parameter requires the master key")
-        view = View(self.schemas, self.settings, caller)
-        self.schemas.get(query.class_name)
-        async with self.reading() as connection:
-            return await rows.explain(connection, self.schemas, query, hidden=view.hidden, allowed_for=view.allowed_included)
-
-    async def find_related(
-        self, caller: Caller, class_name: str, key: str, ids: Sequence[str], query: Query, *, tx: Connection | None = None
-    ) -> dict[str, Found]:
-        """`find` among the objects that the relation `key` of each of these objects holds, in one statement.
-
-        An owner that the caller may not see has no entry.
-        """
-        view = View(self.schemas, self.settings, caller)
-        schema, owner = view.schema(query.class_name), view.schema(class_name)
-        if schema is None or owner is None:
-            return {}
-        if query.with_count:
-            check_class(schema, "count", caller.authority)
-        async with self.reading(tx) as connection:
-            guarded, allowed = await view.guard(connection, query, schema, "find")
-            found = await rows.select_of_owners(
-                connection,
-                self.schemas,
-                rows.Owners(class_name, key, ids, view.owners(owner, key)),
-                guarded,
-                allowed,
-                hidden=view.hidden,
-                allowed_for=view.allowed_included,
-            )
-        shown = {owner_id: replace(each, results=view.strip(each.results, query)) for owner_id, each in found.items()}
-        await self.reads.show(caller, query, [text for each in shown.values() for text in each.results], "find")
-        if query.with_count:
-            await self.reads.show_one(caller, query.class_name, None, "count")
-        return shown
-
-    async def count(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> int:
-        """How many objects of a query a caller may see."""
-        view = View(self.schemas, self.settings, caller)
-        schema = view.schema(query.class_name)
-        if schema is None:
-            return 0
-        async with self.reading(tx) as connection:
-            guarded, allowed = await view.guard(connection, query, schema, "count")
-            total = await rows.select_count(connection, self.schemas, guarded, allowed)
-        await self.reads.show_one(caller, query.class_name, None, "count")
-        return total
-
-    async def find_objects(self, caller: Caller, query: Query, *, tx: Connection | None = None) -> list[Object]:
-        """`find`, decoded: for rules that look inside. Inside a transaction it sees the transaction's own writes."""
-        found = await self.find(caller, query, tx=tx)
-        return [_decoded(text) for text in found.results]
-
-    async def get_object(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> Object:
-        """`get`, decoded and whole. Raises 101."""
-        return _decoded(await self.get(caller, Query(class_name), object_id, tx=tx))
-
-    async def first_showing(self, caller: Caller, class_name: str, field: str, ids: Sequence[str]) -> str | None:
-        """Of these objects the first whose `field` the caller may see, by its id."""
-        if not self.schemas.has(class_name) or field not in self.schemas.get(class_name).fields:
-            return None
-        query = Query(class_name, where=In(("objectId",), tuple(ids)), keys=frozenset({field}), limit=None)
-        try:
-            async with self.reading() as connection:
-                found = await self._select(connection, caller, query, "get")
-        except ParseError as error:
-            if error.code in _CLOSED:
-                return None
-            raise
-        shown = (_decoded(text) for text in found.results)
-        return next((str(each["objectId"]) for each in shown if each.get(field) is not None), None)
-
     async def batch(self, parts: Sequence[Part], *, transaction: bool = False) -> list[bytes]:
         """Runs parts in order, each with its own outcome ({success} or {error}); in a transaction the first error is raised."""
         if not transaction:
@@ -260,45 +139,6 @@ class Objects:
                 return [b'{"success":%s}' % await part(tx) for part in parts]
 
         return await self.database.repeated(together)
-
-    @asynccontextmanager
-    async def reading(self, tx: Connection | None = None) -> AsyncIterator[Connection]:
-        """The transaction given, or a connection to read with."""
-        if tx is not None:
-            yield tx
-            return
-        async with self.database.connection() as connection:
-            yield connection
-
-    async def _select(
-        self,
-        connection: Connection,
-        caller: Caller,
-        query: Query,
-        operation: Operation,
-        *,
-        cursor: bool = False,
-        files_url: str | None = None,
-    ) -> Found:
-        view = View(self.schemas, self.settings, caller)
-        schema = view.schema(query.class_name)
-        if schema is None:
-            return Found(results=[], count=0 if query.with_count else None, cursor=None)
-        if query.with_count:
-            check_class(schema, "count", caller.authority)
-        guarded, allowed = await view.guard(connection, query, schema, operation)
-        found = await rows.select(
-            connection,
-            self.schemas,
-            guarded,
-            allowed,
-            hidden=view.hidden,
-            allowed_for=view.allowed_included,
-            count=query.with_count,
-            cursor=cursor,
-            files_url=files_url,
-        )
-        return replace(found, results=view.strip(found.results, query))
 
     async def _save(
         self,
@@ -463,7 +303,7 @@ class Objects:
             )
         if applied.relations:
             await rows.change_relations(tx, schema.class_name, event.object_id, applied.relations)
-        event.object = _decoded(text)
+        event.object = decoded(text)
         event.is_written = True
 
     def _saved(self, event: SaveEvent, body: Object) -> Saved:
@@ -520,14 +360,6 @@ class Objects:
         return given or new_object_id()
 
 
-def _operation(query: Query) -> Operation:
-    """What class level permissions take a find for, as in Parse: SDKs get and count by it."""
-    if query.with_count and query.limit == 0:
-        return "count"
-    by_id = isinstance(query.where, Compare) and query.where.path == ("objectId",) and query.where.op == "eq"
-    return "get" if by_id and not query.with_count else "find"
-
-
 def _is_plain(key: str, value: Json) -> bool:
     """Whether a member of a body is a whole field with its new value."""
     return value is not None and "." not in key and not (isinstance(value, dict) and "__op" in value)
@@ -535,12 +367,6 @@ def _is_plain(key: str, value: Json) -> bool:
 
 def _by_id(schema: ClassSchema, object_id: str) -> Query:
     return Query(schema.class_name, Compare(("objectId",), "eq", object_id))
-
-
-def _decoded(text: str) -> Object:
-    value = decode(text)
-    assert isinstance(value, dict)
-    return value
 
 
 def _not_found(caller: Caller, class_name: str) -> ParseError:

@@ -154,13 +154,11 @@ async def cluster(database_url: str, folder: Path, broadcast_url: str | None) ->
             node.environment["BROADCAST_URL"] = broadcast_url
         nodes.append(node)
     try:
-        for node in nodes:
-            await asyncio.to_thread(node.start)
+        await asyncio.gather(*(asyncio.to_thread(node.start) for node in nodes))
         yield nodes
     finally:
-        for node in nodes:
-            if node._process is not None and node.process.poll() is None:
-                await asyncio.to_thread(node.stop)
+        running = [node for node in nodes if node._process is not None and node.process.poll() is None]
+        await asyncio.gather(*(asyncio.to_thread(node.stop) for node in running))
 
 
 async def check_all_told_once(told: list[Subscriber], writers: list[Writer]) -> None:

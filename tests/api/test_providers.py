@@ -1,7 +1,7 @@
 """Signing in by others over HTTP: statuses, who reads what, and what the settings of an issuer may be."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,29 +12,20 @@ import pytest
 from app.config import SettingsError, load_settings
 from app.main import assemble
 from tests.conftest import RunningServer
-from tests.issuer import Issuer, served
+from tests.issuer import Issuer
 
 APP = {"X-Parse-Application-Id": "careboard"}
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer().running() as issuer:
-        yield issuer
-
-
-@pytest.fixture(scope="module")
-def server(
-    issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    """A server that knows the issuer by `CAREBOARD_AUTH`."""
-    with served(issuer, clone_database(), tmp_path_factory.mktemp("server")) as server:
-        yield server
+def environment(issuer: Issuer) -> dict[str, str]:
+    """The server knows the issuer."""
+    return {"CAREBOARD_AUTH": issuer.setting()}
 
 
 @pytest.fixture
-async def http(server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=APP, timeout=30) as http:
+async def http(running_server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"{running_server.url}/parse", headers=APP, timeout=30) as http:
         yield http
 
 
@@ -42,13 +33,15 @@ def body(issuer: Issuer, who: str) -> dict[str, Any]:
     return {"authData": {"hospital": {"id": who, "id_token": issuer.token(who)}}}
 
 
-async def test_a_new_account_is_201_and_a_known_one_200(http: httpx.AsyncClient, issuer: Issuer, server: RunningServer) -> None:
+async def test_a_new_account_is_201_and_a_known_one_200(
+    http: httpx.AsyncClient, issuer: Issuer, running_server: RunningServer
+) -> None:
     for path in ("/users", "/classes/_User"):
         who = f"http{path.replace('/', '-')}"
         first, again = [await http.post(path, json=body(issuer, who)) for _ in range(2)]
         assert (first.status_code, again.status_code) == (201, 200), again.text
         user = first.json()["objectId"]
-        assert {each.headers["Location"] for each in (first, again)} == {f"{server.url}/parse/users/{user}"}
+        assert {each.headers["Location"] for each in (first, again)} == {f"{running_server.url}/parse/users/{user}"}
         assert first.json().keys() == {"objectId", "createdAt", "username", "sessionToken", "role", "active"}
         assert (again.json()["objectId"], again.json()["authData"]) == (user, {"hospital": {"id": who}})
     batch = {"requests": [{"method": "POST", "path": "/parse/users", "body": body(issuer, who)}]}
@@ -62,13 +55,13 @@ async def test_a_new_account_is_201_and_a_known_one_200(http: httpx.AsyncClient,
 
 
 async def test_only_the_account_and_the_master_key_read_its_sign_ins(
-    http: httpx.AsyncClient, issuer: Issuer, server: RunningServer
+    http: httpx.AsyncClient, issuer: Issuer, running_server: RunningServer
 ) -> None:
     told = (await http.post("/users", json={**body(issuer, "reader"), "ACL": {"*": {"read": True}}})).json()
     other = (await http.post("/users", json={"username": "other", "password": "p"})).json()
     user = f"/users/{told['objectId']}"
     own, foreign = [{"X-Parse-Session-Token": each["sessionToken"]} for each in (told, other)]
-    master = {"X-Parse-Master-Key": server.master_key}
+    master = {"X-Parse-Master-Key": running_server.master_key}
     linked = {"hospital": {"id": "reader"}}
     for path in ("/users/me", user):
         assert (await http.get(path, headers=own)).json()["authData"] == linked
@@ -83,13 +76,13 @@ async def test_only_the_account_and_the_master_key_read_its_sign_ins(
 
 
 async def test_linking_and_unlinking_stand_in_the_audit_trail_without_the_identity(
-    http: httpx.AsyncClient, issuer: Issuer, server: RunningServer
+    http: httpx.AsyncClient, issuer: Issuer, running_server: RunningServer
 ) -> None:
     told = (await http.post("/users", json={"username": "audited", "password": "p"})).json()
     user, own = told["objectId"], {"X-Parse-Session-Token": told["sessionToken"]}
     for sent in (body(issuer, "audited-elsewhere"), {"authData": {"hospital": None}}):
         assert (await http.put(f"/users/{user}", json=sent, headers=own)).status_code == 200
-    master = {"X-Parse-Master-Key": server.master_key}
+    master = {"X-Parse-Master-Key": running_server.master_key}
     asked = {"where": json.dumps({"entityId": user, "action": "update"}), "order": "objectId"}
     rows = (await http.get("/classes/AuditLog", params=asked, headers=master)).json()["results"]
     assert [row["metadata"] for row in rows] == [{"fields": ["authData"]}] * 2
@@ -103,7 +96,7 @@ async def test_a_challenge_has_a_route(http: httpx.AsyncClient) -> None:
     assert (refused.status_code, refused.json()) == (400, {"code": -1, "error": "Nothing to challenge."})
 
 
-async def test_the_log_holds_no_token(http: httpx.AsyncClient, issuer: Issuer, server: RunningServer) -> None:
+async def test_the_log_holds_no_token(http: httpx.AsyncClient, issuer: Issuer, running_server: RunningServer) -> None:
     token = issuer.token("logged", exp=1)
     await http.post("/users", json={"authData": {"hospital": {"id": "logged", "id_token": token}}})
     issuer.is_down = True
@@ -111,7 +104,7 @@ async def test_the_log_holds_no_token(http: httpx.AsyncClient, issuer: Issuer, s
         "/users", json={"authData": {"hospital": {"id": "logged", "id_token": issuer.sign(issuer.claims("x"), kid="y")}}}
     )
     issuer.is_down = False
-    log = server.log.read_text(encoding="utf-8")
+    log = running_server.log.read_text(encoding="utf-8")
     assert "the issuer of hospital cannot be used" in log
     assert token[:30] not in log
 

@@ -1,7 +1,7 @@
 """The way to an issuer and back, as a browser walks it: what binds the two ends, and what a page may say."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -12,7 +12,7 @@ import pytest
 from app.api.browser.sso import ERRAND_COOKIE
 from app.api.request import COOKIE
 from tests.conftest import RunningServer
-from tests.issuer import Issuer, served
+from tests.issuer import Issuer
 
 LOST = "This sign-in took too long, or was begun in another tab or browser. Please begin it again."
 FAILURES = 20
@@ -20,32 +20,18 @@ APP = {"X-Parse-Application-Id": "careboard"}
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer().running() as issuer:
-        yield issuer
-
-
-@pytest.fixture(scope="module")
-def server(
-    issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    """A server with a button for the hospital."""
-    with served(
-        issuer,
-        clone_database(),
-        tmp_path_factory.mktemp("server"),
-        {
-            "CAREBOARD_AUTH": issuer.setting(label="St. Mary's", roles={"Desk": "dispatcher"}),
-            "CAREBOARD_SIGN_IN_FAILURES": str(FAILURES),
-        },
-    ) as server:
-        yield server
+def environment(issuer: Issuer) -> dict[str, str]:
+    """The server has a button for the hospital."""
+    return {
+        "CAREBOARD_AUTH": issuer.setting(label="St. Mary's", roles={"Desk": "dispatcher"}),
+        "CAREBOARD_SIGN_IN_FAILURES": str(FAILURES),
+    }
 
 
 @pytest.fixture
-async def browser(server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(running_server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
     """A browser, as far as cookies go; it follows no redirect by itself."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=running_server.url, timeout=30) as client:
         yield client
 
 
@@ -110,20 +96,20 @@ async def test_who_signs_in_there_is_signed_in_here_and_where_they_wanted_to_be(
     assert (await me(browser))["objectId"] == account["objectId"]
 
 
-async def test_the_issuer_is_asked_with_state_nonce_and_pkce(browser: httpx.AsyncClient, server: RunningServer) -> None:
+async def test_the_issuer_is_asked_with_state_nonce_and_pkce(browser: httpx.AsyncClient, running_server: RunningServer) -> None:
     away = await browser.get("/sign-in/with/hospital")
     asked = {name: values[0] for name, values in parse_qs(urlsplit(away.headers["Location"]).query).items()}
-    assert asked["redirect_uri"] == f"{server.url}/sign-in/callback/hospital"
+    assert asked["redirect_uri"] == f"{running_server.url}/sign-in/callback/hospital"
     assert (asked["response_type"], asked["code_challenge_method"], asked["scope"]) == ("code", "S256", "openid profile email")
     assert all(len(asked[name]) >= 43 for name in ("state", "nonce", "code_challenge"))
     cookie = away.headers["set-cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=lax", "Path=/sign-in", "Max-Age=600"))
 
 
-async def test_a_state_counts_once_and_only_in_its_browser(browser: httpx.AsyncClient, server: RunningServer) -> None:
+async def test_a_state_counts_once_and_only_in_its_browser(browser: httpx.AsyncClient, running_server: RunningServer) -> None:
     back = await leave(browser)
     errand = browser.cookies[ERRAND_COOKIE]
-    async with httpx.AsyncClient(base_url=server.url) as other:
+    async with httpx.AsyncClient(base_url=running_server.url) as other:
         assert await words_after(other, await other.get(back)) == LOST
         other.cookies.clear()
         await leave(other)
@@ -207,11 +193,11 @@ async def sign_up(browser: httpx.AsyncClient, **more: str) -> str:
 
 
 async def test_an_address_opens_no_account_but_linking_does(
-    browser: httpx.AsyncClient, issuer: Issuer, somebody: str, server: RunningServer
+    browser: httpx.AsyncClient, issuer: Issuer, somebody: str, running_server: RunningServer
 ) -> None:
     address = f"{uuid4().hex[:8]}@example.org"
     issuer.changes = {"email": address, "email_verified": True}
-    async with httpx.AsyncClient(base_url=server.url) as first:
+    async with httpx.AsyncClient(base_url=running_server.url) as first:
         user = await sign_up(first, email=address)
         words = await words_after(browser, await browser.get(await leave(browser)))
         assert words.startswith("There is an account with your e-mail address already. Sign in to it with its password and link")
@@ -237,7 +223,7 @@ async def test_an_address_that_the_issuer_has_not_verified_is_not_taken_over(bro
     assert (account["email"], account["emailVerified"]) == (issuer.changes["email"], True)
 
 
-async def test_no_other_site_links_its_identity_to_my_account(browser: httpx.AsyncClient, server: RunningServer) -> None:
+async def test_no_other_site_links_its_identity_to_my_account(browser: httpx.AsyncClient, running_server: RunningServer) -> None:
     await sign_up(browser)
     token = re.search(r"link=([^\"]+)\"", (await browser.get("/sign-ins")).text)
     assert token
@@ -282,10 +268,10 @@ async def test_the_last_way_in_is_kept(browser: httpx.AsyncClient, somebody: str
     assert "authData" not in await me(browser)
 
 
-async def test_a_disabled_account_reads_why_it_stays_out(browser: httpx.AsyncClient, server: RunningServer) -> None:
+async def test_a_disabled_account_reads_why_it_stays_out(browser: httpx.AsyncClient, running_server: RunningServer) -> None:
     await browser.get(await leave(browser))
     user = (await me(browser))["objectId"]
-    master = {**APP, "X-Parse-Master-Key": server.master_key}
+    master = {**APP, "X-Parse-Master-Key": running_server.master_key}
     await browser.put(f"/parse/users/{user}", json={"active": False}, headers=master)
     browser.cookies.clear()
     answer = await browser.get(await leave(browser))

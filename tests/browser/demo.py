@@ -1,17 +1,16 @@
 """The demo of every trade on one server: its boards, how a write to each looks, and the accounts that look at them."""
 
-import json
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from playwright.async_api import Browser, Page
 
 from app.live.boards.board import Board
 from app.main import DOMAINS
-from tests.browser.visit import be_live, visit
-from tests.conftest import RunningServer
+from tests.browser.trade import Trade
+from tests.browser.visit import open_as
 
 BOARDS: dict[str, Board] = {domain.board.name: domain.board for domain in DOMAINS if domain.board}
 WORD = re.compile(r"\s+")
@@ -36,43 +35,17 @@ SPOKEN = {
 """A new board says here what a write to its rows looks like."""
 
 
-class Demo:
+class Demo(Trade):
     """A server with the demo of every domain, each account with the same password; and the master key beside it."""
-
-    def __init__(self, server: RunningServer) -> None:
-        headers = {"X-Parse-Application-Id": server.app_id, "X-Parse-Master-Key": server.master_key}
-        self._http = httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=30)
-        self.server = server
-        self.url = server.url
-
-    async def ask(self, method: str, path: str, body: object = None) -> Any:
-        """What a request with the master key answers."""
-        answer = await self._http.request(method, path, json=body)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    async def find(self, class_name: str, **where: object) -> list[dict[str, Any]]:
-        """Objects of a class."""
-        path = "/users" if class_name == "_User" else f"/classes/{class_name}"
-        answer = await self._http.get(path, params={"where": json.dumps(where), "limit": 200})
-        assert answer.is_success, answer.text
-        found: list[dict[str, Any]] = answer.json()["results"]
-        return found
 
     async def write(self, board: Board, object_id: str, text: str) -> None:
         """Changes the spoken field of a row, as anybody else might."""
         await self.ask("PUT", f"/classes/{board.sources[0].class_name}/{object_id}", {SPOKEN[board.name].field: text})
 
-    async def close(self) -> None:
-        """Ends the connection."""
-        await self._http.aclose()
-
 
 async def open_board(browser: Browser, url: str, name: str, **context: Any) -> tuple[Page, list[str]]:
     """A live board as an administrator sees it, and the list into which the browser's complaints go."""
-    page, complaints = await visit(browser, url, "admin", f"/boards/{name}", **context)
-    await be_live(page)
-    return page, complaints
+    return await open_as(browser, url, "admin", f"/boards/{name}", **context)
 
 
 async def said(page: Page) -> dict[str, list[str]]:
@@ -82,6 +55,17 @@ async def said(page: Page) -> dict[str, list[str]]:
     found: list[tuple[str, list[str]]] = await page.locator("tr.row").evaluate_all(script)
     await page.evaluate("dispatchEvent(new Event('afterprint'))")
     return {object_id: [WORD.sub("", text) for text in texts] for object_id, texts in found}
+
+
+async def be_settled(page: Page, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What a live page says as soon as its rows stand in the wanted order, which settles once a breath; or else in the end."""
+    shown = await said(page)
+    for _ in range(40):
+        if list(shown) == list(wanted):
+            break
+        await asyncio.sleep(0.25)
+        shown = await said(page)
+    return shown
 
 
 def timeless(board: Board) -> list[int]:

@@ -9,6 +9,9 @@ window.reach = (() => {
   const scrolls = (el) => ["auto", "scroll"].includes(style(el).overflowX);
   const works = "a[href], button, input, select, textarea, summary";
 
+  /** What stands for it before one's eyes: an editor hides the field that is typed in. */
+  const shownFor = (el) => el.closest(".CodeMirror") ?? el;
+
   /** Whether something around it scrolls sideways, as a table of data may: the list itself may not. */
   function isInside(el) {
     for (let up = el.parentElement; up && up !== document.body; up = up.parentElement) if (scrolls(up) && up.id !== "list") return true;
@@ -17,7 +20,10 @@ window.reach = (() => {
 
   function isShown(el) {
     if (!el.checkVisibility({ visibilityProperty: true, opacityProperty: true }) || !el.getBoundingClientRect().width) return false;
-    for (let up = el; up; up = up.parentElement) if (style(up).clipPath !== "none") return false;
+    for (let up = el; up; up = up.parentElement) {
+      if (style(up).clipPath !== "none" || style(up).clip === "rect(0px, 0px, 0px, 0px)") return false;
+      if (style(up).overflowY === "hidden" && !(up.clientWidth && up.clientHeight)) return false;
+    }
     return true;
   }
 
@@ -61,8 +67,9 @@ window.reach = (() => {
 
   /** What has the focus: its number, whether that is marked, and whether it lies behind something. */
   function focused() {
-    const el = document.activeElement;
-    if (!el || el === document.body || el === document.documentElement) return null;
+    const active = document.activeElement;
+    if (!active || active === document.body || active === document.documentElement) return null;
+    const el = shownFor(active);
     const label = el.closest("label");
     const outlined = (each, part) => style(each, part).outlineStyle !== "none" && Number.parseFloat(style(each, part).outlineWidth) > 0;
     const near = [el, el.nextElementSibling, label].filter(Boolean);
@@ -73,11 +80,20 @@ window.reach = (() => {
       return hit && (el.contains(hit) || label?.contains(hit) || (el.matches(".hit") && el.closest("svg").contains(hit)));
     };
     const isSeen = [[0.5, 0.5], [0.1, 0.5], [0.9, 0.5], [0.5, 0.15], [0.5, 0.85]].some(isHit);
-    return { walk: "walk" in el.dataset ? Number(el.dataset.walk) : null, isMarked: Boolean(isMarked), isSeen: Boolean(isSeen), name: name(el) };
+    return { walk: "walk" in active.dataset ? Number(active.dataset.walk) : null, isMarked: Boolean(isMarked), isSeen: Boolean(isSeen), name: name(active) };
+  }
+
+  /** Notes what has the focus after each Tab; what was noted since it was asked last. Where the browser itself has it, there is nothing to note. */
+  let steps = null;
+  function walked() {
+    if (!steps) addEventListener("keyup", (event) => event.key === "Tab" && steps.push(focused()), true);
+    const taken = steps ?? [];
+    steps = [];
+    return taken;
   }
 
   /** What was numbered and not reached. */
   const missed = (reached) => [...document.querySelectorAll("[data-walk]")].filter((el) => !reached.includes(Number(el.dataset.walk))).map(name);
 
-  return { fits, mark, focused, missed };
+  return { fits, mark, walked, missed };
 })();

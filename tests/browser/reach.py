@@ -5,6 +5,7 @@ security policy.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from tests.browser.visit import faults
 
 Sight = tuple[int, Literal["light", "dark"]]
 SIGHTS: list[Sight] = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
+EXTREMES = SIGHTS[:1] + SIGHTS[-1:]
 WHOLE = (1440, 900)
 ZOOMED = ((720, 450), (320, 256))
 """1440 by 900 at 200 %; 1280 by 1024 at 400 %."""
@@ -24,6 +26,8 @@ p { margin-bottom: 2em !important; }
 """WCAG 1.4.12: nothing is lost when text is set so wide."""
 SCRIPT = Path(__file__).with_name("reach.js")
 MOST_STEPS = 240
+STRIDE = 12
+"""Steps between two looks at where they led: each look is a way to the browser and back."""
 FIRST_STEPS = 60
 """Of a page with more to reach than that only the beginning is walked: row after row is the same."""
 
@@ -60,30 +64,39 @@ async def by_keyboard(page: Page) -> list[str]:
     """What Tab does not reach, reaches in no sensible order, or reaches unseen."""
     await _ask(page)
     count = int(await page.evaluate("reach.mark()"))
-    order: list[int] = []
-    found: list[str] = []
-    page_ended = False
     steps = 2 * count + 30  # a field for a time is several steps
     is_whole = steps <= MOST_STEPS
-    for _ in range(steps if is_whole else FIRST_STEPS):
-        await page.keyboard.press("Tab")
-        here = await page.evaluate("reach.focused()")
-        if here is None and page_ended:
-            break
-        if here is None:  # the browser's own controls; from there it begins anew
-            page_ended = True
-            continue
-        if order and here["walk"] == order[0] != order[-1]:
-            break
-        found += [
-            f"{fault}: {here['name']}" for word, fault in (("isMarked", "unmarked"), ("isSeen", "hidden")) if not here[word]
-        ]
-        order += [] if here["walk"] is None else [here["walk"]]
+    stops = await _walk(page, steps if is_whole else FIRST_STEPS)
+    faults_of = (("isMarked", "unmarked"), ("isSeen", "hidden"))
+    found = [f"{fault}: {stop['name']}" for stop in stops for word, fault in faults_of if not stop[word]]
+    order = [stop["walk"] for stop in stops if stop["walk"] is not None]
     if is_whole:
         found += [f"never reached: {name}" for name in await page.evaluate("order => reach.missed(order)", order)]
     if order and not _is_round(order):
         found.append(f"out of order: {order}")
     return found
+
+
+async def _walk(page: Page, steps: int) -> list[Any]:
+    """Where the focus was after each Tab, once round the page."""
+    stops: list[Any] = []
+    await page.evaluate("reach.walked()")
+    for step in range(1, steps + 1):
+        await page.keyboard.press("Tab")
+        if step % STRIDE and step < steps:
+            continue
+        # Where there is nothing, the browser's own controls had it; from there it begins anew.
+        stops += [stop for stop in await page.evaluate("reach.walked()") if stop]
+        if (end := _round(stops)) is not None:
+            return stops[:end]
+    return stops
+
+
+def _round(stops: Sequence[Any]) -> int | None:
+    """Where the walk came to its beginning again."""
+    known = [(index, stop["walk"]) for index, stop in enumerate(stops) if stop["walk"] is not None]
+    pairs = pairwise(known)
+    return next((index for (_, before), (index, here) in pairs if here == known[0][1] != before), None)
 
 
 def _is_round(order: Sequence[int]) -> bool:
@@ -97,6 +110,11 @@ async def _ask(page: Page) -> None:
         await page.add_script_tag(path=SCRIPT)
 
 
+async def be_drawn(page: Page) -> None:
+    """Waits until what has just changed is drawn."""
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 async def _resize(page: Page, width: int, height: int) -> None:
     await page.set_viewport_size({"width": width, "height": height})
-    await page.wait_for_timeout(60)
+    await be_drawn(page)

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.core.wire import date_to_wire
-from tests.browser.visit import PASSWORD, be_live, visit
+from tests.browser.trade import Trade
+from tests.browser.visit import open_as
 from tests.conftest import RunningServer
 
 pytestmark = pytest.mark.browser
@@ -17,33 +17,18 @@ pytestmark = pytest.mark.browser
 ROLES = {"bea": "biomed", "tom": "technician", "mia": "departmentManager", "ned": "nurse", "una": "nurse"}
 
 
-class Ward:
+class Ward(Trade):
     """A small hospital on a running server."""
 
     def __init__(self, server: RunningServer) -> None:
-        headers = {"X-Parse-Application-Id": server.app_id, "X-Parse-Master-Key": server.master_key}
-        self.server = server
-        self._http = httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=20)
+        super().__init__(server)
         self.people: dict[str, Any] = {}
         self.facility: Any = None
-
-    async def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One request with the master key; what it answers."""
-        answer = await self._http.request(method, path, json=body)
-        assert answer.is_success, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
-
-    async def make(self, class_name: str, body: dict[str, Any]) -> Any:
-        """A pointer to a new object."""
-        made = await self.ask("POST", f"/classes/{class_name}", body)
-        return {"__type": "Pointer", "className": class_name, "objectId": made["objectId"]}
 
     async def fill(self) -> None:
         """Its people and its building."""
         for name, role in ROLES.items():
-            account = {"username": name, "password": PASSWORD, "email": f"{name}@example.com", "role": role, "active": True}
-            self.people[name] = await self.make("_User", {**account, "displayName": f"{name.title()} Doe", "department": "ICU"})
+            self.people[name] = await self.person(name, role, displayName=f"{name.title()} Doe", department="ICU")
         self.facility = await self.make("Facility", {"name": "Main Tower", "code": "MAIN", "isOperational": True})
 
     async def add(self, tag: str, **fields: Any) -> Any:
@@ -68,24 +53,11 @@ class Ward:
         body = {"asset": asset, "assignedTo": self.people["ned"], "departmentName": "ICU", "roomLabel": "Room 1"}
         return await self.make("AssetAssignment", {**body, "assignedAt": now, "assignmentStatus": "active", **fields})
 
-    async def close(self) -> None:
-        """Ends the connection."""
-        await self._http.aclose()
-
 
 @pytest.fixture(scope="module")
 async def ward(running_server: RunningServer) -> AsyncIterator[Ward]:
-    ward = Ward(running_server)
-    await ward.fill()
-    yield ward
-    await ward.close()
-
-
-async def open_live(browser: Browser, ward: Ward, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:
-    """A live page of somebody who has just signed in, and the list into which the browser's complaints go."""
-    page, complaints = await visit(browser, ward.server.url, name, path, **context)
-    await be_live(page)
-    return page, complaints
+    async with Ward(running_server) as ward:
+        yield ward
 
 
 def row(page: Page, asset: Any) -> Any:
@@ -94,7 +66,7 @@ def row(page: Page, asset: Any) -> Any:
 
 async def test_an_engineer_moves_an_asset_from_room_to_room_and_takes_it_back(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-1")
-    page, complaints = await open_live(browser, ward, "bea", "/boards/assets")
+    page, complaints = await open_as(browser, ward.url, "bea", "/boards/assets")
     await row(page, asset).click()
     for room, button in (("Room 12", "Move"), ("Room 14", "Move")):
         await page.locator("#panel, aside").get_by_role("button", name=button, exact=True).first.click()
@@ -120,9 +92,9 @@ async def test_an_engineer_moves_an_asset_from_room_to_room_and_takes_it_back(br
 
 async def test_a_failed_inspection_on_the_phone_reaches_the_board(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-2")
-    board, complaints = await open_live(browser, ward, "bea", "/boards/assets")
-    phone, worries = await open_live(
-        browser, ward, "tom", "/boards/assets/my-equipment", viewport={"width": 390, "height": 844}, has_touch=True
+    board, complaints = await open_as(browser, ward.url, "bea", "/boards/assets")
+    phone, worries = await open_as(
+        browser, ward.url, "tom", "/boards/assets/my-equipment", viewport={"width": 390, "height": 844}, has_touch=True
     )
     card = phone.locator(f'[data-id="{asset["objectId"]}"]')
     await card.get_by_role("button", name="Inspect").click()
@@ -141,12 +113,14 @@ async def test_a_failed_inspection_on_the_phone_reaches_the_board(browser: Brows
 
 async def test_a_manager_sees_the_department_and_asks_for_service(browser: Browser, ward: Ward) -> None:
     here, elsewhere = await ward.add("VENT-3"), await ward.add("VENT-4", department="Emergency")
-    page, complaints = await open_live(browser, ward, "mia", "/boards/assets")
+    page, complaints = await open_as(browser, ward.url, "mia", "/boards/assets")
     await expect(row(page, here)).to_have_count(0)
     held = await ward.assign(here)
     await expect(row(page, here)).to_contain_text("ICU Room 1", timeout=5000)
+    await expect(row(page, here)).to_contain_text("N. Doe")  # whose account a manager may not read
     await expect(row(page, elsewhere)).to_have_count(0)
     await row(page, here).click()
+    await expect(page.locator("#panel")).to_contain_text("Looked after byTom Doe")
     await page.locator("#panel, aside").get_by_role("button", name="Request", exact=True).click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("What is asked for").select_option("service_requested")
@@ -164,7 +138,7 @@ async def test_a_manager_sees_the_department_and_asks_for_service(browser: Brows
 
 async def test_the_figures_are_reckoned_anew_when_work_is_logged(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-5")
-    page, complaints = await open_live(browser, ward, "bea", "/boards/assets/assets-figures")
+    page, complaints = await open_as(browser, ward.url, "bea", "/boards/assets/assets-figures")
     await expect(page.get_by_text("No service was due in the last 90 days.")).to_be_visible()
     done = date_to_wire(datetime.now(UTC) - timedelta(days=30))
     plan = {"asset": asset, "frequencyDays": 90, "nextDueAt": done, "status": "active"}
@@ -179,7 +153,7 @@ async def test_the_figures_are_reckoned_anew_when_work_is_logged(browser: Browse
 
 async def test_a_planned_service_gives_an_asset_its_date_and_a_paused_plan_takes_it_back(browser: Browser, ward: Ward) -> None:
     asset = await ward.add("VENT-6", nextServiceDue=None)
-    page, complaints = await open_live(browser, ward, "bea", "/boards/assets")
+    page, complaints = await open_as(browser, ward.url, "bea", "/boards/assets")
     await expect(row(page, asset)).to_contain_text("No date")
     await row(page, asset).click()
     await page.locator("#panel, aside").get_by_role("button", name="Plan service", exact=True).click()
@@ -190,7 +164,7 @@ async def test_a_planned_service_gives_an_asset_its_date_and_a_paused_plan_takes
     await dialog.get_by_label("Checklist").fill("leak test, alarm test")
     await dialog.get_by_role("button", name="Plan").click()
     await expect(row(page, asset)).to_have_attribute("data-level", "ok", timeout=5000)
-    plans, worries = await open_live(browser, ward, "bea", "/boards/assets/assets-plans")
+    plans, worries = await open_as(browser, ward.url, "bea", "/boards/assets/assets-plans")
     plan = plans.locator("tr.row", has_text="VENT-6")
     await expect(plan).to_contain_text("180")
     await plan.click()

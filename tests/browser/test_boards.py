@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.demo import BOARDS, SPOKEN, Demo, open_board, said, timeless
+from tests.browser.demo import BOARDS, SPOKEN, Demo, be_settled, open_board, said, timeless
 from tests.browser.visit import WITHIN_A_SECOND
 
 pytestmark = pytest.mark.browser
@@ -27,12 +27,12 @@ async def test_a_rest_write_is_shown_within_a_second(browser: Browser, demo: Dem
 @pytest.mark.parametrize("name", BOARDS)
 async def test_the_first_paint_and_the_live_page_say_the_same_in_the_same_order(browser: Browser, demo: Demo, name: str) -> None:
     live, complaints = await open_board(browser, demo.url, name, viewport={"width": 1440, "height": 900})
-    await live.wait_for_timeout(800)
     state = await live.context.storage_state()
     context = await browser.new_context(storage_state=state, java_script_enabled=False, timezone_id="America/Los_Angeles")
     plain = await context.new_page()
     await plain.goto(f"{demo.url}/boards/{name}")
-    drawn, shown = await said(plain), await said(live)
+    drawn = await said(plain)
+    shown = await be_settled(live, drawn)
     assert list(drawn) == list(shown)
     assert len(drawn) > 5
     columns = timeless(BOARDS[name])

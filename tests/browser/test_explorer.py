@@ -1,13 +1,13 @@
 """The explorer at /graphql where GraphiQL is not installed, in a real browser: it asks with the session of who is signed in,
 and needs nothing from elsewhere."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.api.graphql.asker import master
-from tests.browser.test_board import DISPATCHER, Fleet
+from tests.browser.fleet import DISPATCHER, Fleet
 from tests.browser.visit import AXE, PASSWORD
 from tests.conftest import RunningServer
 
@@ -19,20 +19,14 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def running_server(clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server whose folder for GraphiQL is empty."""
-    server = RunningServer(clone_database(), tmp_path_factory.mktemp("server"))
-    server.environment["CAREBOARD_GRAPHIQL"] = str(tmp_path_factory.mktemp("empty"))
-    server.start()
-    yield server
-    server.stop()
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The folder for GraphiQL is empty."""
+    return {"CAREBOARD_GRAPHIQL": str(tmp_path_factory.mktemp("empty"))}
 
 
 @pytest.fixture
-async def page(running_server: RunningServer, browser: Browser) -> AsyncIterator[Page]:
+async def page(running_server: RunningServer, fleet: Fleet, browser: Browser) -> AsyncIterator[Page]:
     """A dispatcher who asked for /graphql and signed in."""
-    fleet = Fleet(running_server)
-    await fleet.fill()
     tab = await browser.new_page()
     elsewhere: list[str] = []
     tab.on("request", lambda asked: None if asked.url.startswith(running_server.url) else elsewhere.append(asked.url))
@@ -45,7 +39,6 @@ async def page(running_server: RunningServer, browser: Browser) -> AsyncIterator
     yield tab
     assert elsewhere == []
     await tab.close()
-    await fleet.close()
 
 
 async def test_a_person_asks_subscribes_and_reads_the_schema(page: Page, running_server: RunningServer) -> None:

@@ -1,29 +1,19 @@
 """What stands around every board: the bell, the ways to other pages, the wall, the drawn states."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 from playwright.async_api import Browser, expect
 
 from app.core.wire import date_to_wire
-from tests.browser.test_board import DISPATCHER, Fleet
+from tests.browser.fleet import DISPATCHER, Fleet
 from tests.browser.visit import WITHIN_A_SECOND, be_live, faults, visit
-from tests.conftest import RunningServer
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-async def fleet(running_server: RunningServer) -> AsyncIterator[Fleet]:
-    fleet = Fleet(running_server)
-    await fleet.fill()
-    yield fleet
-    await fleet.close()
-
-
 async def test_an_alert_rings_within_a_second_and_is_acknowledged_in_one_s_own_name(browser: Browser, fleet: Fleet) -> None:
-    page, complaints = await visit(browser, fleet.server.url, DISPATCHER, bypass_csp=True)
+    page, complaints = await visit(browser, fleet.url, DISPATCHER, bypass_csp=True)
     await be_live(page)
     bell = page.locator("#bell")
     await expect(bell.locator(".bell-count")).to_be_hidden()
@@ -38,15 +28,14 @@ async def test_an_alert_rings_within_a_second_and_is_acknowledged_in_one_s_own_n
     assert await faults(page) == []
     await bell.get_by_role("button", name="Acknowledge").click()
     await expect(bell.locator(".bell-count")).to_be_hidden()
-    await page.wait_for_timeout(500)
-    kept = await fleet.ask("GET", f"/classes/Alert/{made['objectId']}", {})
+    kept = await fleet.until(f"/classes/Alert/{made['objectId']}", lambda alert: "acknowledgedBy" in alert)
     assert kept["acknowledgedBy"]["objectId"] == fleet.dispatcher["objectId"]
     assert complaints == []
     await page.context.close()
 
 
 async def test_a_wall_shows_no_name_of_a_patient_also_after_a_reload(browser: Browser, fleet: Fleet) -> None:
-    page, _ = await visit(browser, fleet.server.url, DISPATCHER)
+    page, _ = await visit(browser, fleet.url, DISPATCHER)
     await be_live(page)
     await expect(page.locator("tr.row").first).to_contain_text("Harbor View")
     await page.locator("#menu summary").click()
@@ -62,12 +51,12 @@ async def test_a_wall_shows_no_name_of_a_patient_also_after_a_reload(browser: Br
 
 
 async def test_a_way_is_shown_only_to_who_may_go_it(browser: Browser, fleet: Fleet) -> None:
-    page, _ = await visit(browser, fleet.server.url, DISPATCHER)
+    page, _ = await visit(browser, fleet.url, DISPATCHER)
     ways = await page.locator(".rail a.rail-link, .tabs a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert "/boards/oxygen" in ways
     assert "/boards/oncology" not in ways
     assert "/boards/oxygen/audit" not in ways
-    answer = await page.goto(f"{fleet.server.url}/boards/oxygen/audit")
+    answer = await page.goto(f"{fleet.url}/boards/oxygen/audit")
     assert answer is not None
     assert answer.status == 403
     await expect(page.get_by_role("heading")).to_have_text("Not one of your boards")
@@ -75,8 +64,8 @@ async def test_a_way_is_shown_only_to_who_may_go_it(browser: Browser, fleet: Fle
 
 
 async def test_the_states_of_a_class_are_drawn_for_a_browser(browser: Browser, fleet: Fleet) -> None:
-    page, complaints = await visit(browser, fleet.server.url, DISPATCHER, bypass_csp=True)
-    await page.goto(f"{fleet.server.url}/states/TankAssignment")
+    page, complaints = await visit(browser, fleet.url, DISPATCHER, bypass_csp=True)
+    await page.goto(f"{fleet.url}/states/TankAssignment")
     await be_live(page)
     await expect(page.locator(".state-node")).to_have_count(11)
     await expect(page.get_by_role("region", name="Transitions of status")).to_contain_text("requalification")

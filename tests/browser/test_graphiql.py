@@ -1,14 +1,16 @@
 """GraphiQL at /graphql in a real browser, from each place its files may lie: it needs nothing from elsewhere, asks with the
 session of who is signed in, and streams."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.api.graphql.asker import Asker, anonymous, master
-from tests.browser.visit import AXE, PASSWORD
+from tests.browser.explorers import EDITOR, OPENED, QUERY, UNWALKED, open_docs
+from tests.browser.reach import EXTREMES, by_axe, by_keyboard, by_zoom
+from tests.browser.visit import PASSWORD, visit
 from tests.conftest import ROOT, RunningServer
 
 NODE_MODULES = ROOT / "tests" / "sdk" / "node_modules"
@@ -16,7 +18,7 @@ NAME = "greta"
 SIGN_UP = """
 mutation ($fields: CreateUserFieldsInput) { signUp(input: {fields: $fields}) { viewer { sessionToken } } }
 """
-EDITOR = "([place, text]) => document.querySelector(`${place} .CodeMirror`).CodeMirror.setValue(text)"
+EDITED = "document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.getValue()"
 
 pytestmark = pytest.mark.browser
 
@@ -31,36 +33,30 @@ def _is_installed(place: str) -> bool:
 
 
 @pytest.fixture(scope="module", params=["npm", "package"])
-def server(
-    request: pytest.FixtureRequest, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    """A server whose GraphiQL lies in a folder that npm filled, or in the package it was installed with."""
+def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """GraphiQL lies in a folder that npm filled, or in the package the server was installed with."""
     if not _is_installed(request.param):
         pytest.skip("GraphiQL is not installed: run npm install in tests/sdk, or install the project anew")
-    server = RunningServer(clone_database(), tmp_path_factory.mktemp("graphiql"))
-    server.environment["CAREBOARD_GRAPHIQL"] = str(NODE_MODULES) if request.param == "npm" else ""
-    server.start()
-    yield server
-    server.stop()
+    return {"CAREBOARD_GRAPHIQL": str(NODE_MODULES) if request.param == "npm" else ""}
 
 
 @pytest.fixture(scope="module")
-async def greta(server: RunningServer) -> Asker:
+async def greta(running_server: RunningServer) -> Asker:
     """Somebody with an account."""
     fields = {"username": NAME, "password": PASSWORD, "email": f"{NAME}@example.com"}
-    made = await anonymous(server).ask(SIGN_UP, {"fields": fields})
-    return anonymous(server).signed_in(made["signUp"]["viewer"]["sessionToken"])
+    made = await anonymous(running_server).ask(SIGN_UP, {"fields": fields})
+    return anonymous(running_server).signed_in(made["signUp"]["viewer"]["sessionToken"])
 
 
 @pytest.fixture
-async def page(server: RunningServer, browser: Browser) -> AsyncIterator[Page]:
+async def page(running_server: RunningServer, browser: Browser) -> AsyncIterator[Page]:
     """The page as anybody sees it; nothing comes from elsewhere and the browser has no complaint."""
     tab = await (await browser.new_context()).new_page()
     elsewhere: list[str] = []
-    tab.on("request", lambda asked: None if asked.url.startswith((server.url, "data:")) else elsewhere.append(asked.url))
+    tab.on("request", lambda asked: None if asked.url.startswith((running_server.url, "data:")) else elsewhere.append(asked.url))
     tab.on("pageerror", lambda error: elsewhere.append(str(error)))
     tab.on("console", lambda said: elsewhere.append(said.text) if said.type in ("error", "warning") else None)
-    await tab.goto(f"{server.url}/graphql")
+    await tab.goto(f"{running_server.url}/graphql")
     yield tab
     assert elsewhere == []
     await tab.context.close()
@@ -90,8 +86,8 @@ async def test_a_person_asks_with_their_session_and_reads_the_schema(page: Page,
     await expect(page.locator(".graphiql-doc-explorer")).to_contain_text("Subscribe since it and nothing is missed.")
 
 
-async def test_a_subscription_shows_what_is_written(page: Page, server: RunningServer, greta: Asker) -> None:
-    key = master(server)
+async def test_a_subscription_shows_what_is_written(page: Page, running_server: RunningServer, greta: Asker) -> None:
+    key = master(running_server)
     await key.ask(
         'mutation { createClass(input: { name: "Note", schemaFields: { addStrings: [{ name: "text" }] } }) { __typename } }'
     )
@@ -117,16 +113,34 @@ async def test_nobody_sees_what_nobody_may_and_keys_may_be_typed_in(page: Page, 
     await expect(page.locator(".graphiql-response")).to_contain_text(f'"username": "{NAME}"')
 
 
-async def test_the_frame_around_it_has_no_fault(browser: Browser, server: RunningServer, greta: Asker) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: run npm install in tests/sdk")
-    page = await (await browser.new_context(bypass_csp=True)).new_page()
-    await page.goto(f"{server.url}/graphql")
-    for _ in range(2):
-        await page.wait_for_selector(".graphiql-execute-button")
-        await page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = await page.evaluate("axe.run({exclude: [['#graphiql']]})")
-        assert [each["id"] for each in found["violations"]] == []
-        if await page.locator("text=Sign in").count():
-            await sign_in(page)
+@pytest.mark.parametrize("opened", OPENED)
+async def test_all_of_it_is_read_and_worked_by_everybody(
+    browser: Browser, running_server: RunningServer, greta: Asker, opened: str
+) -> None:
+    """What npm gives is held to what every page is; what the package gives is one of the pages of test_pages.py."""
+    if not running_server.environment["CAREBOARD_GRAPHIQL"]:
+        pytest.skip("test_pages.py looks at this one")
+    page, complaints = await visit(browser, running_server.url, NAME, "/graphql", bypass_csp=True)
+    await OPENED[opened](page)
+    assert await by_axe(page, EXTREMES) == []
+    assert await by_zoom(page) == []
+    assert opened in UNWALKED or await by_keyboard(page) == []
+    assert [text for text in complaints if "status of 40" not in text] == []
     await page.context.close()
+
+
+async def test_an_editor_is_left_by_tab_and_panes_are_moved_by_arrow_keys(page: Page, greta: Asker) -> None:
+    await sign_in(page)
+    await open_docs(page)
+    await page.get_by_role("textbox", name="Operation", exact=True).focus()
+    await page.keyboard.press("Tab")
+    assert await page.evaluate(EDITED) == QUERY
+    assert not await page.evaluate("document.activeElement.matches('textarea')")
+    bar = page.get_by_role("separator").first
+    before = await bar.bounding_box()
+    await bar.focus()
+    await page.keyboard.press("ArrowRight")
+    after = await bar.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["x"] > before["x"] + 20

@@ -1,115 +1,18 @@
 """The job board at a desk and the visits on a phone, in a real browser: what one does the other sees."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.actions.objects import utc_now
-from app.core.wire import Object, date_to_wire, encode, pointer
-from tests.browser.visit import AXE
-from tests.conftest import RunningServer
+from app.core.wire import date_to_wire, pointer
+from tests.browser.agency import Agency
+from tests.browser.visit import WITHIN_A_SECOND, be_live, faults, open_as
 from tests.network import Relay
 
 pytestmark = pytest.mark.browser
-
-PASSWORD = "a long enough password"
-WITHIN_A_SECOND = 1000
-DOOR: Object = {"__type": "GeoPoint", "latitude": 45.52, "longitude": -122.68}
-RULES = "({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })"
-
-
-class Agency:
-    """A small agency on a running server: a desk, and three technicians near and far, free and busy."""
-
-    def __init__(self, server: RunningServer) -> None:
-        headers = {"X-Parse-Application-Id": server.app_id, "X-Parse-Master-Key": server.master_key}
-        self.server = server
-        self._http = httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=20)
-        self.aides: dict[str, str] = {}
-
-    async def make(self, path: str, body: Object) -> str:
-        """The objectId of a new object."""
-        answer = await self._http.post(path, json=body)
-        assert answer.is_success, answer.text
-        return str(answer.json()["objectId"])
-
-    async def change(self, class_name: str, object_id: str, body: Object) -> None:
-        """What somebody else writes."""
-        answer = await self._http.put(f"/classes/{class_name}/{object_id}", json=body)
-        assert answer.is_success, answer.text
-
-    async def find(self, class_name: str, where: Object) -> list[Object]:
-        """What is stored."""
-        answer = await self._http.get(f"/classes/{class_name}", params={"where": encode(where).decode()})
-        return list(answer.json()["results"])
-
-    async def fill(self) -> None:
-        """The people."""
-        await self._person("hedda", "dispatcher")
-        user = pointer("_User", await self._person("bea", "technician"))
-        for name, north, availability in (
-            ("Far Free", 0.3, "available"),
-            ("Near Busy", 0.01, "busy"),
-            ("Near Free", 0.02, "available"),
-        ):
-            place: Object = {**DOOR, "latitude": 45.52 + north}
-            body: Object = {"name": name, "availability": availability, "location": place}
-            self.aides[name] = await self.make("/classes/Technician", body | ({"user": user} if name == "Far Free" else {}))
-
-    async def visit(self, client: str, minutes: float, aide: str = "Far Free", **fields: Any) -> str:
-        """A visit that begins in so many minutes."""
-        body: dict[str, Any] = {
-            "description": "Morning care",
-            "status": "open",
-            "technician": pointer("Technician", self.aides[aide]),
-            "scheduledTime": date_to_wire(utc_now() + timedelta(minutes=minutes)),
-            "durationMinutes": 60,
-            "clientName": client,
-            "address": "12 Alder St",
-            "location": DOOR,
-            "overlapAllowed": True,
-            **fields,
-        }
-        return await self.make("/classes/Job", body)
-
-    async def _person(self, name: str, role: str) -> str:
-        account: Object = {"username": name, "password": PASSWORD, "email": f"{name}@example.com", "role": role, "active": True}
-        return await self.make("/users", account)
-
-    async def close(self) -> None:
-        """Ends the connection."""
-        await self._http.aclose()
-
-
-@pytest.fixture(scope="module")
-async def agency(running_server: RunningServer) -> AsyncIterator[Agency]:
-    agency = Agency(running_server)
-    await agency.fill()
-    yield agency
-    await agency.close()
-
-
-async def sign_in(browser: Browser, url: str, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:
-    """A live page, and the list into which the browser's complaints go."""
-    page = await (await browser.new_context(timezone_id="America/Los_Angeles", **context)).new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    await page.goto(f"{url}/?next={path}")
-    await page.get_by_label("Username or e-mail").fill(name)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url(f"**{path}*")
-    await be_live(page)
-    return page, complaints
-
-
-async def be_live(page: Page) -> None:
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
 
 
 def row(page: Page, job: str) -> Any:
@@ -119,7 +22,7 @@ def row(page: Page, job: str) -> Any:
 async def test_a_write_by_rest_and_time_itself_change_the_board_within_a_second(browser: Browser, agency: Agency) -> None:
     quiet = await agency.visit("Ida Quiet", 600)
     soon = await agency.visit("Tim Soon", 240 + 5 / 60)
-    page, complaints = await sign_in(browser, agency.server.url, "hedda", "/boards/homehealth")
+    page, complaints = await open_as(browser, agency.url, "hedda", "/boards/homehealth")
     await page.evaluate("window.sameDocument = true")
     await expect(row(page, quiet)).to_have_attribute("data-level", "ok")
     late = date_to_wire(utc_now() - timedelta(minutes=21))
@@ -136,7 +39,7 @@ async def test_a_write_by_rest_and_time_itself_change_the_board_within_a_second(
 
 async def test_a_dispatcher_gives_a_visit_to_the_nearest_who_is_free(browser: Browser, agency: Agency) -> None:
     job = await agency.visit("Rita Nobody", 90)
-    page, complaints = await sign_in(browser, agency.server.url, "hedda", "/boards/homehealth")
+    page, complaints = await open_as(browser, agency.url, "hedda", "/boards/homehealth")
     await row(page, job).locator(".row-link").click()
     await page.get_by_role("button", name="Assign technician").click()
     options = page.locator('dialog label.option[data-kind="pick"]')
@@ -154,10 +57,10 @@ async def test_a_dispatcher_gives_a_visit_to_the_nearest_who_is_free(browser: Br
 
 async def test_a_technician_goes_through_a_visit_on_the_phone_and_the_desk_sees_it(browser: Browser, agency: Agency) -> None:
     job = await agency.visit("Ada Home", 10, status="offered")
-    await agency.make("/classes/PartsInventory", {"partName": "Gauze", "quantity": 2, "job": pointer("Job", job)})
+    await agency.make("PartsInventory", {"partName": "Gauze", "quantity": 2, "job": pointer("Job", job)})
     screen = {"viewport": {"width": 390, "height": 844}}
-    phone, complaints = await sign_in(browser, agency.server.url, "bea", "/boards/homehealth/visits", **screen)
-    desk, _ = await sign_in(browser, agency.server.url, "hedda", "/boards/homehealth")
+    phone, complaints = await open_as(browser, agency.url, "bea", "/boards/homehealth/visits", **screen)
+    desk, _ = await open_as(browser, agency.url, "hedda", "/boards/homehealth")
     card = phone.locator(f'li.own[data-id="{job}"]')
     for state, shown in (
         ("Assigned", "Assigned"),
@@ -184,13 +87,12 @@ async def test_a_technician_goes_through_a_visit_on_the_phone_and_the_desk_sees_
 async def test_the_board_catches_up_after_its_network_was_gone(browser: Browser, agency: Agency) -> None:
     job = await agency.visit("Nora Away", 700)
     async with Relay(agency.server.port) as relay:
-        page, _ = await sign_in(browser, relay.url, "hedda", "/boards/homehealth")
+        page, _ = await open_as(browser, relay.url, "hedda", "/boards/homehealth")
         await page.evaluate("window.sameDocument = true")
         relay.cut()
         await expect(page.locator("#pill")).not_to_have_attribute("data-state", "live", timeout=10_000)
         await agency.change("Job", job, {"clientName": "Nora Back"})
         later = await agency.visit("Olga New", 800)
-        await page.wait_for_timeout(1500)
         await expect(row(page, job)).to_contain_text("Nora Away")
         relay.mend()
         await be_live(page)
@@ -205,12 +107,10 @@ async def test_the_board_catches_up_after_its_network_was_gone(browser: Browser,
 async def test_no_page_of_home_health_breaks_a_rule_of_access(browser: Browser, agency: Agency, who: str, scheme: Any) -> None:
     await agency.visit("Zora Late", -20, status="assigned")
     pages = ["", "/technicians", "/parts", "/logs", *(["/visits"] if who == "bea" else [])]
-    page, complaints = await sign_in(browser, agency.server.url, who, "/boards/homehealth", color_scheme=scheme, bypass_csp=True)
+    page, complaints = await open_as(browser, agency.url, who, "/boards/homehealth", color_scheme=scheme, bypass_csp=True)
     for path in pages:
-        await page.goto(f"{agency.server.url}/boards/homehealth{path}")
+        await page.goto(f"{agency.url}/boards/homehealth{path}")
         await be_live(page)
-        await page.add_script_tag(path=AXE)
-        found = await page.evaluate(f"async () => (await axe.run(document, {RULES})).violations.map((each) => each.id)")
-        assert found == [], path
+        assert await faults(page) == [], path
     assert complaints == []
     await page.context.close()

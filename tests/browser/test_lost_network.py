@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from app.live.boards.board import Board
-from tests.browser.demo import BOARDS, SPOKEN, Demo, open_board, said, timeless
+from tests.browser.demo import BOARDS, SPOKEN, Demo, be_settled, open_board, said, timeless
 from tests.network import Relay
 
 pytestmark = pytest.mark.browser
@@ -51,8 +51,8 @@ async def look(browser: Browser, url: str, name: str) -> Sight:
 async def test_a_network_lost_for_twenty_seconds_costs_no_board_a_row_or_a_reload(browser: Browser, demo: Demo) -> None:
     """Five boards lose their connections; a sixth keeps one through which nothing comes, so only the server's silence tells."""
     async with Relay(demo.server.port) as loud, Relay(demo.server.port) as quiet:
-        sights = [await look(browser, loud.url, name) for name in BOARDS]
-        hushed = await look(browser, quiet.url, next(iter(BOARDS)))
+        asked = [(loud.url, name) for name in BOARDS] + [(quiet.url, next(iter(BOARDS)))]
+        *sights, hushed = await asyncio.gather(*(look(browser, url, name) for url, name in asked))
         loud.cut()
         quiet.hush()
         lost = asyncio.get_running_loop().time()
@@ -71,8 +71,7 @@ async def test_a_network_lost_for_twenty_seconds_costs_no_board_a_row_or_a_reloa
         quiet.mend()
         for sight in (*sights, hushed):
             await expect(sight.page.locator("#pill")).to_have_attribute("data-state", "live", timeout=BACK)
-        for sight in (*sights, hushed):
-            await compare(browser, demo, sight)
+        await asyncio.gather(*(compare(browser, demo, sight) for sight in (*sights, hushed)))
 
 
 async def compare(browser: Browser, demo: Demo, sight: Sight) -> None:
@@ -85,12 +84,8 @@ async def compare(browser: Browser, demo: Demo, sight: Sight) -> None:
     context = await browser.new_context(storage_state=state, java_script_enabled=False, timezone_id="America/Los_Angeles")
     fresh = await context.new_page()
     await fresh.goto(f"{demo.url}/boards/{name}")
-    wanted, shown = await said(fresh), await said(page)
-    for _ in range(20):  # the order settles once a breath
-        if list(shown) == list(wanted):
-            break
-        await asyncio.sleep(0.25)
-        shown = await said(page)
+    wanted = await said(fresh)
+    shown = await be_settled(page, wanted)
     assert list(shown) == list(wanted)
     assert {key: [texts[i] for i in columns] for key, texts in shown.items()} == {
         key: [texts[i] for i in columns] for key, texts in wanted.items()

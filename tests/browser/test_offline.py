@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.test_board import Fleet
-from tests.browser.test_pharmacy import Shop
-from tests.browser.test_pharmacy import open_as as open_in_shop
-from tests.browser.visit import PASSWORD, be_live, visit
-from tests.conftest import RunningServer
+from tests.browser.fleet import Fleet
+from tests.browser.shop import Shop
+from tests.browser.visit import PASSWORD, be_live, open_as, visit
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +21,13 @@ KEEPS = """async () => {
   return [...new Set(kept.map((each) => new URL(each.url).pathname.replace(/.[01]$/, "")))].sort();
 }"""
 """What lies in the cache of the phone, beside the files of the build."""
+
+HEARD = """async (text) => {
+  const cache = await caches.open("careboard.kept");
+  const heard = await Promise.all([0, 1].map(async (turn) => (await cache.match(`/kept/heard/${turn}`))?.text()));
+  return heard.some((each) => each?.includes(text));
+}"""
+"""Whether this was heard, and is kept."""
 
 WAITS = """() => new Promise((done, fail) => {
   const asked = indexedDB.open("careboard.queue");
@@ -45,25 +49,9 @@ WAITS = """() => new Promise((done, fail) => {
 """How many deeds and files wait on the phone, and all that can be read of them."""
 
 
-@pytest.fixture(scope="module")
-async def fleet(running_server: RunningServer) -> AsyncIterator[Fleet]:
-    fleet = Fleet(running_server)
-    await fleet.fill()
-    yield fleet
-    await fleet.close()
-
-
-@pytest.fixture(scope="module")
-async def shop(running_server: RunningServer) -> AsyncIterator[Shop]:
-    shop = Shop(running_server)
-    await shop.fill()
-    yield shop
-    await shop.close()
-
-
 async def on_the_road(browser: Browser, fleet: Fleet) -> Page:
     """The driver's page, kept on their phone."""
-    page, _ = await visit(browser, fleet.server.url, "will", **PHONE)
+    page, _ = await visit(browser, fleet.url, "will", **PHONE)
     await be_live(page)
     await be_kept(page)
     return page
@@ -71,8 +59,10 @@ async def on_the_road(browser: Browser, fleet: Fleet) -> Page:
 
 async def be_kept(page: Page) -> None:
     """Waits until the phone has the page and what was heard."""
-    path = page.url.split("/", 3)[3]
-    await page.wait_for_function(f"async () => (await ({KEEPS})()).join() === '/{path},/kept/heard'", timeout=15_000)
+    async with asyncio.timeout(15):
+        # Asked from here, for the browser takes the promise of an asynchronous condition for its being true.
+        while await page.evaluate(KEEPS) != [f"/{page.url.split('/', 3)[3]}", "/kept/heard"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 async def read_pressure(page: Page, tank: str, psi: int) -> None:
@@ -92,17 +82,17 @@ async def test_the_page_opens_without_a_network_as_it_was_and_says_since_when(br
     page = await on_the_road(browser, fleet)
     await fleet.read("OX-2", 1444)
     await expect(page.locator("#mine")).to_contain_text("1,444 psi", timeout=5000)
-    await page.wait_for_timeout(3500)  # what was heard is kept every three seconds
+    await page.wait_for_function(HEARD, arg="1444", timeout=15_000)
     await page.context.set_offline(True)
     again = await page.context.new_page()
     await page.close()
-    await again.goto(f"{fleet.server.url}/boards/oxygen/route")
+    await again.goto(f"{fleet.url}/boards/oxygen/route")
     await expect(again.locator("#pill")).to_contain_text("As of")
     await expect(again.locator("#pill")).to_contain_text("no network")
     await expect(again.locator("#banner")).to_contain_text("as it was at")
     await expect(again.locator("#mine")).to_contain_text("1,444 psi")
     assert await again.locator(".own").count() == 3
-    await again.goto(fleet.server.url)
+    await again.goto(fleet.url)
     assert again.url.endswith("/boards/oxygen/route")
     await fleet.read("OX-2", 1400)
     await again.context.set_offline(False)
@@ -114,7 +104,7 @@ async def test_the_page_opens_without_a_network_as_it_was_and_says_since_when(br
 
 async def test_a_board_is_never_shown_from_the_phone(browser: Browser, fleet: Fleet) -> None:
     page = await on_the_road(browser, fleet)
-    await page.goto(f"{fleet.server.url}/boards/oxygen")
+    await page.goto(f"{fleet.url}/boards/oxygen")
     await be_live(page)
     assert await page.evaluate(KEEPS) == ["/boards/oxygen/route", "/kept/heard"]
     await page.context.set_offline(True)
@@ -289,14 +279,14 @@ async def test_signing_out_asks_about_what_waits_and_leaves_nothing(browser: Bro
     assert await page.evaluate(KEEPS) == []
     assert (await page.evaluate(WAITS))[:2] == [0, 0]
     await page.context.set_offline(True)
-    await page.goto(f"{fleet.server.url}/boards/oxygen/route")
+    await page.goto(f"{fleet.url}/boards/oxygen/route")
     await expect(page.get_by_role("heading", level=1)).to_have_text("No network")
     await page.context.close()
 
 
 async def sign_in_here(page: Page, fleet: Fleet, name: str) -> None:
     """Signs in on the same phone."""
-    await page.goto(fleet.server.url)
+    await page.goto(fleet.url)
     await page.get_by_label("Username or e-mail").fill(name)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
@@ -335,9 +325,19 @@ async def test_a_session_that_ended_takes_the_page_and_the_same_person_finds_wha
     await page.context.close()
 
 
+async def test_a_page_from_the_server_that_hears_nothing_shows_what_was_last_heard(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.route_web_socket("**/parse", lambda socket: None)  # it opens and stays silent
+    await page.reload()
+    await expect(page.locator(f'.own[data-id="{fleet.tanks["OX-1"]}"]')).to_be_visible(timeout=15_000)
+    await expect(page.locator("#pill")).to_contain_text("As of")
+    assert await page.evaluate("() => document.documentElement.dataset.kept") is None
+    await page.context.close()
+
+
 async def test_a_signature_taken_without_a_network_goes_first_and_hands_over(browser: Browser, shop: Shop) -> None:
     delivery = await shop.parcel("CB-FAR", status="arrived")
-    page, complaints = await open_in_shop(browser, shop, "courier", "/boards/pharmacy/route", **PHONE)
+    page, complaints = await open_as(browser, shop.url, "courier", "/boards/pharmacy/route", **PHONE)
     await be_kept(page)
     card = page.locator("li.own", has_text="CB-FAR")
     await expect(card.get_by_role("button", name="Delivered")).to_have_count(0)

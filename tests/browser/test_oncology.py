@@ -4,51 +4,31 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.core.wire import date_to_wire
+from tests.browser.trade import Trade
+from tests.browser.visit import WITHIN_A_SECOND, open_as
 from tests.conftest import RunningServer
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "a long enough password"
 ROLES = {"nia": "nurse", "omar": "oncologist", "pia": "patient"}
-WITHIN_A_SECOND = 1000
 
 
-class Clinic:
+class Clinic(Trade):
     """A patient, a nurse and an oncologist on a running server, and a cycle in review."""
 
     def __init__(self, server: RunningServer) -> None:
-        headers = {"X-Parse-Application-Id": server.app_id, "X-Parse-Master-Key": server.master_key}
-        self.server = server
-        self._http = httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=20)
+        super().__init__(server)
         self.people: dict[str, Any] = {}
         self.number = 0
-
-    async def close(self) -> None:
-        """Lets the connection go."""
-        await self._http.aclose()
-
-    async def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One request with the master key; what it answers."""
-        answer = await self._http.request(method, path, json=body)
-        assert answer.is_success, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
-
-    async def make(self, class_name: str, body: dict[str, Any]) -> Any:
-        """A pointer to a new object."""
-        made = await self.ask("POST", f"/classes/{class_name}", body)
-        return {"__type": "Pointer", "className": class_name, "objectId": made["objectId"]}
 
     async def fill(self) -> None:
         """The people and the patient's profile."""
         for name, role in ROLES.items():
-            account = {"username": name, "password": PASSWORD, "email": f"{name}@example.com", "role": role, "active": True}
-            self.people[name] = await self.make("_User", {**account, "displayName": f"{name.title()} Doe"})
+            self.people[name] = await self.person(name, role, displayName=f"{name.title()} Doe")
         team = [self.people["nia"], self.people["omar"]]
         await self.make("Patient", {"user": self.people["pia"], "name": "Pia Doe", "careTeam": team})
 
@@ -71,25 +51,8 @@ class Clinic:
 
 @pytest.fixture(scope="module")
 async def clinic(running_server: RunningServer) -> AsyncIterator[Clinic]:
-    clinic = Clinic(running_server)
-    await clinic.fill()
-    yield clinic
-    await clinic.close()
-
-
-async def visit(browser: Browser, clinic: Clinic, name: str, path: str, **context: Any) -> tuple[Page, list[str]]:
-    """A live page of one of the people, and the list into which the browser's complaints go."""
-    page = await (await browser.new_context(timezone_id="America/Los_Angeles", **context)).new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    await page.goto(f"{clinic.server.url}/?next=/boards/oncology{path}")
-    await page.get_by_label("Username or e-mail").fill(name)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url(f"**/boards/oncology{path}*")
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
-    return page, complaints
+    async with Clinic(running_server) as clinic:
+        yield clinic
 
 
 def row(page: Page, cycle: str) -> Any:
@@ -99,8 +62,8 @@ def row(page: Page, cycle: str) -> Any:
 async def test_two_people_sign_a_cycle_each_at_their_own_desk(browser: Browser, clinic: Clinic) -> None:
     await clinic.result(3.1)
     cycle = await clinic.cycle("labs_due", "review")
-    nurse, complaints = await visit(browser, clinic, "nia", "")
-    doctor, others = await visit(browser, clinic, "omar", "")
+    nurse, complaints = await open_as(browser, clinic.url, "nia", "/boards/oncology")
+    doctor, others = await open_as(browser, clinic.url, "omar", "/boards/oncology")
     for page in (nurse, doctor):
         await row(page, cycle).click()
         await page.get_by_role("button", name="Sign for release").click()
@@ -119,7 +82,7 @@ async def test_two_people_sign_a_cycle_each_at_their_own_desk(browser: Browser, 
 
 async def test_one_signature_is_refused_in_a_sentence_in_place(browser: Browser, clinic: Clinic) -> None:
     cycle = await clinic.cycle("labs_due", "review")
-    page, _ = await visit(browser, clinic, "nia", "")
+    page, _ = await open_as(browser, clinic.url, "nia", "/boards/oncology")
     await row(page, cycle).click()
     await page.get_by_role("button", name="Next step").click()
     await page.locator("dialog").get_by_label("Cleared").check()
@@ -131,7 +94,7 @@ async def test_one_signature_is_refused_in_a_sentence_in_place(browser: Browser,
 
 async def test_a_result_shows_within_a_second_in_the_list_and_in_the_trend(browser: Browser, clinic: Clinic) -> None:
     cycle = await clinic.cycle("labs_due")
-    page, complaints = await visit(browser, clinic, "nia", "")
+    page, complaints = await open_as(browser, clinic.url, "nia", "/boards/oncology")
     await row(page, cycle).click()
     await expect(page.locator("#panel")).to_contain_text("Lab trends")
     await clinic.result(0.47)
@@ -144,8 +107,8 @@ async def test_a_result_shows_within_a_second_in_the_list_and_in_the_trend(brows
 
 async def test_what_a_patient_reports_from_the_phone_reaches_the_nurse(browser: Browser, clinic: Clinic) -> None:
     cycle = await clinic.cycle("labs_due")
-    nurse, complaints = await visit(browser, clinic, "nia", "")
-    phone, others = await visit(browser, clinic, "pia", "/my-care", viewport={"width": 390, "height": 844})
+    nurse, complaints = await open_as(browser, clinic.url, "nia", "/boards/oncology")
+    phone, others = await open_as(browser, clinic.url, "pia", "/boards/oncology/my-care", viewport={"width": 390, "height": 844})
     await phone.get_by_role("button", name="Report a side effect").first.click()
     form = phone.locator("dialog")
     await form.get_by_label("What happened").fill("Fever 39.1")

@@ -1,27 +1,17 @@
 """A driver with a phone: their own page, with the network and without it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.test_board import Fleet
+from tests.browser.fleet import Fleet
 from tests.browser.visit import be_live, faults, visit
-from tests.conftest import RunningServer
 from tests.network import Relay
 
 pytestmark = pytest.mark.browser
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-
-
-@pytest.fixture(scope="module")
-async def fleet(running_server: RunningServer) -> AsyncIterator[Fleet]:
-    fleet = Fleet(running_server)
-    await fleet.fill()
-    yield fleet
-    await fleet.close()
 
 
 async def read_pressure(page: Page, tank: str, psi: int) -> None:
@@ -33,7 +23,7 @@ async def read_pressure(page: Page, tank: str, psi: int) -> None:
 
 
 async def test_a_driver_begins_on_their_own_page_with_nothing_but_their_tanks(browser: Browser, fleet: Fleet) -> None:
-    page, complaints = await visit(browser, fleet.server.url, "will", bypass_csp=True, **PHONE)
+    page, complaints = await visit(browser, fleet.url, "will", bypass_csp=True, **PHONE)
     await be_live(page)
     assert page.url.endswith("/boards/oxygen/route")
     await expect(page.locator(".own")).to_have_count(3)

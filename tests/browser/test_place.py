@@ -1,40 +1,21 @@
 """A phone that tells where something was done, when its person allows it, and goes on without when not."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.core.wire import pointer
-from tests.browser.test_board import Fleet
-from tests.browser.test_homehealth import DOOR, Agency
-from tests.browser.test_homehealth import sign_in as sign_in_at_home
-from tests.browser.visit import be_live, visit
-from tests.conftest import RunningServer
+from tests.browser.agency import DOOR, Agency
+from tests.browser.fleet import Fleet
+from tests.browser.visit import be_live, open_as, visit
 
 pytestmark = pytest.mark.browser
 
 HERE = {"latitude": 45.5201, "longitude": -122.6801, "accuracy": 12}
 ALLOWED: dict[str, Any] = {"geolocation": HERE, "permissions": ["geolocation"]}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-
-
-@pytest.fixture(scope="module")
-async def fleet(running_server: RunningServer) -> AsyncIterator[Fleet]:
-    fleet = Fleet(running_server)
-    await fleet.fill()
-    yield fleet
-    await fleet.close()
-
-
-@pytest.fixture(scope="module")
-async def agency(running_server: RunningServer) -> AsyncIterator[Agency]:
-    agency = Agency(running_server)
-    await agency.fill()
-    yield agency
-    await agency.close()
 
 
 async def hand_off(page: Page, fleet: Fleet, serial: str, note: str) -> dict[str, Any]:
@@ -52,7 +33,7 @@ async def hand_off(page: Page, fleet: Fleet, serial: str, note: str) -> dict[str
 
 
 async def test_an_event_carries_the_place_of_a_phone_that_may_tell_it(browser: Browser, fleet: Fleet) -> None:
-    page, complaints = await visit(browser, fleet.server.url, "will", **PHONE, **ALLOWED)
+    page, complaints = await visit(browser, fleet.url, "will", **PHONE, **ALLOWED)
     stored = await hand_off(page, fleet, "OX-1", "to May")
     assert stored["location"] == {"__type": "GeoPoint", "latitude": 45.5201, "longitude": -122.6801}
     assert complaints == []
@@ -60,15 +41,15 @@ async def test_an_event_carries_the_place_of_a_phone_that_may_tell_it(browser: B
 
 @pytest.mark.parametrize("context", [{"permissions": []}, {**ALLOWED, "geolocation": {**HERE, "accuracy": 3000}}])
 async def test_without_a_place_that_is_sure_it_goes_on(browser: Browser, fleet: Fleet, context: dict[str, Any]) -> None:
-    page, _ = await visit(browser, fleet.server.url, "will", **PHONE, **context)
+    page, _ = await visit(browser, fleet.url, "will", **PHONE, **context)
     stored = await hand_off(page, fleet, "OX-2", f"to Ann {len(context)}")
     assert "location" not in stored
 
 
 async def test_only_pages_that_take_a_place_may_ask_for_it(browser: Browser, fleet: Fleet) -> None:
-    page, _ = await visit(browser, fleet.server.url, "will", **PHONE, **ALLOWED)
-    own = await page.request.get(f"{fleet.server.url}/boards/oxygen/route")
-    board = await page.request.get(f"{fleet.server.url}/boards/oxygen")
+    page, _ = await visit(browser, fleet.url, "will", **PHONE, **ALLOWED)
+    own = await page.request.get(f"{fleet.url}/boards/oxygen/route")
+    board = await page.request.get(f"{fleet.url}/boards/oxygen")
     assert "geolocation=(self)" in own.headers["permissions-policy"]
     assert "geolocation=()" in board.headers["permissions-policy"]
     await page.context.close()
@@ -78,7 +59,7 @@ async def test_a_visit_that_begins_and_ends_at_the_door_is_verified_by_place(bro
     job = await agency.visit("Ada Home", 10, status="assigned")
     for status in ("confirmed", "en_route"):
         await agency.change("Job", job, {"status": status})
-    phone, complaints = await sign_in_at_home(browser, agency.server.url, "bea", "/boards/homehealth/visits", **PHONE, **ALLOWED)
+    phone, complaints = await open_as(browser, agency.url, "bea", "/boards/homehealth/visits", **PHONE, **ALLOWED)
     card = phone.locator(f'li.own[data-id="{job}"]')
     await card.get_by_role("button", name="In progress", exact=True).click()
     await expect(card.locator(".primary")).to_have_text("Done", timeout=15_000)

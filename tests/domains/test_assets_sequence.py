@@ -2,7 +2,6 @@
 missing field or a wrong hand is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -14,7 +13,7 @@ import websockets
 from app.actions.objects import utc_now
 from app.core.wire import Object, date_to_wire, decode, encode, pointer
 from tests.conftest import RunningServer
-from tests.issuer import Issuer, served
+from tests.issuer import Issuer
 
 MOUNT = "/parse"
 
@@ -128,17 +127,13 @@ async def sign_in_at_the_hospital(issuer: Issuer, person: Person) -> Person:
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer().running() as issuer:
-        yield issuer
+def environment(issuer: Issuer) -> dict[str, str]:
+    return {"CAREBOARD_AUTH": issuer.setting()}
 
 
 @pytest.fixture(scope="module")
-async def stage(
-    issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    with served(issuer, clone_database(), tmp_path_factory.mktemp("server")) as server:
-        yield await fill(server, issuer)
+async def stage(running_server: RunningServer, issuer: Issuer) -> Stage:
+    return await fill(running_server, issuer)
 
 
 async def fill(server: RunningServer, issuer: Issuer) -> Stage:

@@ -1,6 +1,5 @@
 """The template's sequence diagram over REST and a live query, step by step; and what no request of a stranger reaches."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,7 +11,7 @@ from app.core.wire import Object, pointer
 from tests.api.test_livequery import Socket, open_socket
 from tests.conftest import RunningServer
 from tests.domains.test_oxygen_rest import MOUNT, Phone, sign_in
-from tests.issuer import Issuer, served
+from tests.issuer import Issuer
 
 PNG = b"\x89PNG\r\n\x1a\n a signature"
 
@@ -30,18 +29,14 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer().running() as issuer:
-        yield issuer
+def environment(issuer: Issuer) -> dict[str, str]:
+    return {"CAREBOARD_AUTH": issuer.setting()}
 
 
 @pytest.fixture(scope="module")
-async def shop(
-    issuer: Issuer, clone_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Shop]:
-    with served(issuer, clone_database(), tmp_path_factory.mktemp("server")) as server:
-        people = [await sign_in(server, role) for role in ("pharmacist", "courier", "courier", "admin")]
-        yield Shop(server, issuer, *people)
+async def shop(running_server: RunningServer, issuer: Issuer) -> Shop:
+    people = [await sign_in(running_server, role) for role in ("pharmacist", "courier", "courier", "admin")]
+    return Shop(running_server, issuer, *people)
 
 
 async def sign_up(shop: Shop, way: str = "email") -> Phone:

@@ -1,11 +1,9 @@
 """Parse.File of the official SDK, unmodified, against a running server."""
 
-import subprocess
-
 import pytest
 
 from tests.conftest import RunningServer
-from tests.sdk.test_story import HERE, require_node
+from tests.sdk.app import run_app
 
 pytestmark = pytest.mark.node
 
@@ -14,13 +12,4 @@ STEPS += ["held by an object, and public where that is", "saved along with its o
 
 
 def test_parse_file_works_as_it_is(running_server: RunningServer) -> None:
-    done = subprocess.run(
-        [require_node(), "files.mjs", f"{running_server.url}/parse", "careboard", running_server.master_key],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines() == [*(f"ok {step}" for step in STEPS), "done"]
+    run_app("files.mjs", f"{running_server.url}/parse", running_server.app_id, running_server.master_key, steps=STEPS)

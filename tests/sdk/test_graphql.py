@@ -1,12 +1,9 @@
 """The sequence diagram of each template over GraphQL, by plain HTTP and the graphql-ws client, against a running server."""
 
-import os
-import subprocess
-
 import pytest
 
 from tests.conftest import RunningServer
-from tests.sdk.test_story import HERE, require_node
+from tests.sdk.app import run_app
 
 pytestmark = pytest.mark.node
 
@@ -55,17 +52,11 @@ SEQUENCES = {
 
 @pytest.mark.parametrize("domain", SEQUENCES)
 def test_a_sequence_is_done_over_graphql(running_server: RunningServer, domain: str) -> None:
-    node = require_node()
-    if not (HERE / "node_modules" / "graphql-ws").is_dir():
-        missing = "the graphql-ws package is not installed: run npm install in tests/sdk"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    done = subprocess.run(
-        [node, f"graphql_{domain}.mjs", running_server.url, running_server.app_id, running_server.master_key],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    run_app(
+        f"graphql_{domain}.mjs",
+        running_server.url,
+        running_server.app_id,
+        running_server.master_key,
+        steps=SEQUENCES[domain],
+        package="graphql-ws",
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines() == [*(f"ok {step}" for step in SEQUENCES[domain]), "done"]

@@ -1,11 +1,9 @@
 """The classes of the home health template on the official Parse SDK, unmodified, against a running server."""
 
-import subprocess
-
 import pytest
 
 from tests.conftest import RunningServer
-from tests.sdk.test_story import HERE, require_node
+from tests.sdk.app import run_app
 
 STEPS = ("User", "Technician", "Job", "PartsInventory", "ServiceLog", "live queries")
 
@@ -13,14 +11,4 @@ pytestmark = pytest.mark.node
 
 
 def test_every_class_of_home_health_works_by_the_sdk(running_server: RunningServer) -> None:
-    node = require_node()
-    done = subprocess.run(
-        [node, "homehealth.mjs", f"{running_server.url}/parse", "careboard", running_server.master_key],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines() == [*(f"ok {step}" for step in STEPS), "done"]
+    run_app("homehealth.mjs", f"{running_server.url}/parse", running_server.app_id, running_server.master_key, steps=STEPS)

@@ -1,23 +1,18 @@
 """`Parse.idempotency` of the official SDK, unmodified, when answers are lost: what it sends again is done once."""
 
-import subprocess
-
 import pytest
 
 from tests.conftest import RunningServer
-from tests.sdk.test_story import HERE, require_node
+from tests.sdk.app import run_app
 
 pytestmark = pytest.mark.node
 
 
 def test_what_the_sdk_sends_again_is_done_once(running_server: RunningServer) -> None:
-    done = subprocess.run(
-        [require_node(), "idempotency.mjs", f"{running_server.url}/parse", "careboard", running_server.master_key],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    run_app(
+        "idempotency.mjs",
+        f"{running_server.url}/parse",
+        running_server.app_id,
+        running_server.master_key,
+        steps=["numbers", "create", "increment", "saveAll"],
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines() == ["ok numbers", "ok create", "ok increment", "ok saveAll", "done"]

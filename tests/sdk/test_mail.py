@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import RunningServer
 from tests.mailbox import PATIENCE, Mailbox, text_of
-from tests.sdk.test_story import HERE, require_node
+from tests.sdk.app import HERE, require_node
 
 pytestmark = pytest.mark.node
 ADDRESS = "ada@example.org"

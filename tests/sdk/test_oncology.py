@@ -1,11 +1,9 @@
 """Oncology care by the official Parse SDK for JavaScript, unmodified, against a running server."""
 
-import subprocess
-
 import pytest
 
 from tests.conftest import RunningServer
-from tests.sdk.test_story import HERE, require_node
+from tests.sdk.app import run_app
 
 STEPS = ["accounts", "Patient", "ChemoCycle", "Treatment", "SideEffect", "LabTrend", "AccessLog", "two sign a cycle"]
 STEPS += ["a severe side effect calls a nurse", "the owner and the team delete"]
@@ -14,14 +12,4 @@ pytestmark = pytest.mark.node
 
 
 def test_every_class_of_the_template_works_by_the_official_sdk(running_server: RunningServer) -> None:
-    node = require_node()
-    done = subprocess.run(
-        [node, "oncology.mjs", f"{running_server.url}/parse", "careboard", running_server.master_key],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines() == [*(f"ok {step}" for step in STEPS), "done"]
+    run_app("oncology.mjs", f"{running_server.url}/parse", running_server.app_id, running_server.master_key, steps=STEPS)

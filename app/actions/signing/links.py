@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from app.actions.caller import Caller, hash_token
 from app.actions.mails import Writer, check_mail, link_token, new_mail_id, page_url
 from app.actions.objects import Objects
-from app.actions.signing.attempts import mail_attempts
 from app.core.access import Authority
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
@@ -35,7 +34,7 @@ select "objectId" as id, coalesce("email", "username") as address from "_User"
 where "objectId" = $1 and "_perishable_token" = $2 and {_OPEN}
 """
 _RESETTING = """
-select "objectId" as id, coalesce("_perishable_token_expires_at" <= $2, false) as expired
+select "objectId" as id, coalesce("email", "username") as name, coalesce("_perishable_token_expires_at" <= $2, false) as expired
 from "_User" where "_perishable_token" = $1 for no key update
 """
 
@@ -51,7 +50,7 @@ select "objectId" as id, "email" as address from "_User"
 where "objectId" = $1 and "_email_verify_token" = $2 and "email" is not null and {_OPEN}
 """
 _VERIFYING = """
-select "objectId" as id, coalesce("_email_verify_token_expires_at" <= $2, false) as expired
+select "objectId" as id, coalesce("email", "username") as name, coalesce("_email_verify_token_expires_at" <= $2, false) as expired
 from "_User" where "_email_verify_token" = $1 for no key update
 """
 
@@ -63,7 +62,7 @@ class Links:
         self._objects = objects
         self._database = objects.database
         self._settings = objects.settings
-        self._attempts = mail_attempts(objects.settings.mail_requests)
+        self._attempts = objects.mailed
 
     @property
     def writers(self) -> dict[str, Writer]:
@@ -82,10 +81,10 @@ class Links:
             raise ParseError(ErrorCode.INTERNAL_SERVER_ERROR, words)
         await self._ask(VERIFICATION, caller, params, address)
 
-    async def check_reset(self, token: str) -> None:
-        """Whether a link may set a password. Raises -1 in Parse's words."""
+    async def check_reset(self, token: str) -> str:
+        """By what name the account is known whose password a link may set. Raises -1 in Parse's words."""
         async with self._database.connection() as connection:
-            await self._resetting(connection, token)
+            return str((await self._resetting(connection, token))["name"])
 
     async def reset(self, token: str, password: Json) -> None:
         """Sets the password of the account that a link was sent to, and ends its sessions. Raises -1, 201."""
@@ -94,18 +93,18 @@ class Links:
         if not token:
             raise ParseError(ErrorCode.OTHER_CAUSE, "you must provide a token")
         async with self._objects.transaction() as tx:
-            user_id = await self._resetting(tx, token)
+            user_id = str((await self._resetting(tx, token))["id"])
             await self._objects.update(_in_the_name_of(user_id), "_User", user_id, {"password": password}, tx=tx)
 
-    async def check_verification(self, token: str) -> None:
-        """Whether a link may confirm an address. Raises -1."""
+    async def check_verification(self, token: str) -> str:
+        """The address that a link may confirm. Raises -1."""
         async with self._database.connection() as connection:
-            await self._verifying(connection, token)
+            return str((await self._verifying(connection, token))["name"])
 
     async def verify(self, token: str) -> None:
         """Confirms the address that a link was sent to. Raises -1."""
         async with self._objects.transaction() as tx:
-            user_id = await self._verifying(tx, token)
+            user_id = str((await self._verifying(tx, token))["id"])
             await tx.execute(_KEEP_VERIFY, user_id, None, None)
             confirmed: Object = {"emailVerified": True}
             await self._objects.update(_in_the_name_of(user_id), "_User", user_id, confirmed, tx=tx)
@@ -122,20 +121,20 @@ class Links:
         async with self._database.connection() as connection:
             await insert_request(connection, new_mail_id(), kind, email)
 
-    async def _resetting(self, connection: Connection, token: str) -> str:
-        row = await connection.fetchrow(_RESETTING, hash_token(token), self._objects.clock())
+    async def _resetting(self, connection: Connection, token: str) -> Mapping[str, object]:
+        row: Mapping[str, object] | None = await connection.fetchrow(_RESETTING, hash_token(token), self._objects.clock())
         if row is None:
             words = "Failed to reset password: username / email / token is invalid"
             raise ParseError(ErrorCode.OTHER_CAUSE, words)
         if row["expired"]:
             raise ParseError(ErrorCode.OTHER_CAUSE, "The password reset link has expired")
-        return str(row["id"])
+        return row
 
-    async def _verifying(self, connection: Connection, token: str) -> str:
-        row = await connection.fetchrow(_VERIFYING, hash_token(token), self._objects.clock())
+    async def _verifying(self, connection: Connection, token: str) -> Mapping[str, object]:
+        row: Mapping[str, object] | None = await connection.fetchrow(_VERIFYING, hash_token(token), self._objects.clock())
         if row is None or row["expired"]:
             raise ParseError(ErrorCode.OTHER_CAUSE, "The verification link is invalid or has expired")
-        return str(row["id"])
+        return row
 
     async def _write_reset(self, tx: Connection, mail: Mail) -> Letter | None:
         hours, token = self._settings.password_reset_hours, link_token(self._settings, mail.id)

@@ -44,8 +44,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A page of one form. `link` is the token of the mail that led here; `said` is a refusal, `note` what was done; without
-    `submit` there is nothing to send."""
+    """A page of one form. `link` is the token of the mail that led here, `account` whose password the form sets, for who keeps
+    passwords; `said` is a refusal, `note` what was done; without `submit` there is nothing to send."""
 
     title: str
     words: tuple[str, ...]
@@ -55,6 +55,7 @@ class Door:
     facts: tuple[tuple[str, str], ...] = ()
     ways: tuple[tuple[str, str], ...] = (_SIGN_IN,)
     link: str = ""
+    account: str = ""
     said: str = ""
     note: str = ""
 
@@ -84,7 +85,7 @@ _CHOOSE = Door(
         Field("again", "New password, once more", "password", "new-password"),
     ),
 )
-_CONFIRM = Door("Confirm your e-mail address", ("One step is left.",), submit="This address is mine")
+_CONFIRM = Door("Confirm your e-mail address", ("One step is left: say that it is yours.",), submit="This address is mine")
 _DEAD_RESET = Door(
     "This link does not work",
     ("It was used already, is too old, or a newer one was sent.",),
@@ -190,26 +191,33 @@ async def _ask(
     return _show(site, request, Door(door.title, (), note=_SENT))
 
 
-async def _open(
-    site: Site, request: AnyRequest, check: Callable[[str], Awaitable[None]], door: Door, dead: Door
-) -> Response[Any]:
+async def _open(site: Site, request: AnyRequest, check: Callable[[str], Awaitable[str]], door: Door, dead: Door) -> Response[Any]:
     """The page a link leads to; looking at it uses nothing up."""
     link = request.query_params.get("token", "")
     try:
-        await check(link)
+        known = await check(link)
     except ParseError:
         return _show(site, request, dead, status=400)
-    return _show(site, request, replace(door, action=request.url.path, link=link))
+    return _show(site, request, _opened(door, request, link, known))
+
+
+def _opened(door: Door, request: AnyRequest, link: str, known: str) -> Door:
+    """The page of a link, with whom it is about."""
+    account = known if door.fields else ""
+    return replace(door, action=request.url.path, link=link, account=account, facts=(("Account", known),))
 
 
 async def _reset(site: Site, request: AnyRequest, services: Services, form: Mapping[str, str]) -> Response[Any]:
     link, password = form.get("link", ""), form.get("password", "")
-    door = replace(_CHOOSE, action=request.url.path, link=link)
+    said = ""
     if not is_own_form(request, services.settings, form.get("token", "")):
-        return _show(site, request, replace(door, said=_STALE), status=400)
-    if not password or password != form.get("again"):
-        return _show(site, request, replace(door, said="The two are not the same; type the new password twice."), status=400)
+        said = _STALE
+    elif not password or password != form.get("again"):
+        said = "The two are not the same. Type the new password twice."
     try:
+        if said:
+            door = _opened(_CHOOSE, request, link, await services.links.check_reset(link))
+            return _show(site, request, replace(door, said=said), status=400)
         await services.links.reset(link, password)
     except ParseError:
         return _show(site, request, _DEAD_RESET, status=400)

@@ -6,7 +6,7 @@ any domain. May import actions, live and below, litestar.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -25,7 +25,7 @@ from app.api.browser.forms import is_own_form, own_page, session_cookie
 from app.api.browser.kept import worker_handlers
 from app.api.browser.site import Site, headed
 from app.api.browser.sso import single_sign_on
-from app.api.browser.view import View, read, read_panel, read_sources, source_query, zone_of
+from app.api.browser.view import View, read, read_names, read_panel, read_sources, source_query, with_names, zone_of
 from app.api.request import COOKIE, caller_of, services_of
 from app.api.states import Draw
 from app.errors import ErrorCode, ParseError
@@ -43,6 +43,7 @@ _NOTES = {
     "set": "Your new password is set. Sign in with it.",
 }
 """What the sign-in page says first, by what its address holds."""
+_WRONG = "This name and this password do not belong together. Check both and try again."
 
 
 def draws_states(site: Site) -> Draw:
@@ -155,12 +156,14 @@ async def _view(request: AnyRequest, way: Way, board: Board, place: Place, calle
     """What a board's request reads."""
     services = services_of(request)
     found = await read_sources(services, caller, board, row_id)
+    names = await read_names(services, caller, found, rows.people_of(board, found[board.sources[0].name]))
+    found = with_names(found, names)
     joined = rows.join_rows(board, found, sees_people=caller.role in board.people_roles)
     moment = cells.Moment(datetime.now(UTC), zone_of(request))
     params = request.query_params
     show, text = params.get("show", ""), params.get("q", "").strip()
-    view = View(way, board, place, caller, moment, found, joined, show, text, row_id)
-    return replace(view, panel=await read_panel(services, view, row_id or params.get(board.param, "")))
+    view = View(way, board, place, caller, moment, found, joined, show, text, row_id, names)
+    return await read_panel(services, view, row_id or params.get(board.param, ""))
 
 
 async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> Response[Any]:
@@ -179,8 +182,8 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
         if refusal.code == ErrorCode.EMAIL_NOT_FOUND:
             said = "Confirm your e-mail address first, by the link in the mail that we sent you."
             return site.sign_in(request, services.settings, target, said=said, name=name, unconfirmed=True)
-        said = refusal.message.rstrip(".") + ". Check both and try again, or ask an administrator."
-        return site.sign_in(request, services.settings, target, said=said, name=name)
+        is_wrong = refusal.code == ErrorCode.OBJECT_NOT_FOUND
+        return site.sign_in(request, services.settings, target, said=_WRONG if is_wrong else refusal.message, name=name)
     answer = Redirect(path=target or "/", status_code=303)
     answer.set_cookie(session_cookie(request, services.settings, str(account["sessionToken"])))
     return headed(answer, request)
