@@ -165,7 +165,12 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
         gc.set_threshold(20_000, 20, 100)  # subscriptions live long: looking through them all again and again took a quarter
         async with floors.running():
             with registered(floors.hub, floors.services.objects.reads, floors.mails):
-                yield
+                gc.collect()
+                gc.freeze()  # what is there by now stays: to look through it once more would stop everybody for 80 ms
+                try:
+                    yield
+                finally:
+                    gc.unfreeze()
 
     return Litestar(
         route_handlers=[
