@@ -14,7 +14,7 @@ from app.actions.objects import Objects
 from app.actions.signing.accounts import is_admin
 from app.actions.signing.passwords import verify_password
 from app.actions.signing.providers import Proven
-from app.actions.signing.sessions import end_session, start_session
+from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
@@ -189,7 +189,11 @@ class Users:
     ) -> Saved:
         """Makes an account of any role, without a session: for the command line, the demo and approvals."""
         body: Object = {"username": username, "password": password, "role": role, **fields}
-        return await self._objects.create(MASTER, "_User", body, tx=tx)
+        async with self._objects.transaction(tx) as own:
+            saved = await self._objects.create(MASTER, "_User", body, tx=own)
+            await end_sessions_of_user(own, saved.object_id)
+        response = {name: value for name, value in saved.response.items() if name != "sessionToken"}
+        return Saved(saved.object_id, saved.created_at, saved.updated_at, response, saved.object)
 
     async def set_role_as_master(self, user_id: str, role: str, *, tx: Connection | None = None) -> Saved:
         """Gives an account another role; its sessions end. Raises 101, 142."""
