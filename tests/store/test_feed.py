@@ -1,6 +1,7 @@
 """The feed on a real Postgres: every committed change once and in order, whatever happens to writers, hints and connections."""
 
 import asyncio
+import base64
 import random
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -9,6 +10,8 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.core.wire import Object
 from app.store.changes.capture import maintain
@@ -313,12 +316,51 @@ def test_covers_says_whether_nothing_is_left_to_hear() -> None:
     assert at("10:10:").covers(at("10:12:10,11"))
 
 
+numbers = st.integers(1, 12)
+snapshots = st.builds(
+    lambda one, other, running: Snapshot(min(one, other), max(one, other), frozenset(running)),
+    numbers,
+    numbers,
+    st.sets(numbers, max_size=6),
+).map(lambda made: Snapshot(made.xmin, made.xmax, frozenset(xid for xid in made.running if made.xmin <= xid < made.xmax)))
+
+
+@given(one=snapshots, other=snapshots)
+def test_covers_is_what_asking_for_each_transaction_says(one: Snapshot, other: Snapshot) -> None:
+    assert one.covers(other) is all(one.sees(xid) for xid in range(14) if other.sees(xid))
+
+
+def test_a_cursor_of_many_transactions_costs_no_look_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client may send one as long as a message, and it is compared with thousands of moments."""
+    asked: list[int] = []
+    sees = Snapshot.sees
+
+    def noting(snapshot: Snapshot, xid: int) -> bool:
+        asked.append(xid)
+        return sees(snapshot, xid)
+
+    made_up = Snapshot(5, 10**6, frozenset({7, *range(1000, 11_000)}))
+    monkeypatch.setattr(Snapshot, "sees", noting)
+    assert not made_up.covers(Snapshot(9, 10, frozenset({9})))
+    assert made_up.covers(Snapshot(7, 9, frozenset({7, 8})))
+    assert len(asked) < 10
+
+
 def test_a_foreign_or_broken_cursor_is_no_cursor() -> None:
     snapshot = Snapshot.parse("10:12:10")
     text = to_cursor("abc", snapshot)
     assert parse_cursor(text, "abc") == snapshot
     for broken in ("", "1", text.replace("1.", "2.", 1), text[:-3] + "!!!", "1.abc.", "1.abc.é", to_cursor("abd", snapshot)):
         assert parse_cursor(broken, "abc") is None
+
+
+MADE_UP = ["0:5:", "7:6:", "5:9:4", "5:9:9", f"5:{2**63}:", f"5:6:{10**30}", f"5:{10**30}:7", f"5:9:{'9' * 5000}"]
+
+
+@pytest.mark.parametrize("made_up", MADE_UP, ids=lambda text: text[:20])
+def test_a_moment_that_no_database_has_is_no_cursor(made_up: str) -> None:
+    text = f"1.abc.{base64.urlsafe_b64encode(made_up.encode()).decode()}"
+    assert parse_cursor(text, "abc") is None
 
 
 async def test_dropped_changes_expire_the_cursors_before_them(database: Database, collector: Collector) -> None:
