@@ -75,6 +75,7 @@ class Settings:
     idempotency_paths: tuple[str, ...] = (".*",)
     idempotency_ttl: int = 8 * 86_400
     sign_in_failures: int = 10
+    sign_ups: int = 300
     smtp_url: str | None = None
     mail_from: str | None = None
     mail_requests: int = 5
@@ -405,6 +406,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_IDEMPOTENCY_PATHS": ("idempotency_paths", _patterns),
     "CAREBOARD_IDEMPOTENCY_TTL": ("idempotency_ttl", _whole(1, 90 * 86_400)),
     "CAREBOARD_SIGN_IN_FAILURES": ("sign_in_failures", _whole(0, 1_000_000)),
+    "CAREBOARD_SIGN_UPS": ("sign_ups", _whole(0, 1_000_000)),
     "CAREBOARD_SMTP_URL": ("smtp_url", _smtp_url),
     "CAREBOARD_MAIL_FROM": ("mail_from", _mail_address),
     "CAREBOARD_MAIL_REQUESTS": ("mail_requests", _whole(0, 1_000_000)),

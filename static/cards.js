@@ -36,7 +36,7 @@ function card(desk, part, item, isFirst) {
   const status = part.status ? read(item, part.status) : "";
   const [at, until] = [part.at, part.until].map((path) => (path ? isoOf(read(item, path)) : undefined));
   const done = isDone(part, item);
-  const due = until ?? at;
+  const due = part.begun ? "" : (until ?? at);
   const late = due && part.status && !done && Date.parse(due) <= now();
   const point = part.point ? read(item, part.point) : undefined;
   const place = words(mine, item, part.place ?? "") || placeWords(point);
@@ -44,7 +44,7 @@ function card(desk, part, item, isFirst) {
   const flags = part.flags ? badges(part.flags, item) : [];
   return h("li", { class: "own", "data-key": item.objectId, "data-id": item.objectId, "data-tone": part.tones?.[status] ?? "calm", "data-done": done, "data-first": isFirst && !done, "data-pending": item.$pending },
     h("div", { class: "own-head" }, h("h3", {}, fill(mine, part.title, item) || "—"), status && h("span", { class: "tag" }, part.tones?.[status] && icon("alert"), upper(words(mine, item, part.status)))),
-    at && h("p", { class: "own-time" }, h("b", {}, ...span(at, until)), late && h("span", { class: "bad" }, " ", icon("clock"), "late ", when(due, "late"))),
+    at && h("p", { class: "own-time" }, part.begun && "since ", h("b", {}, ...span(at, until)), late && h("span", { class: "bad" }, " ", icon("clock"), "late ", when(due, "late"))),
     ...(part.lines ?? []).map((pattern) => fill(mine, pattern, item)).filter(Boolean).map((line) => h("p", {}, line)),
     flags.length > 0 && h("p", { class: "badges" }, ...flags),
     item.$waits && h("p", { class: "own-waits" }, icon("wait"), item.$waits),

@@ -5,7 +5,7 @@
 
 import { h, icon } from "./dom.js";
 import { isoOf, read, timeOf } from "./model.js";
-import { ago, day, dayOf, full, now, say, short } from "./time.js";
+import { ago, clock, day, dayOf, full, now, say, short } from "./time.js";
 
 // Made once: a formatter costs more than a row.
 const [FINE, COARSE] = [2, 1].map((maximumFractionDigits) => new Intl.NumberFormat("en", { maximumFractionDigits }));
@@ -108,6 +108,39 @@ export const placeWords = (point) => (point?.latitude === undefined ? "" : `${po
 
 const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
+const SHORT = 40;
+const VERBS = { create: "Created", update: "Changed", delete: "Deleted" };
+
+/** What an entry of the audit trail tells: "Status: packed → out for delivery, courier changed"; "Created: status: packed". */
+export function deed(board, entry, most = 4) {
+  const verb = VERBS[entry.action];
+  if (!verb) return words(board, entry, "summary");
+  const known = Object.entries(read(entry, "metadata.changes|metadata.was") ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const parts = entry.action === "update" ? known.filter(([, change]) => change && typeof change === "object").map(([name, change]) => step(board, name, change))
+    : known.map(([name, value]) => [name, told(board, name, value)]).filter(([, said]) => said).map(([name, said]) => `${human(name)}: ${said}`);
+  const text = parts.slice(0, most).join(", ") + (parts.length > most ? `, and ${parts.length - most} more` : "");
+  if (!text) return verb;
+  return entry.action === "update" ? upper(text) : `${verb}: ${text}`;
+}
+
+function step(board, name, change) {
+  const [before, after] = [change.from, change.to].map((value) => told(board, name, value));
+  if (change.to === null || change.to === undefined) return `${human(name)} removed`;
+  if (!after || !(before || change.from === null || change.from === undefined)) return `${human(name)} changed`;
+  return before ? `${human(name)}: ${before} → ${after}` : `${human(name)}: ${after}`;
+}
+
+/** 'nextServiceDue' -> 'next service due'. */
+const human = (name) => name.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+/** A value in so few words that a line holds two of them; '' where it has none. */
+function told(board, name, value) {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (value?.__type === "Date") return clock(Date.parse(value.iso));
+  const said = typeof value === "string" || typeof value === "number" ? words(board, { [name]: value }, name).replaceAll("_", " ") : "";
+  return said.length <= SHORT ? said : "";
+}
+
 const bar = (share) => h("svg", { class: "bar", viewBox: "0 0 52 6", "aria-hidden": "true" }, h("rect", { class: "track", width: 52, height: 6, rx: 3 }), h("rect", { class: "fill", width: share, height: 6, rx: 3 }));
 
 function stepBar(steps, value) {
@@ -130,7 +163,7 @@ export const badges = (flags, record) => flags.filter((flag) => read(record, fla
 
 const KINDS = {
   level: ({ row, model }) => [tag(model.levelOf(row))],
-  name: ({ board, column, row, href }) => [h("a", { class: "row-link", href: href(row) }, h("b", {}, words(board, row, column.field) || DASH)), small(detail(board, column, row))],
+  name: ({ board, column, row, href }) => [h("a", { class: "row-link", href: href(row) }, h("b", {}, (column.isDeed ? deed(board, row) : words(board, row, column.field)) || DASH)), small(detail(board, column, row))],
   text: ({ board, column, row }) => [h("b", {}, words(board, row, column.field) || DASH), small(detail(board, column, row))],
   gauge: ({ column, row, spark }) => {
     const value = read(row, column.field);
@@ -238,7 +271,8 @@ export function cell(what) {
   const made = plain(what);
   if (column.personal) made.classList.add("personal");
   if (!column.personal || !what.masked) return made;
-  for (const text of made.querySelectorAll("b, small")) text.textContent = masked(text.textContent);
+  for (const text of made.querySelectorAll("b")) text.textContent = masked(text.textContent);
+  for (const text of made.querySelectorAll("small")) text.remove();
   made.setAttribute("data-masked", "");
   return made;
 }
@@ -253,7 +287,7 @@ function plain(what) {
   const root = (column.field ?? "").split(".")[0];
   const pending = row.$pending.has(joinOf(what.board, root)?.field ?? root);
   const card = what.cards?.[column.key];
-  const attributes = { ...role, class: `c c-${column.kind} k-${column.key}${card ? ` p-${card}` : ""}`, "data-pending": pending, title: pending ? "Being saved" : null };
+  const attributes = { ...role, class: `c c-${column.kind} k-${column.key}${card ? ` p-${card}` : ""}`, "data-label": column.kind === "value" || column.kind === "count" ? column.label : null, "data-pending": pending, title: pending ? "Being saved" : null };
   return h(tagName, attributes, ...KINDS[column.kind](what));
 }
 

@@ -6,25 +6,28 @@
 const KEPT = "careboard.kept";
 const HEARD = ["/kept/heard/0", "/kept/heard/1"];
 const SCRIPT = "/worker.js";
+// The worker, once it is active: a page that was on its way meanwhile is not under its control before it is opened again.
+let worker = null;
 
 /** When the page that is shown was made, if it came from this phone and not from the server; else undefined. */
 export const keptSince = document.documentElement.dataset.kept;
 
-/** Has the worker keep this page; without https there is none, and nothing is kept. */
-export async function keepPage() {
+/** Has the worker keep this page; without https there is none, and nothing is kept. @param {() => void} kept called when it is */
+export async function keepPage(kept) {
   if (!navigator.serviceWorker) return;
+  navigator.serviceWorker.addEventListener("message", ({ data }) => data?.kept === location.pathname && kept());
   const policy = window.trustedTypes?.createPolicy("careboard-worker", { createScriptURL: (url) => (url === SCRIPT ? url : "") });
   try {
     await navigator.serviceWorker.register(policy ? policy.createScriptURL(SCRIPT) : SCRIPT, { updateViaCache: "none" });
-    const { active } = await navigator.serviceWorker.ready;
-    if (!keptSince) active.postMessage({ keep: location.pathname });
+    ({ active: worker } = await navigator.serviceWorker.ready);
+    if (!keptSince) worker.postMessage({ keep: location.pathname });
   } catch {
     // A browser that keeps nothing (a private window, a full disk) still has the page for as long as it is open.
   }
 }
 
 /** Has the worker keep what was heard. @param {{person: string, path: string, at: number, parts: object, sources: object}} heard */
-export const saveHeard = (heard) => navigator.serviceWorker?.controller?.postMessage({ heard });
+export const saveHeard = (heard) => (navigator.serviceWorker?.controller ?? worker)?.postMessage({ heard });
 
 /** What was heard last of this page by this person, or null. */
 export async function loadHeard(person, path) {

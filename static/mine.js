@@ -22,6 +22,8 @@ import { toast } from "./toast.js";
 // How often what was heard is kept anew, and how often what could not be sent is tried again.
 const SAVE = 3000;
 const AGAIN = 20_000;
+// How long a page from the server waits to hear what is true now, before what was last heard stands on it.
+const PATIENCE = 3000;
 
 const { start, rest, live } = frame();
 const { mine, me } = start;
@@ -250,16 +252,19 @@ function save() {
   saveHeard({ person: me.objectId, path: location.pathname, at: live.state === "live" ? Date.now() : live.heardAt, parts: plain(found), sources: plain(sources) });
 }
 
-/** A page that came from this phone: what was last heard stands on it, and the pill says since when. */
+/**
+ * What was last heard stands on a page that came from this phone, and on one that came from the server but hears nothing; the pill
+ * says since when it stands.
+ */
 async function takeUp() {
-  if (!keptSince) return;
   const heard = await loadHeard(me.objectId, location.pathname).catch(() => null);
-  if (live.heardAt) return;
+  if (live.heardAt || !(heard || keptSince)) return;
   live.keptAt = heard?.at ?? Date.parse(keptSince);
   if (!heard) return;
   const filled = (items) => new Map((items ?? []).map((item) => [item.objectId, item]));
   for (const key of found.keys()) found.get(key) ?? found.set(key, filled(heard.parts[key]));
   for (const name of sources.keys()) sources.set(name, filled(heard.sources[name]));
+  schedule();
 }
 
 /** What waits on the phone, from before. */
@@ -287,8 +292,10 @@ onTick(() => {
   }
   if (live.state === "live" && !saving && Math.floor(Date.now() / 1000) % 30 === 0) save();
 });
-await takeUp();
+if (keptSince) await takeUp();
+else setTimeout(takeUp, PATIENCE);
 await openQueue();
 schedule();
 live.start();
-keepPage();
+// What was heard before the page was kept went nowhere.
+keepPage(save);

@@ -46,8 +46,12 @@ export class Model {
   #heard = new Set();
   #tell;
 
-  /** @param {object} start the page's data @param {() => void} tell called when rows have changed; read them with `take` */
-  constructor(start, tell) {
+  /**
+   * @param {object} start the page's data @param {() => void} tell called when rows have changed; read them with `take`
+   * @param {{of(id: string): object | undefined}} names of people whose accounts are not shown
+   */
+  constructor(start, tell, names) {
+    this.names = names;
     this.board = start.board;
     this.me = start.me;
     this.#tell = tell;
@@ -136,7 +140,7 @@ export class Model {
 
   #targetOf(join, row) {
     const key = keyOf(join, row);
-    if (!join.back) return { ...this.#sources.get(join.source).get(key) };
+    if (!join.back) return { ...(this.#sources.get(join.source).get(key) ?? (join.source === "people" ? this.#named(key) : undefined)) };
     const items = [...(this.#pointers(join).get(key)?.values() ?? [])];
     if (!items.length) return {};
     const at = (item) => isoOf(read(item, join.newest ?? "createdAt")) ?? "";
@@ -223,10 +227,22 @@ export class Model {
     return this.levels[row.$rank] ?? CALM;
   }
 
+  /** Takes up names that were told: the rows that point to these people are joined anew. */
+  named(ids) {
+    const joins = this.joins.filter((join) => join.source === "people");
+    for (const row of this.rows.values()) if (joins.some((join) => ids.includes(keyOf(join, row)))) this.#join(row.objectId);
+    this.#tell();
+  }
+
+  /** Somebody whose account is not shown; asked for only once it is known which accounts are. */
+  #named(id) {
+    return this.#heard.has("people") ? this.names.of(id) : undefined;
+  }
+
   /** An object with its pointers to accounts replaced by the accounts. */
   resolve(object) {
     const people = this.#sources.get("people");
-    const known = (value) => (value?.className === "_User" ? people?.get(value.objectId) : undefined);
+    const known = (value) => (people && value?.className === "_User" ? (people.get(value.objectId) ?? this.#named(value.objectId)) : undefined);
     return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, known(value) ?? value]));
   }
 
@@ -238,7 +254,7 @@ export class Model {
     row.$pending = new Set(overlays.flatMap(Object.keys));
     for (const join of this.joins) {
       const target = this.#targetOf(join, row);
-      if (join.requires && (target.objectId || this.me.seesPeople))
+      if (join.requires && (this.me.seesPeople || Object.keys(join.requires).some((key) => key in target)))
         target.ok = Boolean(target.objectId) && Object.entries(join.requires).every(([key, value]) => target[key] === value);
       row[join.name] = target;
     }

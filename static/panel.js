@@ -174,12 +174,13 @@ export class Panel {
     const said = fault ? [known, personFault(board, read(row, person.field.split(".")[0]), joinOf(board, person.field))].filter(Boolean).join(", ") : missing ? person.detailMissing || "unassigned" : known;
     const about = this.part(row, ["name"]).at(1)?.textContent ?? "";
     const name = board.columns.find((each) => each.kind === "name");
+    const head = [fill(board, board.panel.title, row), fillAll(board, board.panel.subtitle, row)].join(" · ");
     const lead = board.columns.find((each) => LEAD.includes(each.kind));
     return h("div", { class: "facts", "data-level": model.levelOf(row).value, "data-tone": model.levelOf(row).tone, "data-stale": stale },
       model.levels.length > 0 && h("div", { class: "fact f-level" }, tag(model.levelOf(row))),
       lead && h("div", { class: `fact f-gauge c-${lead.kind}` }, ...this.part(row, [lead.kind])),
       h("div", { class: "fact f-left" }, ...this.part(row, END)),
-      h("p", { class: "fact f-name" }, [name && words(board, row, name.field), about].filter(Boolean).join(" · ")),
+      h("p", { class: "fact f-name" }, [name && words(board, row, name.field), about].filter((text) => text && !head.includes(text)).join(" · ")),
       said && h("p", { class: "fact f-person" }, `${person.label} `, h("b", { class: fault ? "warn" : null }, said)),
       age && h("p", { class: "fact f-age" }, ...(iso ? [stale ? "as read " : `${age.label.toLowerCase()} `, when(iso, "ago"), " ago"] : [age.detailMissing || "never read"])),
     );

@@ -82,8 +82,8 @@ export function spark(readings, full) {
   return h("svg", { class: "spark", viewBox: "0 0 46 18", "aria-hidden": "true" }, h("polyline", { points: line.join(" ") }));
 }
 
-const SPAN_WIDTH = 320;
-const SPAN_HEIGHT = 132;
+const SPAN_WIDTH = 264;
+const SPAN_HEIGHT = 122;
 
 /**
  * A trend with its reference band. Each reading has its own reference, as its laboratory gave it; the band follows them.

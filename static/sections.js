@@ -1,6 +1,6 @@
 /** The parts of a panel, one function a kind; app/live/boards/sections.py says the same words for the first paint. */
 
-import { fileLinks, fill, geoLink, number, placeWords, rangeTone, tag, when, windowRisk, words } from "./cells.js";
+import { deed, fileLinks, fill, geoLink, number, placeWords, rangeTone, tag, when, windowRisk, words } from "./cells.js";
 import { h, icon } from "./dom.js";
 import { isoOf, read, timeOf } from "./model.js";
 import { plot, span, trend } from "./plot.js";
@@ -18,7 +18,7 @@ export function contactsOf(panel) {
   return section ? panel.items(section.related[0]).sort((a, b) => Number(Boolean(b.isPrimary)) - Number(Boolean(a.isPrimary)) || a.contactName.localeCompare(b.contactName)) : [];
 }
 
-const frame = (section, note, ...children) => h("section", { "data-key": section.label, class: section.kind === "flowsheet" ? "wide" : null }, h("h3", {}, section.label + (note ?? "")), ...children);
+const frame = (section, note, ...children) => h("section", { "data-key": section.label, class: section.kind === "flowsheet" || section.kind === "trend" ? "wide" : null }, h("h3", {}, section.label + (note ?? "")), ...children);
 const quiet = (panel, section) => h("p", { class: "quiet" }, panel.heard(section.related ?? []) ? section.empty : "Reading…");
 
 export const SECTIONS = {
@@ -137,6 +137,7 @@ function dayNumber(start, at) {
 }
 
 function factOf(board, fact, row) {
+  if (fact.kind === "deed") return [deed(board, row, 99)];
   const value = fact.kind && fact.kind !== "text" ? read(row, fact.field) : undefined;
   const iso = isoOf(value);
   if (!fact.kind || fact.kind === "text") return [fill(board, fact.field, row) || fact.missing].filter(Boolean);
@@ -150,7 +151,7 @@ function factOf(board, fact, row) {
     const links = fileLinks(value).map(([href, name]) => fileLink(href, name));
     return links.length ? links : [fact.missing].filter(Boolean);
   }
-  return iso ? [when(iso, fact.kind)] : [fact.missing].filter(Boolean);
+  return iso ? [when(iso, fact.kind === "day" ? "date" : fact.kind)] : [fact.missing].filter(Boolean);
 }
 
 const fileLink = (href, name) => h("a", { class: "file", href, target: "_blank", rel: "noopener" }, name);
@@ -172,7 +173,7 @@ function lines(panel, section, found) {
 
 /** One line of a log. */
 export function line(board, section, item) {
-  const text = (section.text ?? []).map((pattern) => fill(board, pattern, item)).filter(Boolean).join(" ");
+  const text = section.kind === "history" ? deed(board, item) : (section.text ?? []).map((pattern) => fill(board, pattern, item)).filter(Boolean).join(" ");
   const note = [words(board, item, section.by ?? ""), ...(section.notes ?? []).map((pattern) => fill(board, pattern, item))].filter(Boolean).join(" · ");
   const iso = isoOf(read(item, section.at));
   const files = section.files ? fileLinks(read(item, section.files)) : [];

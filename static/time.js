@@ -35,6 +35,9 @@ export function day(at) {
   return `${date.getDate()} ${MONTHS[date.getMonth()]}${year}`;
 }
 
+/** 'today', 'Mon 16 Nov', or '9 Oct': of days this near the weekday alone could be the last or the next one. */
+export const date = (at) => (day(at) ? (/\d/.test(day(at)) ? day(at) : `${day(at)} ${short(at)}`) : "today");
+
 /** '11:31'. */
 export const hours = (at) => `${two(new Date(at).getHours())}:${two(new Date(at).getMinutes())}`;
 
@@ -111,7 +114,7 @@ export function stamp() {
 /** The value of a datetime-local input for an instant. */
 export const toInput = (at) => `${dateKey(at)}T${hours(at)}`;
 
-const SHAPES = { ago, left, clock, near, late, short, time: hours, day: (at) => day(at) || "today" };
+const SHAPES = { ago, left, clock, near, late, short, time: hours, day: (at) => day(at) || "today", date };
 
 /** The words for a <time data-as>. */
 export const say = (shape, iso) => SHAPES[shape](Date.parse(iso));

@@ -18,7 +18,7 @@ let turn = 0;
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
 self.addEventListener("message", (event) => {
-  if (event.data?.keep) event.waitUntil(keep(event.data.keep));
+  if (event.data?.keep) event.waitUntil(keep(event.data.keep).then(() => event.source.postMessage({ kept: event.data.keep })));
   if (event.data?.heard) event.waitUntil(hear(event.data.heard));
 });
 self.addEventListener("fetch", (event) => {

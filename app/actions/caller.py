@@ -31,6 +31,8 @@ class Caller:
     user: Object | None = None
     expires_at: datetime | None = None
     """When the session ends by itself."""
+    address: str = ""
+    """Where the request comes from, as far as the door says: what is counted by place needs it."""
 
     @property
     def user_id(self) -> str | None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from app.actions.caller import Caller
@@ -206,7 +207,24 @@ class DeleteEvent:
         return self.caller.role
 
 
+@dataclass(frozen=True, slots=True)
+class SignInEvent:
+    """Somebody who has shown to be the owner of an account, or leaves it.
+
+    `user` is the account as its owner sees it, only its objectId on the way out; `provider` is what opened it: password,
+    masterkey, or the names in `authData`.
+    """
+
+    user: Object
+    provider: str
+    installation_id: str | None = None
+    address: str = ""
+
+
+Moment = Literal["before_login", "after_login", "after_logout"]
+
 Next = Callable[[], Awaitable[None]]
+SignInHandler = Callable[[SignInEvent], Awaitable[None]]
 SaveHandler = Callable[[SaveEvent, Next], Awaitable[None]]
 DeleteHandler = Callable[[DeleteEvent, Next], Awaitable[None]]
 CommitHandler = Callable[[SaveEvent | DeleteEvent], Awaitable[None]]
@@ -232,13 +250,14 @@ class Hooks:
         self._delete: list[_Link[DeleteEvent]] = []
         self._commit: list[tuple[str, str, CommitHandler]] = []
         self._prepare: dict[tuple[str, str], PrepareHandler] = {}
+        self._sign_in: dict[tuple[Moment, str], SignInHandler] = {}
         self._known: dict[tuple[str, str], Any] = {}
         """What was looked up for a kind of handler and a class: a server has a hundred handlers, and asks at every save."""
         self.functions: dict[str, FunctionHandler] = {}
         """What a client may call by name."""
         self.providers: dict[str, AuthProvider] = {}
         """How one may sign in, beside passwords and the issuers of the settings."""
-        self._committed: deque[SaveEvent | DeleteEvent] = deque()
+        self._committed: deque[Callable[[], Awaitable[None]]] = deque()
         self._teller: asyncio.Task[None] | None = None
 
     def define(self, name: str, handler: FunctionHandler) -> None:
@@ -284,6 +303,28 @@ class Hooks:
         self._commit = [entry for entry in self._commit if entry[:2] != (class_name, name)]
         self._commit.append((class_name, name, handler))
         self._known.clear()
+
+    def before_login(self, handler: SignInHandler, *, id: str) -> None:  # noqa: A002
+        """Calls a handler when a password or a provider was right, before there is a session: what it raises is the answer."""
+        self._sign_in["before_login", id] = handler
+
+    def after_login(self, handler: SignInHandler, *, id: str) -> None:  # noqa: A002
+        """Calls a handler after somebody has signed in; the answer does not wait for it, errors are logged."""
+        self._sign_in["after_login", id] = handler
+
+    def after_logout(self, handler: SignInHandler, *, id: str) -> None:  # noqa: A002
+        """Calls a handler after somebody has signed out; the answer does not wait for it, errors are logged."""
+        self._sign_in["after_logout", id] = handler
+
+    def has_sign_in_handlers(self, moment: Moment) -> bool:
+        """Whether anybody wants to hear of this moment."""
+        return any(when == moment for when, _ in self._sign_in)
+
+    async def run_before_login(self, event: SignInEvent) -> None:
+        """Runs the handlers that may refuse a sign-in, in the order they came."""
+        for (moment, _), handler in self._sign_in.items():
+            if moment == "before_login":
+                await handler(event)
 
     def _look_up(self, kind: str, class_name: str, find: Callable[[], T]) -> T:
         found: T | None = self._known.get((kind, class_name))
@@ -336,7 +377,14 @@ class Hooks:
 
     def tell_committed(self, event: SaveEvent | DeleteEvent) -> None:
         """Hands a committed event to the after-commit handlers, which run by themselves, one event after the other."""
-        self._committed.append(event)
+        self._tell_later(partial(self._tell_write, event))
+
+    def tell_signed(self, moment: Moment, event: SignInEvent) -> None:
+        """Hands a sign-in or sign-out that is committed to the handlers of that moment, in the same way."""
+        self._tell_later(partial(self._tell_sign_in, moment, event))
+
+    def _tell_later(self, tell: Callable[[], Awaitable[None]]) -> None:
+        self._committed.append(tell)
         if self._teller is None or self._teller.done():
             # A context of its own: the one of the save still speaks of a transaction that has ended.
             self._teller = asyncio.get_running_loop().create_task(self._tell(), context=Context())
@@ -348,14 +396,25 @@ class Hooks:
 
     async def _tell(self) -> None:
         while self._committed:
-            event = self._committed.popleft()
-            for class_name, name, handler in self._commit:
-                if class_name not in (EVERY_CLASS, event.class_name):
-                    continue
-                try:
-                    await handler(event)
-                except Exception:
-                    log.exception("after_commit handler %s failed for %s", name, event.class_name)
+            await self._committed.popleft()()
+
+    async def _tell_write(self, event: SaveEvent | DeleteEvent) -> None:
+        for class_name, name, handler in self._commit:
+            if class_name not in (EVERY_CLASS, event.class_name):
+                continue
+            try:
+                await handler(event)
+            except Exception:
+                log.exception("after_commit handler %s failed for %s", name, event.class_name)
+
+    async def _tell_sign_in(self, moment: Moment, event: SignInEvent) -> None:
+        for (when, name), handler in list(self._sign_in.items()):
+            if when != moment:
+                continue
+            try:
+                await handler(event)
+            except Exception:
+                log.exception("%s handler %s failed", moment, name)
 
 
 def _told(value: Json, name: str) -> Json:

@@ -17,6 +17,7 @@ from app.actions.caller import Caller
 from app.actions.finds import Finds, decoded
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Saved, SaveEvent
 from app.actions.signing import accounts, sessions
+from app.actions.signing.attempts import mail_attempts
 from app.actions.signing.providers import Providers
 from app.actions.visibility import View, check_collection
 from app.config import Settings
@@ -75,7 +76,9 @@ class Objects(Finds):
         self.hooks = hooks
         self.clock = clock
         self.providers = Providers(self.reading, hooks.providers, settings)
-        accounts.install(hooks, settings, self.providers, clock)
+        self.mailed = mail_attempts(settings.mail_requests)
+        """What counts the mails that are asked for, by whichever door."""
+        accounts.install(hooks, settings, self.providers, self.mailed, clock)
         sessions.install(hooks, settings, clock)
         roles.install(hooks)
         installations.install(hooks, database)

@@ -6,15 +6,15 @@ session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
-from app.actions.hooks import Saved
+from app.actions.hooks import Moment, Saved, SignInEvent
 from app.actions.objects import Objects
 from app.actions.signing.accounts import is_admin
 from app.actions.signing.passwords import verify_password
 from app.actions.signing.providers import Proven
-from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
+from app.actions.signing.sessions import end_session, start_session
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
@@ -78,6 +78,7 @@ class Users:
             if owner := next(iter(proven.owners), None):
                 return Entered(await self._enter_as(caller, owner, proven, tx), is_new=False)
             body = {**body, "authData": proven}
+        caller = replace(caller, address=address)
         try:
             return Entered((await self._objects.create(caller, "_User", body, tx=tx)).response, is_new=True)
         except ParseError as error:
@@ -95,7 +96,7 @@ class Users:
         `address` is the one it comes from. Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is
         disabled, 155 after too many wrong ones, 205 where an address must be confirmed first.
         """
-        given = params.get("authData")
+        caller, given = replace(caller, address=address), params.get("authData")
         if given and not params.get("username") and not params.get("email"):
             proven = await self._providers.prove(ANONYMOUS, given, address=address)
             if not proven.owners:
@@ -126,11 +127,11 @@ class Users:
         return {"challengeData": await self._providers.challenge(caller, body.get("challengeData"), user_id)}
 
     async def log_in_as(self, caller: Caller, user_id: Json) -> Object:
-        """With the master key: the user and a session of it. Raises 119 to others, 101 when there is no such user."""
+        """With the master key: the user and a session of it. Raises 119 to others, 162 without an id, 101 for an unknown one."""
         if not caller.is_master or caller.authority.is_read_only:
             raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "master key is required")
         if not isinstance(user_id, str) or not user_id:
-            raise ParseError(ErrorCode.MISSING_OBJECT_ID, "userId must not be empty, null, or undefined")
+            raise ParseError(ErrorCode.INVALID_VALUE, "userId must not be empty, null, or undefined")
         async with self._objects.transaction() as tx:
             return await self._signed_in(tx, caller, user_id, {"action": "login", "authProvider": "masterkey"})
 
@@ -149,6 +150,9 @@ class Users:
             return
         async with self._objects.transaction() as tx:
             await end_session(tx, caller.session_token)
+            if caller.user_id is not None:
+                who: Object = {"objectId": caller.user_id}
+                self._tell("after_logout", SignInEvent(who, "", caller.installation_id, caller.address))
 
     async def me(self, caller: Caller) -> Object:
         """The user of the session, with its token. Raises 209 without one."""
@@ -185,11 +189,7 @@ class Users:
     ) -> Saved:
         """Makes an account of any role, without a session: for the command line, the demo and approvals."""
         body: Object = {"username": username, "password": password, "role": role, **fields}
-        async with self._objects.transaction(tx) as own:
-            saved = await self._objects.create(MASTER, "_User", body, tx=own)
-            await end_sessions_of_user(own, saved.object_id)
-        response = {name: value for name, value in saved.response.items() if name != "sessionToken"}
-        return Saved(saved.object_id, saved.created_at, saved.updated_at, response, saved.object)
+        return await self._objects.create(MASTER, "_User", body, tx=tx)
 
     async def set_role_as_master(self, user_id: str, role: str, *, tx: Connection | None = None) -> Saved:
         """Gives an account another role; its sessions end. Raises 101, 142."""
@@ -305,8 +305,18 @@ class Users:
             raise ParseError(ErrorCode.OBJECT_NOT_FOUND, "user not found")
         if row["active"] is False:
             raise ParseError(ErrorCode.OPERATION_FORBIDDEN, DISABLED)
+        user = await self._own_view(tx, caller, user_id)
+        event = SignInEvent(user, str(created_with["authProvider"]), caller.installation_id, caller.address)
+        await self._objects.hooks.run_before_login(event)
         token = await start_session(self._objects, tx, user_id, created_with, caller.installation_id)
-        return {**await self._own_view(tx, caller, user_id), "sessionToken": token}
+        self._tell("after_login", event)
+        return {**user, "sessionToken": token}
+
+    def _tell(self, moment: Moment, event: SignInEvent) -> None:
+        """Once it is committed."""
+        hooks = self._objects.hooks
+        if hooks.has_sign_in_handlers(moment):
+            self._database.after_commit(lambda: hooks.tell_signed(moment, event))
 
     async def _own_view(self, connection: Connection, caller: Caller, user_id: str) -> Object:
         """The account as its owner sees it; only its id where the class's permissions hide even that."""

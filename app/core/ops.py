@@ -75,7 +75,7 @@ def apply_ops(schema: ClassSchema, current: Object | None, body: Object) -> Appl
             relations |= _changed_relation(schema, key, canonical(body[key], key))
         else:
             root, *path = key.split(".")
-            draft[root] = _operated(draft.get(root, before.get(root, UNSET)), path, canonical(body[key], key), key)
+            draft[root] = _field(schema, root, draft.get(root, before.get(root, UNSET)), path, canonical(body[key], key), key)
     values = {name: _stored(value) for name, value in draft.items() if not _is_same(before.get(name, UNSET), _stored(value))}
     return Applied(_merged(before, values), values, tuple(relations.values()))
 
@@ -121,6 +121,14 @@ def _op_name(value: Json) -> str | None:
     """The operation a value stands for; None for a plain value."""
     name = value.get("__op") if isinstance(value, dict) else None
     return str(name) if name else None
+
+
+def _field(schema: ClassSchema, root: str, old: Value, path: list[str], value: Json, key: str) -> Value:
+    """The new value of a column; one for arrays that is still empty is an array also to a key that goes inside it."""
+    column = schema.fields.get(root)
+    begins = bool(path) and old in (None, UNSET) and column is not None and column.type is FieldType.ARRAY
+    new = _operated([] if begins else old, path, value, key)
+    return old if begins and new == [] else new
 
 
 def _operated(root: Value, path: list[str], value: Json, key: str) -> Value:

@@ -112,6 +112,9 @@ MAX_NODES = 1_000
 """Constraints in one where, those of sub-queries included, the values of $all and the corners of polygons too: each costs
 every object a look. The values of an $in are not counted."""
 
+MAX_VALUES = 50_000
+"""Values of $in, $nin and $containedBy in one where: an object is looked up among them, but each must be read first."""
+
 MAX_SORT_KEYS = 100
 MAX_INCLUDES = 100
 
@@ -129,7 +132,7 @@ class _Parser:
     """One where, with its budget of nodes."""
 
     def __init__(self) -> None:
-        self._nodes = 0
+        self._nodes = self._values = 0
 
     def where(self, raw: Json, depth: int) -> Node:
         """An object of constraints, all of which must hold."""
@@ -156,6 +159,11 @@ class _Parser:
         if self._nodes > MAX_NODES:
             raise refused(f"Query has more than {MAX_NODES} constraints; ask with $in or in several queries.")
 
+    def _count_values(self, number: int) -> None:
+        self._values += number
+        if self._values > MAX_VALUES:
+            raise refused(f"Query lists more than {MAX_VALUES} values; ask in several queries, or with $inQuery.")
+
     def _branch(self, key: str, value: Json, depth: int) -> Node:
         if not isinstance(value, list):
             raise refused(f"Bad {key} format - use an array value.")
@@ -172,6 +180,8 @@ class _Parser:
         for key, operand in value.items():
             if key.startswith("$"):
                 self._count(1 + _extent(operand) if key in ("$all", "$geoWithin") else 1)
+                if key in ("$in", "$nin", "$containedBy"):
+                    self._count_values(_extent(operand))
                 nodes.append(self._operator(path, key, operand, value, depth))
         return both(*nodes)
 

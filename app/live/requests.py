@@ -2,13 +2,19 @@
 
 Owns: the request schemas of Parse LiveQuery (RequestSchema.js of Parse Server 9) with the additions of our protocol,
 and `check_request`. Always holds: a refusal has the words Parse Server's validator uses, because SDKs act on them
-("Additional properties not allowed" makes the JavaScript SDK leave its newer keys out). May import core.
+("Additional properties not allowed" makes the JavaScript SDK leave its newer keys out); what is said back in each frame, or
+looked through for each change, has an end. May import core.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.core.wire import Json, Object, encode
+
+LONGEST_INSTALLATION = 255
+MOST_KEYS = 1_000
+MOST_WATCHED = 100
+_LARGEST = 2**53
 
 
 class MalformedRequestError(Exception):
@@ -17,7 +23,7 @@ class MalformedRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    pass
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class _Whatever:
 class _Names:
     """A list of distinct texts, at least one."""
 
+    most: int
+
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
@@ -60,9 +68,9 @@ _QUERY = _Shape(
     properties={
         "className": _Text(),
         "where": _AnyObject(),
-        "keys": _Names(),
-        "fields": _Names(),
-        "watch": _Names(),
+        "keys": _Names(MOST_KEYS),
+        "fields": _Names(MOST_KEYS),
+        "watch": _Names(MOST_WATCHED),
         "order": _Whatever(),
         "limit": _Whatever(),
         "skip": _Whatever(),
@@ -90,7 +98,7 @@ SHAPES: Mapping[str, _Shape] = {
             "op": _Text(),
             **{key: _Text() for key in _KEYS},
             "sessionToken": _Text(),
-            "installationId": _Text(),
+            "installationId": _Text(LONGEST_INSTALLATION),
             "cursors": _Flag(),
         },
     ),
@@ -119,16 +127,18 @@ def check_request(message: Json) -> Object:
 
 def _check(value: Json, rule: _Rule) -> None:
     match rule:
-        case _Text():
+        case _Text(longest):
             _check_type(value, "string")
+            if longest is not None and len(str(value)) > longest:
+                raise MalformedRequestError(f"String is too long ({len(str(value))} chars), maximum {longest}")
         case _Number():
-            _check_type(value, "number")
+            _check_number(value)
         case _Flag():
             _check_type(value, "boolean")
         case _AnyObject():
             _check_type(value, "object")
-        case _Names():
-            _check_names(value)
+        case _Names(most):
+            _check_names(value, most)
         case _Shape():
             _check_shape(value, rule)
         case _Whatever():
@@ -148,14 +158,25 @@ def _check_shape(value: Json, shape: _Shape) -> None:
         _check(inner, rule)
 
 
-def _check_names(value: Json) -> None:
+def _check_number(value: Json) -> None:
+    _check_type(value, "number")
+    assert isinstance(value, int | float)
+    if not -_LARGEST <= value <= _LARGEST:
+        raise MalformedRequestError(f"A number is at most {_LARGEST}")
+
+
+def _check_names(value: Json, most: int) -> None:
     if not isinstance(value, list):
         raise _wrong_type(value, "array")
     if not value:
         raise MalformedRequestError("Array is too short (0), minimum 1")
+    if len(value) > most:
+        raise MalformedRequestError(f"Array is too long ({len(value)}), maximum {most}")
+    places: dict[bytes, int] = {}
     for index, item in enumerate(value):
-        if item in value[:index]:
-            raise MalformedRequestError(f"Array items are not unique (indices {value.index(item)} and {index})")
+        first = places.setdefault(encode(item), index)
+        if first != index:
+            raise MalformedRequestError(f"Array items are not unique (indices {first} and {index})")
     for item in value:
         _check_type(item, "string")
 

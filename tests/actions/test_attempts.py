@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from app.actions.caller import ANONYMOUS
+from app.actions.caller import ANONYMOUS, MASTER
 from app.actions.signing import attempts as attempting
-from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Attempts
+from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Attempts, SignUps
 from app.actions.users import Users
+from app.core.wire import Object
 from tests.actions.world import PASSWORD, World, refusing
 
 
@@ -113,3 +114,36 @@ async def test_an_account_that_is_not_there_waits_alike(world: World) -> None:
     for code in (101, 101, 101, 155):
         with refusing(code):
             await users.log_in(ANONYMOUS, {"email": "nobody@example.com", "password": "x"}, address="6.6.6.6")
+
+
+def test_accounts_are_counted_by_the_address_they_are_made_from_and_this_machine_is_not() -> None:
+    clock = Clock()
+    sign_ups = SignUps(2, clock=clock)
+    for address in ("", "127.0.0.1", "::1"):
+        for _ in range(5):
+            sign_ups.begin(address)
+    for _ in range(2):
+        sign_ups.begin("203.0.113.9")
+    with refusing(155, "Too many accounts were made; wait 2 minutes and try again."):
+        sign_ups.begin("203.0.113.9")
+    sign_ups.begin("203.0.113.10")
+    clock.now += WINDOW_SECONDS / 2
+    sign_ups.begin("203.0.113.9")
+
+
+async def test_a_stranger_makes_so_many_accounts_and_then_waits(world: World) -> None:
+    few = world.with_settings(sign_ups=2)
+    here = "203.0.113.9"
+
+    def body() -> Object:
+        return {"username": f"made-{uuid4().hex[:8]}", "password": PASSWORD}
+
+    for _ in range(2):
+        await few.users.sign_up(ANONYMOUS, body(), address=here)
+    before = await few.count("_User")
+    with refusing(155):
+        await few.users.sign_up(ANONYMOUS, body(), address=here)
+    assert await few.count("_User") == before
+    await few.users.sign_up(ANONYMOUS, body(), address="203.0.113.10")
+    await few.users.sign_up(MASTER, body(), address=here)
+    world.with_settings()  # puts the usual limit back

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller
-from app.actions.hooks import EVERY_CLASS, DeleteEvent, Next, SaveEvent, SaveHandler, Writes
+from app.actions.hooks import EVERY_CLASS, DeleteEvent, Next, SaveEvent, SaveHandler, SignInEvent, Writes
 from app.core.wire import UNSET, Json, Object
 from app.errors import ErrorCode, ParseError
-from tests.actions.world import World, refusing
+from tests.actions.world import PASSWORD, World, refusing
 
 FIELDS: Object = {"level": {"type": "Number"}, "label": {"type": "String"}, "need": {"type": "String"}}
 
@@ -248,3 +250,66 @@ async def test_a_function_that_answers_what_no_sdk_reads_is_refused(world: World
     world.hooks.define("odd", odd)
     with pytest.raises(ParseError, match="not a valid Thing"):
         await world.hooks.call(MASTER, "odd", {}, world.objects)
+
+
+async def test_a_sign_in_that_a_hook_refuses_opens_no_session(world: World) -> None:
+    person = await world.person()
+    name = str((person.user or {})["username"])
+    told: list[SignInEvent] = []
+
+    async def refuse(event: SignInEvent) -> None:
+        if event.user.get("username") == name:
+            told.append(event)
+            raise ParseError(ErrorCode.OPERATION_FORBIDDEN, "The ward is closed.")
+
+    sessions = await world.count("_Session")
+    world.hooks.before_login(refuse, id="ward")
+    try:
+        with refusing(101):
+            await world.signed_in(name, "wrong")
+        assert told == [], "nobody hears of a wrong password"
+        with refusing(119, "The ward is closed."):
+            await world.users.log_in(ANONYMOUS, {"username": name, "password": PASSWORD}, address="203.0.113.9")
+        with refusing(119):
+            await world.users.log_in_as(MASTER, person.user_id)
+        await world.person()
+    finally:
+        world.hooks.before_login(_nothing, id="ward")
+    assert await world.count("_Session") == sessions + 1, "only somebody else came in"
+    assert [(event.provider, event.address) for event in told] == [("password", "203.0.113.9"), ("masterkey", "")]
+    await world.signed_in(name)
+
+
+async def test_hooks_hear_of_sign_ins_and_sign_outs_once_they_are_committed(world: World) -> None:
+    body: Object = {"authData": {"anonymous": {"id": uuid4().hex}}}
+    first = await world.users.sign_up(ANONYMOUS, body)
+    heard: list[tuple[str, str, str | None, int]] = []
+
+    async def come(event: SignInEvent) -> None:
+        if event.user["objectId"] == first["objectId"]:
+            sessions = await world.rows("_Session", installationId="phone-7")
+            heard.append(("in", event.provider, event.installation_id, len(sessions)))
+            raise ValueError("a broken handler")
+
+    async def go(event: SignInEvent) -> None:
+        if event.user["objectId"] == first["objectId"]:
+            sessions = await world.rows("_Session", installationId="phone-7")
+            heard.append(("out", event.provider, event.installation_id, len(sessions)))
+
+    world.hooks.after_login(come, id="door")
+    world.hooks.after_logout(go, id="door")
+    try:
+        phone = replace(ANONYMOUS, installation_id="phone-7")
+        answer = await world.users.sign_up(phone, body)
+        await world.hooks.drain()
+        await world.users.log_out(await world.caller(answer))
+        await world.users.log_out(ANONYMOUS)
+        await world.hooks.drain()
+    finally:
+        world.hooks.after_login(_nothing, id="door")
+        world.hooks.after_logout(_nothing, id="door")
+    assert heard == [("in", "anonymous", "phone-7", 1), ("out", "", "phone-7", 0)]
+
+
+async def _nothing(event: SignInEvent) -> None:
+    return

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
 from app.actions.caller import ANONYMOUS, MASTER
+from app.actions.signing.attempts import ADDRESS_FACTOR
 from app.actions.signing.links import Links
 from app.config import Settings
 from app.core.wire import Json, Object
@@ -135,7 +137,8 @@ async def test_a_link_that_is_too_old_sets_nothing(post: Post) -> None:
     user_id, address, _ = await post.sign_up()
     await ask_reset(post, address)
     token = post.mailbox.token(address)
-    await post.sql("""update "_User" set "_perishable_token_expires_at" = now() where "objectId" = $1""", user_id)
+    past = "now() - interval '1 second'"
+    await post.sql(f"""update "_User" set "_perishable_token_expires_at" = {past} where "objectId" = $1""", user_id)
     with refusing(-1, "The password reset link has expired"):
         await post.links.reset(token, "new")
     await post.world.signed_in(address)
@@ -311,6 +314,24 @@ async def test_one_account_does_not_have_mails_sent_to_many_addresses(strict: Po
     assert len(strict.mailbox.to(address)) == 1
 
 
+async def test_sign_ups_from_one_place_do_not_have_mails_sent_to_all_the_world(strict: Post) -> None:
+    world = strict.world.with_settings(mail_requests=1)
+    tried = [f"sent-{uuid4().hex[:8]}@example.org" for _ in range(ADDRESS_FACTOR + 2)]
+
+    async def sign_up(email: str, address: str) -> None:
+        await world.users.sign_up(ANONYMOUS, {"username": email, "password": PASSWORD, "email": email}, address=address)
+
+    for email in tried[:ADDRESS_FACTOR]:
+        await sign_up(email, "203.0.113.9")
+    with refusing(155):
+        await sign_up(tried[-2], "203.0.113.9")
+    await sign_up(tried[-1], "203.0.113.10")
+    with refusing(155):  # one more mail to the same address, whoever asks for it
+        await Links(world.objects).ask_verification(ANONYMOUS, {"email": tried[0]}, address="203.0.113.9")
+    await strict.send()
+    assert [len(strict.mailbox.to(email)) for email in tried] == [1] * ADDRESS_FACTOR + [0, 1]
+
+
 async def test_a_link_to_an_address_of_before_confirms_nothing(strict: Post) -> None:
     user_id, address, _ = await strict.sign_up()
     await strict.send()
@@ -322,7 +343,8 @@ async def test_a_link_to_an_address_of_before_confirms_nothing(strict: Post) -> 
 async def test_a_link_that_is_too_old_confirms_nothing(strict: Post) -> None:
     user_id, address, _ = await strict.sign_up()
     await strict.send()
-    await strict.sql("""update "_User" set "_email_verify_token_expires_at" = now() where "objectId" = $1""", user_id)
+    past = "now() - interval '1 second'"
+    await strict.sql(f"""update "_User" set "_email_verify_token_expires_at" = {past} where "objectId" = $1""", user_id)
     with refusing(-1, OLD):
         await strict.links.verify(strict.mailbox.token(address))
 

@@ -329,6 +329,9 @@ async def test_log_in_as_needs_the_master_key(world: World) -> None:
             await world.users.log_in_as(caller, person.user_id)
     answer = await world.users.log_in_as(MASTER, person.user_id)
     assert (await world.caller(answer)).user_id == person.user_id
+    for missing in (None, "", 7):
+        with refusing(162, "userId must not be empty, null, or undefined"):
+            await world.users.log_in_as(MASTER, missing)
     with refusing(101, "user not found"):
         await world.users.log_in_as(MASTER, "nobody")
 

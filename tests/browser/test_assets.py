@@ -117,8 +117,10 @@ async def test_a_manager_sees_the_department_and_asks_for_service(browser: Brows
     await expect(row(page, here)).to_have_count(0)
     held = await ward.assign(here)
     await expect(row(page, here)).to_contain_text("ICU Room 1", timeout=5000)
+    await expect(row(page, here)).to_contain_text("N. Doe")  # whose account a manager may not read
     await expect(row(page, elsewhere)).to_have_count(0)
     await row(page, here).click()
+    await expect(page.locator("#panel")).to_contain_text("Looked after byTom Doe")
     await page.locator("#panel, aside").get_by_role("button", name="Request", exact=True).click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("What is asked for").select_option("service_requested")

@@ -59,8 +59,10 @@ async def on_the_road(browser: Browser, fleet: Fleet) -> Page:
 
 async def be_kept(page: Page) -> None:
     """Waits until the phone has the page and what was heard."""
-    path = page.url.split("/", 3)[3]
-    await page.wait_for_function(f"async () => (await ({KEEPS})()).join() === '/{path},/kept/heard'", timeout=15_000)
+    async with asyncio.timeout(15):
+        # Asked from here, for the browser takes the promise of an asynchronous condition for its being true.
+        while await page.evaluate(KEEPS) != [f"/{page.url.split('/', 3)[3]}", "/kept/heard"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 async def read_pressure(page: Page, tank: str, psi: int) -> None:
@@ -320,6 +322,16 @@ async def test_a_session_that_ended_takes_the_page_and_the_same_person_finds_wha
     await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
     await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
     assert await checks(fleet, 366) == 1
+    await page.context.close()
+
+
+async def test_a_page_from_the_server_that_hears_nothing_shows_what_was_last_heard(browser: Browser, fleet: Fleet) -> None:
+    page = await on_the_road(browser, fleet)
+    await page.route_web_socket("**/parse", lambda socket: None)  # it opens and stays silent
+    await page.reload()
+    await expect(page.locator(f'.own[data-id="{fleet.tanks["OX-1"]}"]')).to_be_visible(timeout=15_000)
+    await expect(page.locator("#pill")).to_contain_text("As of")
+    assert await page.evaluate("() => document.documentElement.dataset.kept") is None
     await page.context.close()
 
 

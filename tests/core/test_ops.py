@@ -296,3 +296,23 @@ def test_add_unique_then_remove_leaves_none_of_the_values(old: list[Json], objec
     removed = apply_ops(TANK, added, {"tags": {"__op": "Remove", "objects": objects}}).object["tags"]
     assert isinstance(removed, list)
     assert not {encode(item) for item in removed} & {encode(item) for item in objects}
+
+
+@pytest.mark.parametrize(
+    ("body", "tags"),
+    [
+        ({"tags.0": 9}, [9]),
+        ({"tags.0": {"__op": "Increment", "amount": 2}}, [2]),
+        ({"tags.0.done": True}, [{"done": True}]),
+    ],
+)
+def test_a_key_into_an_array_that_is_still_empty_begins_an_array(body: Object, tags: Json) -> None:
+    others: tuple[Object | None, ...] = (None, {"objectId": "t2"}, {"objectId": "t2", "tags": None})
+    for current in others:
+        assert apply_ops(TANK, current, body).values == {"tags": tags}
+
+
+def test_an_array_that_is_still_empty_has_no_place_beyond_its_first_and_nothing_to_delete() -> None:
+    with pytest.raises(ParseError, match="the array has 0 elements"):
+        created({"tags.1": 9})
+    assert created({"tags.0": DELETE}).values == {}

@@ -155,8 +155,10 @@ def nested(depth: int) -> Json:
         ({"a": {"__type": "Nonsense"}}, ErrorCode.INCORRECT_TYPE, "This is not a valid Nonsense"),
         (nested(17), INVALID_QUERY, "Query condition nesting depth exceeds maximum allowed depth of 16"),
         ({"$or": [{"a": 1}] * 1000}, INVALID_QUERY, "Query has more than 1000 constraints"),
+        ({"a": {"$in": [1] * 50_001}}, INVALID_QUERY, "Query lists more than 50000 values"),
+        ({"$or": [{"a": {"$nin": [1] * 30_000}}, {"b": {"$containedBy": [1] * 30_000}}]}, INVALID_QUERY, "more than 50000"),
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:100],
 )
 def test_refuses_what_it_does_not_know(where: Json, code: ErrorCode, words: str) -> None:
     with pytest.raises(ParseError) as refusal:

@@ -14,7 +14,7 @@ from app.domains.assets.figures import figures
 from app.domains.assets.rules import DUE_SOON, IN_TRANSIT
 from app.domains.limits import instant, pointed
 from app.store.database import Database
-from tests.domains.floor import DEMO_NOW, Floor, make_demo
+from tests.domains.floor import Floor, make_demo
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ async def test_the_board_has_something_of_each_urgency_and_more_every_hour(demo:
     assert statuses["in_use"] > statuses["available"] > statuses["maintenance"] > statuses["retired"] >= 3
     calm = [asset for asset in assets if asset["urgency"] == "ok" and asset["status"] != "retired"]
     soon = [due - DUE_SOON[str(asset["criticality"])] for asset in calm if (due := instant(asset.get("nextServiceDue")))]
-    flips = sorted(moment - DEMO_NOW for moment in soon if moment - DEMO_NOW < timedelta(hours=8))
+    flips = sorted(moment - demo.made_at for moment in soon if moment - demo.made_at < timedelta(hours=8))
     assert len(flips) >= 5
     dues = [due for asset in assets if (due := instant(asset.get("nextServiceDue")))]
-    assert sum(timedelta(0) < due - DEMO_NOW < timedelta(hours=12) for due in dues) >= 8
+    assert sum(timedelta(0) < due - demo.made_at < timedelta(hours=12) for due in dues) >= 8
 
 
 async def test_an_asset_is_where_its_active_assignment_says(demo: Floor) -> None:
@@ -100,7 +100,7 @@ async def test_the_figures_are_those_of_a_decent_hospital(demo: Floor) -> None:
         "plans": await demo.all("MaintenancePlan"),
         "logs": await demo.all("MaintenanceLog"),
     }
-    pm, mtbf, mttr, availability = figures(found, DEMO_NOW)
+    pm, mtbf, mttr, availability = figures(found, demo.made_at)
     for figure in (pm, mtbf, mttr, availability):
         assert figure.value is not None
         assert figure.numbers

@@ -11,7 +11,7 @@ from app.core.wire import Object, pointer
 from app.domains.limits import instant
 from app.domains.oxygen.domain import OXYGEN
 from app.store.database import Database
-from tests.domains.floor import DEMO_NOW, Floor, make_demo
+from tests.domains.floor import Floor, make_demo
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ async def test_the_board_has_something_of_each_urgency_and_more_every_hour(demo:
     assert urgencies["ok"] > 150
     moments = [moment for tank in tanks if (moment := instant(tank.get("emptyAt")))]
     for hour in range(8, 16):
-        begins, ends = DEMO_NOW + timedelta(hours=hour), DEMO_NOW + timedelta(hours=hour + 1)
+        begins, ends = demo.made_at + timedelta(hours=hour), demo.made_at + timedelta(hours=hour + 1)
         assert any(begins <= moment < ends for moment in moments), f"nothing turns low {hour - 8} h from now"
 
 

@@ -231,7 +231,12 @@ def test_a_refused_subscription_is_not_reconnected_for_and_forgotten() -> None:
         ({**SUBSCRIBE, "query": {**QUERY, "keys": []}}, "Array is too short (0), minimum 1"),
         ({**SUBSCRIBE, "query": {**QUERY, "keys": ["a", "a"]}}, "Array items are not unique (indices 0 and 1)"),
         ({**SUBSCRIBE, "query": {**QUERY, "watch": [1]}}, "Invalid type: number (expected string)"),
+        ({**SUBSCRIBE, "query": {**QUERY, "keys": [*map(str, range(40_000))]}}, "Array is too long (40000), maximum 1000"),
+        ({**SUBSCRIBE, "query": {**QUERY, "watch": [*map(str, range(101))]}}, "Array is too long (101), maximum 100"),
+        ({**CONNECT, "installationId": "x" * 256}, "String is too long (256 chars), maximum 255"),
+        ({**SUBSCRIBE, "requestId": 10**4000}, "A number is at most 9007199254740992"),
     ],
+    ids=lambda value: str(value)[:60],
 )
 def test_a_malformed_message_is_answered_with_the_validators_words(message: Json, words: str) -> None:
     error = only_error(say(connected(), message))

@@ -1,5 +1,7 @@
 """A client that comes back with its cursor to a result that is kept is told the difference, and nothing else."""
 
+import base64
+
 import pytest
 
 from app.actions.caller import MASTER
@@ -236,3 +238,32 @@ async def test_who_missed_more_than_memory_should_hold_reads_anew(stage: Stage, 
         await client.come_back()
         await stage.quiet()
         assert (following.reloads, following.state[ids[1]]["name"]) == (reloads, "2" * 4000)
+
+
+def made_up(stage: Stage, snapshot: str) -> str:
+    return f"1.{stage.feed.feed_id}.{base64.urlsafe_b64encode(snapshot.encode()).decode().rstrip('=')}"
+
+
+@pytest.mark.parametrize("snapshot", [f"5:6:{10**30}", f"5:{10**30}:7"])
+@pytest.mark.parametrize("asked", [{}, {"order": "n", "limit": 3}])
+async def test_who_makes_a_cursor_up_reads_anew_and_keeps_nobody_waiting(stage: Stage, snapshot: str, asked: Object) -> None:
+    """Postgres cannot read these numbers, however often it is asked."""
+    thing, _ = await numbers(stage, 1)
+    client = await stage.client()
+    following = await client.subscribe(thing, session=None, since=made_up(stage, snapshot), **asked)
+    assert (following.error, following.reloads) == (None, 1)
+
+
+async def test_a_cursor_without_end_is_not_said_back_with_each_event(stage: Stage) -> None:
+    thing, ids = await numbers(stage, 1)
+    for number in range(3):
+        await update(stage, thing, ids[1], name=str(number))
+    since = made_up(stage, f"5:3005:{','.join(map(str, range(5, 3005)))}")
+    client = await stage.client()
+    following = await client.subscribe(thing, since=since)
+    assert following.state[ids[1]]["name"] == "2"
+    events = [text for text, frame in zip(client.raw, client.frames, strict=True) if frame["op"] in ("create", "update")]
+    assert len(events) == 4
+    assert all(len(text) < 5000 for text in events)
+    for _, frame in following.told:
+        assert parse_position(str(frame["cursor"]), stage.feed.feed_id) is not None

@@ -32,7 +32,8 @@ async def test_the_sdk_is_given_what_it_missed_while_it_was_cut_off(running_serv
         try:
             async with asyncio.timeout(60):
                 heard = [""]
-                while heard[-1] != "ready":
+                # The SDK tells "open" 0.2 s after the subscription is.
+                while not {"ready", "open"} <= set(heard):
                     heard.append((await app.stdout.readline()).decode().strip())
                 await rest.create("Ward", beds=1)
                 while heard[-1] != "create 1":
@@ -42,11 +43,12 @@ async def test_the_sdk_is_given_what_it_missed_while_it_was_cut_off(running_serv
                     await rest.create("Ward", beds=beds)
                 relay.mend()
                 missed: list[str] = []
-                while "create 3" not in missed:
+                while not {"create 3", "open"} <= set(missed):
                     missed.append((await app.stdout.readline()).decode().strip())
         finally:
             app.stdin.close()
             await app.wait()
-    assert missed[0] == "open", "the SDK subscribed again"
-    assert missed[-2:] == ["create 2", "create 3"]
+    told = [each for each in missed if each != "open"]
+    assert told[-2:] == ["create 2", "create 3"]
+    assert told[:-2] in ([], ["create 1"]), "it tells the server only now and then how far it is"
     await rest.close()

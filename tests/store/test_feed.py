@@ -1,6 +1,7 @@
 """The feed on a real Postgres: every committed change once and in order, whatever happens to writers, hints and connections."""
 
 import asyncio
+import base64
 import random
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -319,6 +320,15 @@ def test_a_foreign_or_broken_cursor_is_no_cursor() -> None:
     assert parse_cursor(text, "abc") == snapshot
     for broken in ("", "1", text.replace("1.", "2.", 1), text[:-3] + "!!!", "1.abc.", "1.abc.é", to_cursor("abd", snapshot)):
         assert parse_cursor(broken, "abc") is None
+
+
+MADE_UP = ["0:5:", "7:6:", "5:9:4", "5:9:9", f"5:{2**63}:", f"5:6:{10**30}", f"5:{10**30}:7", f"5:9:{'9' * 5000}"]
+
+
+@pytest.mark.parametrize("made_up", MADE_UP, ids=lambda text: text[:20])
+def test_a_moment_that_no_database_has_is_no_cursor(made_up: str) -> None:
+    text = f"1.abc.{base64.urlsafe_b64encode(made_up.encode()).decode()}"
+    assert parse_cursor(text, "abc") is None
 
 
 async def test_dropped_changes_expire_the_cursors_before_them(database: Database, collector: Collector) -> None:

@@ -15,7 +15,7 @@ from app.actions.caller import Caller, hash_token
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
 from app.actions.mails import link_token, new_mail_id
 from app.actions.roles import STAFF_ROLES, move_member_as_master
-from app.actions.signing.attempts import mail_attempts
+from app.actions.signing.attempts import Attempts, SignUps
 from app.actions.signing.passwords import hash_password
 from app.actions.signing.providers import Proven, Providers
 from app.actions.signing.sessions import end_sessions_of_user, start_session
@@ -40,19 +40,19 @@ _TAKEN_USERNAME = "Account already exists for this username."
 TAKEN_EMAIL = "Account already exists for this email address."
 
 
-def install(hooks: Hooks, settings: Settings, providers: Providers, clock: Callable[[], datetime]) -> None:
+def install(hooks: Hooks, settings: Settings, providers: Providers, mailed: Attempts, clock: Callable[[], datetime]) -> None:
     """Puts the rules of `_User` in front of its saves and deletes."""
 
     async def prepare(draft: Draft) -> None:
         await _prepare(draft, providers)
 
-    mailed = mail_attempts(settings.mail_requests)
+    sign_ups = SignUps(settings.sign_ups)
 
     async def save(event: SaveEvent, go_on: Next) -> None:
         await _link(event)
         _settle_role(event)
-        if settings.verify_emails and event.changed("email") and not event.is_new and not event.caller.is_master:
-            mailed.begin(event.object_id, "")  # or one account would have mails sent to all the world
+        if not event.caller.is_master:
+            _count(event, sign_ups, mailed if settings.verify_emails else None)
         await _settle_email(event, settings, clock)
         _settle_acl(event, private=settings.enforce_private_users)
         await _check_unique(event)
@@ -114,6 +114,20 @@ def _check_credentials(body: Object, *, is_new: bool, linked: bool) -> None:
         raise ParseError(ErrorCode.INVALID_EMAIL_ADDRESS, "Email address format is invalid.")
     if email == "":
         body["email"] = {"__op": "Delete"}  # two accounts without an address must not collide on ""
+
+
+def _count(event: SaveEvent, sign_ups: SignUps, mailed: Attempts | None) -> None:
+    """Raises 155 for too many accounts from one place, and for too many mails to addresses that nobody has confirmed."""
+    caller = event.caller
+    if event.is_new:
+        sign_ups.begin(caller.address)
+    email = event.object.get("email")
+    if mailed is None or not event.changed("email") or not isinstance(email, str):
+        return
+    if event.is_new:
+        mailed.begin(email, caller.address)
+    else:
+        mailed.begin(event.object_id, "")  # or one account would have mails sent to all the world
 
 
 async def _link(event: SaveEvent) -> None:
@@ -257,11 +271,13 @@ async def _follow(event: SaveEvent, *, waits: bool) -> None:
 
 
 async def _open_first_session(event: SaveEvent) -> None:
-    if event.object.get("active") is False:
+    """None for an account that waits; as in Parse none for one that the master key makes, unless it names a device."""
+    if event.object.get("active") is False or (event.caller.is_master and event.caller.installation_id is None):
         return
     proven = event.context.get("proven")
     provider = proven.names if isinstance(proven, Proven) else ""
-    await _open_session(event, {"action": "signup", "authProvider": provider or "password"})
+    how: Object = {"action": "login", "authProvider": provider} if provider else {"action": "signup", "authProvider": "password"}
+    await _open_session(event, how)
 
 
 async def _open_session(event: SaveEvent, created_with: Object) -> None:

@@ -1,11 +1,13 @@
 """Wrong sign-ins, and what else a stranger may try so often: how many of them one may make.
 
-Owns: `Attempts`. Holds: an attempt counts as wrong until it has shown to be right, so that many at once gain nothing; who is
-limited reads the same whether the account exists or not; a stranger's attempts elsewhere do not soon lock an account's owner
-out, as the narrow limit is of account and address together; memory is bounded. Counts are of this process. Imports errors only.
+Owns: `Attempts` and `SignUps`. Holds: an attempt counts as wrong until it has shown to be right, so that many at once gain
+nothing; who is limited reads the same whether the account exists or not; a stranger's attempts elsewhere do not soon lock an
+account's owner out, as the narrow limit is of account and address together; memory is bounded. Counts are of this process.
+Imports errors only.
 """
 
 import hashlib
+import ipaddress
 import time
 from collections.abc import Callable
 
@@ -34,6 +36,18 @@ _Key = tuple[str, str]
 def mail_attempts(most: int) -> "Attempts":
     """What counts the mails that somebody asks for."""
     return Attempts(most, words="Too many mails were asked for", account_factor=MAIL_FACTOR)
+
+
+class SignUps:
+    """Accounts made from one address. This very machine may make any number: tools are there, and proxies that name nobody."""
+
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._made = Attempts(most, words="Too many accounts were made", account_factor=1, clock=clock)
+
+    def begin(self, address: str) -> None:
+        """Counts an account. Raises 155 with how long to wait when there were too many."""
+        if address and not _is_loopback(address):
+            self._made.begin(address, "")
 
 
 class Attempts:
@@ -97,3 +111,10 @@ class Attempts:
             self._levels[key] = (level, now)
         while len(self._levels) > MOST_KEYS:
             del self._levels[next(iter(self._levels))]
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

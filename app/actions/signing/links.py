@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from app.actions.caller import Caller, hash_token
 from app.actions.mails import Writer, check_mail, link_token, new_mail_id, page_url
 from app.actions.objects import Objects
-from app.actions.signing.attempts import mail_attempts
 from app.core.access import Authority
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
@@ -63,7 +62,7 @@ class Links:
         self._objects = objects
         self._database = objects.database
         self._settings = objects.settings
-        self._attempts = mail_attempts(objects.settings.mail_requests)
+        self._attempts = objects.mailed
 
     @property
     def writers(self) -> dict[str, Writer]:

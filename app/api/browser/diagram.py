@@ -1,18 +1,21 @@
 """A state machine as a drawing: where its states stand and how its arrows run.
 
-Owns: `diagram`. Holds: pure; everything drawn is in the published table, and the table beside the drawing says the same in words.
-May import core.
+Owns: `diagram`: which state stands in which column and row; lanes.py leads the arrows. Holds: pure; everything drawn is in the
+published table, and the table beside the drawing says the same in words. May import core and lanes.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from app.api.browser.lanes import HEIGHT, WIDTH, Cell, laid_out
 from app.core.wire import Object
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 124, 40, 46, 48, 54
+_BELOW = 22
+"""What the words below a state need."""
+
 _MANY = 5
-"""From so many states on, the arrows to one state are drawn as one."""
+"""Of a state that so many states before it lead to, the arrows are drawn as one."""
 
 
 _BEGINNINGS = 2
@@ -32,7 +35,7 @@ class Node:
     @property
     def middle(self) -> float:
         """Its centre, across."""
-        return self.x + _WIDTH / 2
+        return self.x + WIDTH / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ class Diagram:
 
     width: float = 0
     height: float = 0
-    node_width: int = _WIDTH
-    node_height: int = _HEIGHT
+    node_width: int = WIDTH
+    node_height: int = HEIGHT
     nodes: list[Node] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
 
@@ -63,23 +66,21 @@ def diagram(machine: Object, role: str | None) -> Diagram:
     sources = defaultdict(list)
     for step in steps:
         sources[str(step["to"])].append(str(step["from"]))
-    aside = [name for name in names if len(sources[name]) >= _MANY]
+    order = {name: index for index, name in enumerate(names)}
+    aside = [name for name in names if sum(order[each] < order[name] for each in sources[name]) >= _MANY]
     drawn = [step for step in steps if step["to"] not in aside]
-    columns = _columns([name for name in names if name not in aside], drawn)
-    places = _places(columns, aside)
+    cells = _cells(_columns([name for name in names if name not in aside], drawn), aside)
+    laid = laid_out(cells, list(dict.fromkeys((str(step["from"]), str(step["to"])) for step in drawn)))
     initial, final = _list(machine["initial"]), _list(machine["final"])
     if len(initial) > _BEGINNINGS:
         # Where nearly everything may be a beginning, the one that is meant is the first of the table.
         initial = initial[:1]
-    made = Diagram()
+    made = Diagram(laid.width, laid.height + (_BELOW if aside else 0))
     for name in names:
         kind = "initial" if name in initial else "final" if name in final else "plain"
         many = f"from {len(sources[name])} states" if name in aside else ""
-        made.nodes.append(Node(name, name.replace("_", " "), *places[name], kind, many))
-    at = {node.name: node for node in made.nodes}
-    made.arrows = [_arrow(at[str(step["from"])], at[str(step["to"])], step, role) for step in drawn]
-    made.width = max(node.x for node in made.nodes) + _WIDTH + _MARGIN
-    made.height = max(node.y for node in made.nodes) + _HEIGHT + _MARGIN
+        made.nodes.append(Node(name, name.replace("_", " "), *laid.places[name], kind, many))
+    made.arrows = sorted((_arrow(laid.paths[str(step["from"]), str(step["to"])], step, role) for step in drawn), key=_is_yours)
     return made
 
 
@@ -113,43 +114,22 @@ def _walk(name: str, targets: dict[str, list[str]], above: list[str], done: list
     done.append(name)
 
 
-def _places(columns: list[list[str]], aside: list[str]) -> dict[str, tuple[float, float]]:
-    places: dict[str, tuple[float, float]] = {}
-    for number, column in enumerate(columns):
-        for row, name in enumerate(column):
-            places[name] = (_MARGIN + number * (_WIDTH + _GAP_X), _MARGIN + row * (_HEIGHT + _GAP_Y))
-    below = max((y for _, y in places.values()), default=0) + _HEIGHT + 2 * _GAP_Y
-    for number, name in enumerate(aside):
-        places[name] = (_MARGIN + number * (_WIDTH + _GAP_X), below)
-    return places
+def _cells(columns: list[list[str]], aside: list[str]) -> dict[str, Cell]:
+    """The column and row of each state; those that are reached from nearly everywhere stand below all others."""
+    cells = {name: (number, row) for number, column in enumerate(columns) for row, name in enumerate(column)}
+    below = 1 + max((row for _, row in cells.values()), default=-1)
+    return cells | {name: (number, below) for number, name in enumerate(aside)}
 
 
-def _arrow(source: Node, target: Node, step: Object, role: str | None) -> Arrow:
+def _arrow(path: str, step: Object, role: str | None) -> Arrow:
     roles = [str(each) for each in _list(step["roles"])]
-    title = f"{source.label} to {target.label}: {', '.join(roles)}"
-    return Arrow(_path(source, target), title, role in roles)
+    source, target = (str(step[name]).replace("_", " ") for name in ("from", "to"))
+    return Arrow(path, f"{source} to {target}: {', '.join(roles) or 'the server'}", role in roles)
 
 
-def _path(source: Node, target: Node) -> str:
-    half = _HEIGHT / 2
-    beside = target.x - source.x - _WIDTH - _GAP_X
-    if -1 < beside < 1:
-        x1, y1, x2, y2 = source.x + _WIDTH, source.y + half, target.x - 7, target.y + half
-        bend = (x2 - x1) / 2
-        return f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
-    if abs(target.y - source.y) > half:
-        down = target.y > source.y
-        side = 12 if target.x > source.x else -12 if target.x < source.x else 16 if down else -16
-        x1, x2 = source.middle + side, target.middle + (side if target.x == source.x else -side)
-        y1, y2 = (source.y + _HEIGHT, target.y - 7) if down else (source.y, target.y + _HEIGHT + 7)
-        bend = (y2 - y1) / 2
-        return f"M{x1:g} {y1:g}C{x1:g} {y1 + bend:g} {x2:g} {y2 - bend:g} {x2:g} {y2:g}"
-    forward = target.x > source.x
-    rise = 16 + 0.045 * abs(target.x - source.x)
-    x1, x2 = source.middle + (14 if forward else -14), target.middle + (-14 if forward else 14)
-    y1, y2 = (source.y, target.y - 7) if forward else (source.y + _HEIGHT, target.y + _HEIGHT + 7)
-    top = min(y1, y2) - rise if forward else max(y1, y2) + rise
-    return f"M{x1:g} {y1:g}C{x1:g} {top:g} {x2:g} {top:g} {x2:g} {y2:g}"
+def _is_yours(arrow: Arrow) -> bool:
+    """Drawn last, those lie on top."""
+    return arrow.yours
 
 
 def _list(value: object) -> list[object]:

@@ -6,7 +6,7 @@ any domain. May import actions, live and below, litestar.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -25,7 +25,7 @@ from app.api.browser.forms import is_own_form, own_page, session_cookie
 from app.api.browser.kept import worker_handlers
 from app.api.browser.site import Site, headed
 from app.api.browser.sso import single_sign_on
-from app.api.browser.view import View, read, read_panel, read_sources, source_query, zone_of
+from app.api.browser.view import View, read, read_names, read_panel, read_sources, source_query, with_names, zone_of
 from app.api.request import COOKIE, caller_of, services_of
 from app.api.states import Draw
 from app.errors import ErrorCode, ParseError
@@ -156,12 +156,14 @@ async def _view(request: AnyRequest, way: Way, board: Board, place: Place, calle
     """What a board's request reads."""
     services = services_of(request)
     found = await read_sources(services, caller, board, row_id)
+    names = await read_names(services, caller, found, rows.people_of(board, found[board.sources[0].name]))
+    found = with_names(found, names)
     joined = rows.join_rows(board, found, sees_people=caller.role in board.people_roles)
     moment = cells.Moment(datetime.now(UTC), zone_of(request))
     params = request.query_params
     show, text = params.get("show", ""), params.get("q", "").strip()
-    view = View(way, board, place, caller, moment, found, joined, show, text, row_id)
-    return replace(view, panel=await read_panel(services, view, row_id or params.get(board.param, "")))
+    view = View(way, board, place, caller, moment, found, joined, show, text, row_id, names)
+    return await read_panel(services, view, row_id or params.get(board.param, ""))
 
 
 async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> Response[Any]:

@@ -147,6 +147,7 @@ class Site:
             "cards": {**places},
             "row": view.row_id,
             "seesPeople": view.caller.role in view.board.people_roles,
+            "names": {**view.names},
         }
 
     def mine(

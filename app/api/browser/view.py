@@ -5,7 +5,7 @@ action as a REST find; this file knows no class of any domain. May import action
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from litestar import Request
 
 from app.actions.caller import Caller
+from app.actions.names import staff_names
 from app.api.request import Services
 from app.core.wire import Json, Object, pointer
 from app.live.boards import rows
@@ -30,7 +31,7 @@ _MOST_ROWS = 20_000
 class View:
     """What one request of a board reads once: who looks, when, from which zone, and the rows they may see.
 
-    `row_id` is set on a row's own page.
+    `row_id` is set on a row's own page; `names` are those of staff whose accounts the caller may not read.
     """
 
     way: Way
@@ -43,6 +44,7 @@ class View:
     show: str = ""
     text: str = ""
     row_id: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
     panel: dict[str, Any] | None = None
 
     @property
@@ -77,19 +79,34 @@ async def read_sources(services: Services, caller: Caller, board: Board, row_id:
     }
 
 
-async def read_panel(services: Services, view: View, row_id: str) -> dict[str, Any] | None:
-    """The chosen row with what its panel reads; None when none is chosen or the caller cannot see it."""
+async def read_names(services: Services, caller: Caller, found: Mapping[str, list[Object]], ids: set[str]) -> dict[str, str]:
+    """What staff are called whose accounts the caller may not read; {} where the page shows no people."""
+    if "people" not in found:
+        return {}
+    return await staff_names(services.database, caller, ids - {str(item["objectId"]) for item in found["people"]})
+
+
+def with_names(found: Mapping[str, list[Object]], names: Mapping[str, str]) -> dict[str, list[Object]]:
+    """The sources with these people, of whom no more is known than the name."""
+    named: list[Object] = [{"objectId": user_id, "displayName": name} for user_id, name in names.items()]
+    return {**found, "people": [*found["people"], *named]} if named else dict(found)
+
+
+async def read_panel(services: Services, view: View, row_id: str) -> View:
+    """The view with the chosen row and what its panel reads; as it is when none is chosen or the caller cannot see it."""
     row = next((row for row in view.rows if row["objectId"] == row_id), None)
     if row is None:
-        return None
-    people = {str(item["objectId"]): item for item in view.found.get("people", [])}
+        return view
     related: dict[str, list[Object]] = {}
     for part in view.board.panel.related:
         asked = related_query(view.board, part, row)
-        is_offered = not part.roles or view.caller.role in part.roles
-        items = await read(services, view.caller, asked) if asked and is_offered else []
-        related[part.name] = [rows.resolve(item, people) for item in items]
-    return {"row": row, "related": related}
+        if not part.roles or view.caller.role in part.roles:
+            related[part.name] = await read(services, view.caller, asked) if asked else []
+    ids = set[str]().union(*map(rows.accounts_in, related.values()))
+    names = {**view.names, **await read_names(services, view.caller, view.found, ids)}
+    people = {str(item["objectId"]): item for item in with_names(view.found, names).get("people", [])}
+    resolved = {name: [rows.resolve(item, people) for item in items] for name, items in related.items()}
+    return replace(view, names=names, panel={"row": row, "related": resolved})
 
 
 def related_query(board: Board, part: Related, row: Object) -> tuple[str, Object] | None:

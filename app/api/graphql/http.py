@@ -9,6 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from ariadne.asgi.handlers import GraphQLHTTPHandler
@@ -59,7 +60,8 @@ class GraphQLDoor:
         """What the resolvers of one request share."""
         allowed = may_introspect(self.services.settings, caller)
         build = await self.schemata.current()
-        return Context(self.services, self.hub, caller, build.classes, keys, address, may_introspect=allowed, schema=build.schema)
+        asks, classes = replace(caller, address=address), build.classes
+        return Context(self.services, self.hub, asks, classes, keys, address, may_introspect=allowed, schema=build.schema)
 
 
 def may_introspect(settings: Settings, caller: Caller) -> bool:

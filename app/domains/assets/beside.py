@@ -51,7 +51,7 @@ LABELS: Final[dict[str, dict[str, str]]] = {
     },
     "criticality": {"low": "low risk", "medium": "medium risk", "high": "high risk", "critical": "life support"},
     "category": {"ecg": "ECG"},
-    "assignmentStatus": {"active": "now"},
+    "assignmentStatus": {"active": "there now"},
     "maintenanceType": _TYPES,
     "outcome": {},
     "eventType": {
@@ -492,6 +492,7 @@ _MINE: Final = Mine(
             status="status",
             tones=_WORK_TONES,
             at="startedAt",
+            begun=True,
             place="asset.currentLocation",
             actions=(_GO_ON,),
             empty="No work waits for you.",

@@ -1,7 +1,7 @@
 """The board of asset moves: what biomedical engineering watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and their words are those of the rules (due soon
-30, 14 or 7 days before, by criticality). May import live.boards.board and the pages beside it.
+30, 14 or 7 days before, by criticality). May import live.boards and the pages beside it.
 """
 
 from typing import Final
@@ -33,6 +33,7 @@ from app.live.boards.board import (
     Tile,
     Trail,
 )
+from app.live.boards.trails import history
 
 LEVELS: Final = (
     Level(value="critical", label="Critical", icon="alert"),
@@ -116,6 +117,7 @@ _COLUMNS: Final = (
             Flag(field="missing", words="Missing", icon="search", tone="bad"),
             Flag(field="dirty", words="To be cleaned", icon="tag"),
         ),
+        width=(124, 0.3),
         yields=2,
     ),
     Column(
@@ -127,7 +129,7 @@ _COLUMNS: Final = (
         settled=("retired",),
         detail_missing="no plan",
         flash=False,
-        width=(150, 0.6),
+        width=(126, 0.3),
     ),
     Column(
         key="holder",
@@ -306,6 +308,8 @@ _ACTIONS: Final = (
     ),
 )
 
+_HISTORY: Final = history("Asset")
+
 _PANEL: Final = Panel(
     title="{assetTag} · {name}",
     subtitle=("{manufacturer} {model}", "{currentLocation}"),
@@ -315,15 +319,7 @@ _PANEL: Final = Panel(
         Related(name="inspections", class_name="Inspection", field="asset", order="-inspectedAt"),
         Related(name="assignments", class_name="AssetAssignment", field="asset", order="-assignedAt"),
         Related(name="events", class_name="ComplianceEvent", field="asset", order="-occurredAt"),
-        Related(
-            name="history",
-            class_name="AuditLog",
-            field="entityId",
-            by_id=True,
-            where={"entityType": "Asset"},
-            order="-createdAt",
-            roles=("admin",),
-        ),
+        _HISTORY[0],
     ),
     sections=(
         Section(
@@ -336,7 +332,7 @@ _PANEL: Final = Panel(
                 Fact(label="Criticality", field="{criticality}"),
                 Fact(label="Site", field="{site.name}"),
                 Fact(label="Department", field="{department}", missing="none"),
-                Fact(label="Looked after by", field="{carer.displayName|carer.username}", missing="nobody, or not shown to you"),
+                Fact(label="Looked after by", field="{carer.displayName|carer.username}", missing="nobody"),
                 Fact(label="Bought", field="purchaseDate", kind="day"),
                 Fact(label="Last inspection", field="lastInspectionAt", kind="day", missing="never inspected"),
                 Fact(label="Next service", field="nextServiceDue", kind="day", missing="nobody planned one"),
@@ -347,17 +343,18 @@ _PANEL: Final = Panel(
             label="Plans",
             related=("plans",),
             at="nextDueAt",
-            text=("every {frequencyDays} days", "{status}"),
-            empty="No plan. Add a MaintenancePlan to this asset, and its dates follow.",
+            text=("Every {frequencyDays} days",),
+            notes=("{status}",),
+            empty="No service is planned. “Plan service” gives it its dates.",
         ),
         Section(
             kind="log",
             label="Maintenance",
             related=("work",),
             at="startedAt",
-            text=("{maintenanceType}", "{status}", "{outcome}"),
+            text=("{maintenanceType}, {status}",),
             by="performedBy.displayName|performedBy.username",
-            notes=("{summary}", "{findings}", "{downtimeMinutes} min down"),
+            notes=("{outcome}", "{findings|summary}", "{downtimeMinutes} min down"),
             empty="No work is logged for this asset.",
         ),
         Section(
@@ -375,9 +372,9 @@ _PANEL: Final = Panel(
             label="Where it was",
             related=("assignments",),
             at="assignedAt",
-            text=("{departmentName}", "{roomLabel}", "{assignmentStatus}"),
+            text=("{departmentName}", "{roomLabel}"),
             by="assignedTo.displayName|assignedTo.username",
-            notes=("{usageNotes}", "back at {returnedTo}"),
+            notes=("{assignmentStatus}", "{usageNotes}", "back at {returnedTo}"),
             empty="It was never assigned.",
         ),
         Section(
@@ -391,14 +388,7 @@ _PANEL: Final = Panel(
             empty="Nothing is recorded for this asset.",
             wide=True,
         ),
-        Section(
-            kind="history",
-            label="Audit trail",
-            related=("history",),
-            at="createdAt",
-            empty="Nothing was changed here yet.",
-            wide=True,
-        ),
+        _HISTORY[1],
         Section(kind="others", label="Also in this department", field="department"),
     ),
 )
@@ -437,7 +427,7 @@ BOARD: Final = Board(
         "who.displayName",
         "who.username",
     ),
-    search_hint="tag, serial, UDI, place, person",
+    search_hint="tag, serial, place, person",
     panel=_PANEL,
     actions=_ACTIONS,
     trail=(Trail(related="events", at="occurredAt", words="eventType"),),

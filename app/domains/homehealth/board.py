@@ -24,7 +24,7 @@ from app.live.boards.board import (
     Source,
     Tile,
 )
-from app.live.boards.trails import audit_list
+from app.live.boards.trails import audit_list, history
 
 LEVELS: Final = (
     Level(value="missed", label="Missed", icon="alert"),
@@ -194,7 +194,7 @@ _NEAREST: Final = Input(
     point="location",
     free={"availability": "available"},
     hint="Free ones first, the nearest on top; who shows no position comes last.",
-    empty="No technician is known. Add a Technician first.",
+    empty="No technician is on the list yet. An administrator adds them.",
 )
 _OVERLAP: Final = Input(
     name="overlapAllowed", label="Overlap", kind="check", default="overlapAllowed", hint="Allow it to overlap another visit"
@@ -313,21 +313,15 @@ ACTIONS: Final = (
     ),
 )
 
+_HISTORY: Final = history("Job")
+
 _PANEL: Final = Panel(
     title="{clientName|description}",
     subtitle=("{address}", "{description}"),
     related=(
         Related(name="logs", class_name="ServiceLog", field="job", order="-serviceTime"),
         Related(name="parts", class_name="PartsInventory", field="job", order="partName"),
-        Related(
-            name="history",
-            class_name="AuditLog",
-            field="entityId",
-            by_id=True,
-            where={"entityType": "Job"},
-            order="-createdAt",
-            roles=("admin",),
-        ),
+        _HISTORY[0],
     ),
     sections=(
         Section(
@@ -363,7 +357,7 @@ _PANEL: Final = Panel(
             empty="No part is set aside for this visit.",
         ),
         Section(kind="others", label="Also with this technician", field="aide.objectId"),
-        Section(kind="history", label="History", related=("history",), at="createdAt", empty="No history.", wide=True),
+        _HISTORY[1],
     ),
 )
 

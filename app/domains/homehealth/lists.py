@@ -1,11 +1,12 @@
 """The lists beside the job board: technicians, parts and service logs, as data for the one board engine.
 
-Owns: `TECHNICIANS`, `PARTS`, `LOGS`, and the words of the values. Holds: data only. May import live.boards.board.
+Owns: `TECHNICIANS`, `PARTS`, `LOGS`, and the words of the values. Holds: data only. May import live.boards.
 """
 
 from typing import Final
 
 from app.live.boards.board import Action, Board, Choice, Column, Input, Join, Panel, Related, Section, Source
+from app.live.boards.trails import history
 
 _DESK: Final = ("dispatcher", "admin")
 _OFFICE: Final = (*_DESK, "coordinator")
@@ -133,6 +134,8 @@ TECHNICIANS: Final = Board(
     empty="A technician appears here as soon as a dispatcher adds one.",
 )
 
+_HISTORY: Final = history("PartsInventory", wide=False)
+
 PARTS: Final = Board(
     name="parts",
     title="Parts",
@@ -176,20 +179,8 @@ PARTS: Final = Board(
     panel=Panel(
         title="{partName}",
         subtitle=("{visit.clientName|visit.description}",),
-        related=(
-            Related(
-                name="history",
-                class_name="AuditLog",
-                field="entityId",
-                by_id=True,
-                where={"entityType": "PartsInventory"},
-                order="-createdAt",
-                roles=("admin",),
-            ),
-        ),
-        sections=(
-            Section(kind="history", label="History", related=("history",), at="createdAt", empty="Administrators see it."),
-        ),
+        related=(_HISTORY[0],),
+        sections=(_HISTORY[1],),
     ),
     actions=(
         Action(

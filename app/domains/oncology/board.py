@@ -36,7 +36,7 @@ from app.live.boards.board import (
     Source,
     Tile,
 )
-from app.live.boards.trails import access_list, audit_list
+from app.live.boards.trails import access_list, audit_list, history
 
 LEVELS = (
     Level(value="overdue", label="Overdue", icon="alert"),
@@ -91,6 +91,7 @@ _COLUMNS = (
         label="Status",
         kind="status",
         field="status",
+        card="lead",
         steps=_STEPS,
         tones={"delayed": "warn", "review": "odd"},
         detail="{statusReason} · signed by {signers}",
@@ -298,22 +299,16 @@ _FLOWSHEET = Section(
     wide=True,
 )
 
+_HISTORY = history("ChemoCycle")
+
 _PANEL = Panel(
     title="{profile.name}",
-    subtitle=("{regimen} · cycle {cycleNumber}", "{profile.contact}"),
+    subtitle=("{regimen} · cycle {cycleNumber}",),
     related=(
         Related(name="labs", class_name="LabTrend", field="patient", of="patient", order="-date", limit=400),
         Related(name="drugs", class_name="Treatment", field="chemoCycle", order="-date"),
         Related(name="effects", class_name="SideEffect", field="chemoCycle", order="-recordedAt"),
-        Related(
-            name="history",
-            class_name="AuditLog",
-            field="entityId",
-            by_id=True,
-            where={"entityType": "ChemoCycle"},
-            order="-createdAt",
-            roles=("admin",),
-        ),
+        _HISTORY[0],
     ),
     sections=(
         Section(
@@ -348,7 +343,7 @@ _PANEL = Panel(
             notes=("{notes}",),
             empty="Nothing is recorded as given in this cycle.",
         ),
-        Section(kind="history", label="History", related=("history",), at="createdAt"),
+        _HISTORY[1],
     ),
 )
 

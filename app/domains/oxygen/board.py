@@ -1,7 +1,7 @@
 """The PSI board: what a dispatcher watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list. The words of an urgency and its limits are those
-of the oxygen rules (critical under 2 h, low under 8 h). May import live.boards.board and what stands beside.
+of the oxygen rules (critical under 2 h, low under 8 h). May import live.boards and what stands beside.
 """
 
 from app.domains.oxygen.beside import BESIDE
@@ -21,6 +21,7 @@ from app.live.boards.board import (
     Tile,
     Trail,
 )
+from app.live.boards.trails import history
 
 LEVELS = (
     Level(value="empty", label="Empty", icon="alert"),
@@ -201,7 +202,7 @@ _ACTIONS = (
                 default="assignedDriver",
                 source="people",
                 where={"role": "driver", "active": True},
-                empty="No driver is active. An administrator can make one with careboard user role.",
+                empty="No driver is active. Ask an administrator to enable one.",
             ),
         ),
     ),
@@ -263,6 +264,8 @@ _ACTIONS = (
     ),
 )
 
+_HISTORY = history("TankAssignment")
+
 _PANEL = Panel(
     title="{site.siteName}",
     subtitle=("{site.addressLine1}, {site.city}", "{site.notes}"),
@@ -270,6 +273,7 @@ _PANEL = Panel(
         Related(name="refills", class_name="RefillLog", field="tankAssignment", order="-refillTime"),
         Related(name="events", class_name="DispatchEvent", field="tankAssignment", order="-eventTime"),
         Related(name="contacts", class_name="EmergencyContact", field="site", of="site", order="contactName"),
+        _HISTORY[0],
     ),
     sections=(
         Section(
@@ -290,7 +294,7 @@ _PANEL = Panel(
             kind="contacts",
             label="Emergency contacts",
             related=("contacts",),
-            empty="No contact is on file. Add an EmergencyContact to this site.",
+            empty="No emergency contact is on file for this site.",
         ),
         Section(
             kind="log",
@@ -312,6 +316,7 @@ _PANEL = Panel(
             notes=("{locationNote}",),
             empty="Nothing is recorded for this tank.",
         ),
+        _HISTORY[1],
         Section(kind="others", label="Also at this site", field="site.objectId"),
     ),
 )

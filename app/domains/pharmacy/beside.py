@@ -1,6 +1,6 @@
 """The pages beside the delivery board: prescriptions and messages; and what they share with the board and the phones.
 
-Owns: the lists, and the sources, actions and words that several pages use. Holds: data only. May import live.boards.board and
+Owns: the lists, and the sources, actions and words that several pages use. Holds: data only. May import live.boards and
 rules.
 """
 
@@ -24,6 +24,7 @@ from app.live.boards.board import (
     Source,
     Tile,
 )
+from app.live.boards.trails import history
 
 STEPS = ("requested", "scheduled", "packed", "out_for_delivery", "arrived", "delivered")
 TONES = {"attempted": "warn", "refused": "warn", "returned": "warn"}
@@ -118,6 +119,8 @@ LABELS = {
 
 PAPER_TONES = {"on_hold": "warn", "draft": "odd"}
 
+_HISTORY = history("Prescription")
+
 PAPERS = Board(
     name="prescriptions",
     title="Prescriptions",
@@ -208,7 +211,7 @@ PAPERS = Board(
         subtitle=("{dosage}", "{patient.displayName}"),
         related=(
             Related(name="deliveries", class_name="Delivery", field="prescription", order="-createdAt"),
-            Related(name="trail", class_name="AuditLog", field="entityId", order="-createdAt", by_id=True, roles=("admin",)),
+            _HISTORY[0],
         ),
         sections=(
             Section(
@@ -230,16 +233,7 @@ PAPERS = Board(
                 notes=("{deliveryAddress}",),
                 empty="Nothing was sent on this prescription.",
             ),
-            Section(
-                kind="history",
-                label="Audit trail",
-                related=("trail",),
-                at="createdAt",
-                text=("{summary}",),
-                by="actor.displayName|actor.username",
-                empty="Only administrators read the audit trail.",
-                wide=True,
-            ),
+            _HISTORY[1],
         ),
     ),
     labels=LABELS,

@@ -1,7 +1,7 @@
 """The delivery board: what the pharmacy watches, and the lists beside it, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list, and the words of an urgency are those of the
-pharmacy's rules. May import live.boards.board, rules and the other files of this domain that hold data.
+pharmacy's rules. May import live.boards, rules and the other files of this domain that hold data.
 """
 
 from app.core.wire import Json
@@ -38,6 +38,7 @@ from app.live.boards.board import (
     Source,
     Tile,
 )
+from app.live.boards.trails import history
 
 LEVELS = (
     Level(value="late", label="Late", icon="alert"),
@@ -214,7 +215,7 @@ _ACTIONS = (
                 default="courier",
                 source="people",
                 where={"role": "courier", "active": True},
-                empty="No courier is active. An administrator can make one with careboard user role.",
+                empty="No courier is active. Ask an administrator to enable one.",
             ),
         ),
     ),
@@ -261,13 +262,15 @@ _ACTIONS = (
     ),
 )
 
+_HISTORY = history("Delivery")
+
 _PANEL = Panel(
     title="{recipientName}",
     subtitle=("{deliveryAddress}", "{trackingNumber}"),
     related=(
         Related(name="signatures", class_name="Signature", field="delivery", order="-signedAt"),
         Related(name="told", class_name="Notification", field="about.objectId", order="-createdAt", by_id=True, roles=PHARMACY),
-        Related(name="trail", class_name="AuditLog", field="entityId", order="-createdAt", by_id=True, roles=("admin",)),
+        _HISTORY[0],
     ),
     sections=(
         Section(
@@ -302,16 +305,7 @@ _PANEL = Panel(
             text=("{message}",),
             empty="The patient was told nothing yet.",
         ),
-        Section(
-            kind="history",
-            label="Audit trail",
-            related=("trail",),
-            at="createdAt",
-            text=("{summary}",),
-            by="actor.displayName|actor.username",
-            empty="Only administrators read the audit trail.",
-            wide=True,
-        ),
+        _HISTORY[1],
         Section(kind="others", label="Also for this patient", field="paper.patient.objectId"),
     ),
 )

@@ -85,7 +85,7 @@ class Column:
 
     `width`: (least pixels, share of what is left); `yields`: the column with the greatest number goes first where the list is
     narrow, 0 never goes. `card` is its place on a phone: title, corner, id, lead, end or none; without one its kind decides.
-    `personal` is masked on a wall display.
+    `personal` is masked on a wall display. `is_deed`: the row is an entry of the audit trail, and says what was done.
     """
 
     key: str
@@ -113,6 +113,7 @@ class Column:
     yields: int = 0
     card: str = ""
     personal: bool = False
+    is_deed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +226,8 @@ class Related:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place, phone
-    or file."""
+    """One line of a facts section: a label and what it says. `kind`: text (a pattern in `field`), clock, day, place, phone,
+    file or deed (what an entry of the audit trail tells)."""
 
     label: str
     field: str
@@ -336,7 +337,7 @@ class Part:
 
     `kind`: cards, notes (one line each) or trend (`section` describes the plot). `status` is the field of the state, `at` and
     `until` the times it is about, `place`/`point` where to go, `phone` whom to call; `done` are states that go below the line.
-    `flags` are said beside the title while they hold.
+    `flags` are said beside the title while they hold. `begun`: `at` is when it began, so that nothing is late by it.
     """
 
     key: str
@@ -354,6 +355,7 @@ class Part:
     done: tuple[str, ...] = ()
     at: str = ""
     until: str = ""
+    begun: bool = False
     place: str = ""
     point: str = ""
     phone: str = ""

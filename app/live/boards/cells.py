@@ -17,6 +17,9 @@ from app.live.boards.rows import date_of, level_of, read, same
 
 _FIELD = re.compile(r"\{([^}]+)\}")
 _DASH = "—"
+_HUMP = re.compile("(?<=[a-z])[A-Z]")
+_SHORT = 40
+_VERBS = {"create": "Created", "update": "Changed", "delete": "Deleted"}
 
 
 class Labelled(Protocol):
@@ -47,6 +50,11 @@ class Moment:
         if abs(days) <= 6:
             return f"{at:%a}"
         return f"{at.day} {at:%b}" + ("" if at.year == today.year else f" {at.year}")
+
+    def date(self, iso: str) -> str:
+        """'today', 'Mon 16 Nov', or '9 Oct': of days this near the weekday alone could be the last or the next one."""
+        day = self.day(iso)
+        return f"{day} {self.short(iso)}" if day.isalpha() else day or "today"
 
     def clock(self, iso: str) -> str:
         """'11:31', 'Sat 03:17' or '3 Dec 03:17'."""
@@ -135,6 +143,46 @@ def fill_all(board: Labelled, patterns: tuple[str, ...], record: Object) -> str:
     return " · ".join(filter(None, (fill(board, pattern, record) for pattern in patterns)))
 
 
+def deed(board: Labelled, entry: Object, moment: Moment, *, most: int = 4) -> str:
+    """What an entry of the audit trail tells: "Status: packed → out for delivery, courier changed"; "Created: status: packed"."""
+    values = read(entry, "metadata.changes|metadata.was")
+    known = sorted(values.items()) if isinstance(values, dict) else []
+    verb = _VERBS.get(str(entry.get("action") or ""))
+    if verb is None:
+        return words(board, entry, "summary")
+    if verb == "Changed":
+        told = [_step(board, name, change, moment) for name, change in known if isinstance(change, dict)]
+    else:
+        told = [f"{_human(name)}: {said}" for name, value in known if (said := _told(board, name, value, moment))]
+    more = f", and {len(told) - most} more" if len(told) > most else ""
+    text = ", ".join(told[:most]) + more
+    return (upper(text) if verb == "Changed" else f"{verb}: {text}") if text else verb
+
+
+def _step(board: Labelled, name: str, change: Object, moment: Moment) -> str:
+    before, after = (_told(board, name, change.get(side), moment) for side in ("from", "to"))
+    if change.get("to") is None:
+        return f"{_human(name)} removed"
+    if not after or not (before or change.get("from") is None):
+        return f"{_human(name)} changed"
+    return f"{_human(name)}: {before} → {after}" if before else f"{_human(name)}: {after}"
+
+
+def _human(name: str) -> str:
+    """'nextServiceDue' -> 'next service due'."""
+    return _HUMP.sub(lambda match: f" {match.group().lower()}", name)
+
+
+def _told(board: Labelled, name: str, value: object, moment: Moment) -> str:
+    """A value in so few words that a line holds two of them; '' where it has none."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict) and value.get("__type") == "Date":
+        return moment.clock(str(value["iso"]))
+    said = words(board, {name: value}, name).replace("_", " ") if isinstance(value, str | int | float) else ""
+    return said if len(said) <= _SHORT else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Badge:
     """One flag that is set: words, icon and tone."""
@@ -207,7 +255,8 @@ def _level(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
 
 
 def _text(board: Board, column: Column, row: Object, moment: Moment) -> Cell:
-    return Cell(column=column, main=words(board, row, column.field) or _DASH, sub=details(board, column, row))
+    said = deed(board, row, moment) if column.is_deed else words(board, row, column.field)
+    return Cell(column=column, main=said or _DASH, sub=details(board, column, row))
 
 
 def _gauge(board: Board, column: Column, row: Object, moment: Moment) -> Cell:

@@ -40,7 +40,7 @@ def _card(mine: Mine, part: Part, item: Object, moment: Moment) -> dict[str, obj
     status = str(read(item, part.status) or "") if part.status else ""
     at, until = (date_of(read(item, path)) if path else None for path in (part.at, part.until))
     point = read(item, part.point) if part.point else None
-    due = until or at
+    due = "" if part.begun else until or at
     done = status in part.done
     is_one_day = not at or not until or moment.local(at).date() == moment.local(until).date()
     return {
@@ -51,7 +51,7 @@ def _card(mine: Mine, part: Part, item: Object, moment: Moment) -> dict[str, obj
         "status": upper(words(mine, item, part.status)) if status else "",
         "tone": part.tones.get(status, "calm"),
         "at": at or "",
-        "clock": (moment.clock(at) if is_one_day else moment.day(at) or "today") if at else "",
+        "clock": ("since " if part.begun else "") + (moment.clock(at) if is_one_day else moment.day(at) or "today") if at else "",
         "end": (f"{moment.local(until):%H:%M}" if is_one_day else moment.day(until) or "today") if until else "",
         "shapes": ("clock", "time") if is_one_day else ("day", "day"),
         "until": until or "",

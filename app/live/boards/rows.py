@@ -42,7 +42,7 @@ def join_rows(board: Board, found: Mapping[str, Iterable[Object]], *, sees_peopl
     """The rows of a board from what each source found, worst first.
 
     A joined object carries "ok": whether it meets the join's `requires`; absent where the caller cannot tell, because
-    accounts are not shown to them (`sees_people` false).
+    accounts are not shown to them (`sees_people` false), or no more of them than a name.
     """
     targets = {join.name: _targets(join, found.get(join.source, ())) for join in board.joins}
     rows = [_joined(board, row, targets, sees_people=sees_people) for row in found[board.sources[0].name]]
@@ -77,10 +77,22 @@ def _joined(board: Board, row: Object, targets: Mapping[str, Mapping[str, Object
     for join in board.joins:
         key = read(record, f"{join.field}.objectId" if join.field else "objectId")
         target: Object = dict(targets[join.name].get(str(key), {}))
-        if join.requires and (target or sees_people):
+        if join.requires and (sees_people or target.keys() & join.requires.keys()):
             target["ok"] = bool(target) and all(target.get(name) == value for name, value in join.requires.items())
         record[join.name] = target
     return record
+
+
+def people_of(board: Board, rows: Iterable[Object]) -> set[str]:
+    """The accounts that the rows point to by the joins with people."""
+    fields = [join.field for join in board.joins if join.source == "people" and join.field and not join.back]
+    return {str(found) for row in rows for field in fields if (found := read(row, f"{field}.objectId"))}
+
+
+def accounts_in(items: Iterable[Object]) -> set[str]:
+    """The accounts that objects point to."""
+    values = (value for item in items for value in item.values() if isinstance(value, dict))
+    return {str(value["objectId"]) for value in values if value.get("className") == "_User" and "objectId" in value}
 
 
 def resolve(item: Object, people: Mapping[str, Object]) -> Object:

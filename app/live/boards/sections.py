@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from app.core.wire import Object, iso, parse_iso
 from app.live.boards.board import Board, Fact, Section, SheetRow
-from app.live.boards.cells import Moment, file_links, fill, geo_link, place_words, range_tone, words
+from app.live.boards.cells import Moment, deed, file_links, fill, geo_link, place_words, range_tone, words
 from app.live.boards.rows import date_of, read
 
 Related = Mapping[str, list[Object]]
@@ -25,6 +25,8 @@ def log_lines(board: Board, section: Section, related: Related, moment: Moment) 
         at = date_of(read(item, section.at)) or ""
         note = " · ".join(filter(None, [words(board, item, section.by), *(fill(board, n, item) for n in section.notes)]))
         text = " ".join(filter(None, (fill(board, pattern, item) for pattern in section.text)))
+        if section.kind == "history":
+            text = deed(board, item, moment)
         files = file_links(read(item, section.files)) if section.files else []
         lines.append({"iso": at, "clock": moment.clock(at) if at else "", "text": text, "note": note, "files": files})
     return sorted(lines, key=lambda line: str(line["iso"]), reverse=True)
@@ -39,11 +41,14 @@ def facts(board: Board, section: Section, row: Object, moment: Moment) -> list[d
 def _fact(board: Board, fact: Fact, row: Object, moment: Moment) -> dict[str, str]:
     value = read(row, fact.field) if fact.kind != "text" else None
     at = date_of(value) if fact.kind in ("clock", "day") else None
-    made = {"label": fact.label, "text": fact.missing, "iso": at or "", "shape": fact.kind, "href": ""}
+    shape = "date" if fact.kind == "day" else fact.kind
+    made = {"label": fact.label, "text": fact.missing, "iso": at or "", "shape": shape, "href": ""}
     if fact.kind == "text":
         made["text"] = fill(board, fact.field, row) or fact.missing
+    elif fact.kind == "deed":
+        made["text"] = deed(board, row, moment, most=99)
     elif at:
-        made["text"] = moment.clock(at) if fact.kind == "clock" else moment.day(at) or "today"
+        made["text"] = moment.clock(at) if fact.kind == "clock" else moment.date(at)
     elif fact.kind == "place":
         point = read(row, fact.point)
         made["text"] = words(board, row, fact.field) or place_words(point) or fact.missing

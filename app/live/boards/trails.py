@@ -1,11 +1,11 @@
 """Ready lists of who did what and who looked, for any domain to put beside its board.
 
-Owns: `audit_list` and `access_list`. Holds: descriptions only; who may read a row is told by the server. May import core and
-live.boards.board.
+Owns: `audit_list`, `access_list` and `history`. Holds: descriptions only; who may read a row is told by the server. May import
+core and live.boards.board.
 """
 
 from app.core.wire import Json, Object
-from app.live.boards.board import Board, Column, Fact, Join, Panel, Section, Source, Tile
+from app.live.boards.board import Board, Column, Fact, Join, Panel, Related, Section, Source, Tile
 
 _NEWEST = 500
 _WHOSE = "whose.displayName|whose.username"
@@ -32,11 +32,8 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
         joins=(Join(name="who", source="people", field="actor"),),
         columns=(
             Column(key="when", label="When", kind="age", field="createdAt", width=(74, 0.0), flash=False),
-            Column(key="summary", label="What", kind="name", field="summary", width=(220, 2.4)),
+            Column(key="summary", label="What", kind="name", field="summary", is_deed=True, width=(220, 2.4)),
             Column(key="who", label="Who", kind="text", field=_WHO, detail="{who.role}", width=(130, 0.8)),
-            Column(
-                key="action", label="Deed", kind="status", field="action", tones={"delete": "warn"}, width=(96, 0.2), yields=2
-            ),
             Column(key="on", label="On", kind="text", field="entityType", detail="{entityId}", width=(120, 0.6), yields=1),
         ),
         tiles=tuple(
@@ -46,8 +43,8 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
         search=("summary", "action", "entityType", "entityId", "who.displayName", "who.username"),
         search_hint="deed, person, object",
         panel=Panel(
-            title="{summary}",
-            subtitle=("{entityType}", "{action}"),
+            title="{action} {entityType}",
+            subtitle=("{entityId}",),
             related=(),
             sections=(
                 Section(
@@ -56,6 +53,7 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
                     facts=(
                         Fact(label="When", field="createdAt", kind="clock"),
                         Fact(label="Who", field="{who.displayName|who.username}", missing="the server"),
+                        Fact(label="What", field="summary", kind="deed"),
                         Fact(label="Object", field="{entityType} {entityId}"),
                         Fact(label="Hash", field="{hash}"),
                         Fact(label="Hash before", field="{previousHash}", missing="the first of its chain"),
@@ -68,6 +66,29 @@ def audit_list(entity_types: tuple[str, ...], roles: tuple[str, ...] = ("admin",
         labels={"action": {"create": "Created", "update": "Changed", "delete": "Deleted"}},
         empty="Each write leaves an entry here, from the moment it is done.",
     )
+
+
+def history(class_name: str, *, wide: bool = True) -> tuple[Related, Section]:
+    """What was done to one row, for an admin: what its panel reads, and the section that tells it."""
+    related = Related(
+        name="history",
+        class_name="AuditLog",
+        field="entityId",
+        by_id=True,
+        where={"entityType": class_name},
+        order="-createdAt",
+        roles=("admin",),
+    )
+    section = Section(
+        kind="history",
+        label="History",
+        related=("history",),
+        at="createdAt",
+        by="actor.displayName|actor.username",
+        empty="Nothing was changed here yet.",
+        wide=wide,
+    )
+    return related, section
 
 
 def access_list(roles: tuple[str, ...] = ("admin",), *, name: str = "access", title: str = "Who looked") -> Board:

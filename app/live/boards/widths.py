@@ -15,8 +15,8 @@ _WIDTHS: dict[str, tuple[int, float]] = {
     "text": (110, 1.3),
     "gauge": (148, 0.0),
     "left": (112, 0.6),
-    "person": (100, 1.1),
-    "window": (114, 0.6),
+    "person": (106, 1.1),
+    "window": (122, 0.3),
     "age": (66, 0.0),
     "due": (108, 0.6),
     "status": (118, 0.7),
@@ -32,6 +32,8 @@ _SPARK = 50
 """What the small line beside a gauge takes; it is the first thing to go."""
 _LETTER, _PADDING, _TAG = 6.9, 18, 54
 """A letter of the small type, what stands around a head, and what stands around a level's word."""
+_PAPER = {"gauge": 72, "text": 140, "place": 140}
+"""What they need on paper, where no bar is drawn and words take a second line."""
 _ESSENTIAL = {"level", "name", "left", "due", "gauge", "status"}
 
 
@@ -97,7 +99,7 @@ def _track(column: Column, *, spark: bool) -> str:
 
 
 def _print_tracks(columns: Sequence[Column]) -> str:
-    return " ".join(f"minmax(0, {_width(column)[0]}fr)" for column in columns)
+    return " ".join(f"minmax(0, {_PAPER.get(column.kind, _width(column)[0])}fr)" for column in columns)
 
 
 def card_places(columns: Sequence[Column]) -> dict[str, str]:

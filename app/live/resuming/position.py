@@ -13,6 +13,7 @@ from app.store.changes.snapshot import Snapshot, parse_cursor, to_cursor
 
 _JOINT = "~"
 _PARTLY = "~x"
+_LONG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def parse_position(text: str, feed_id: str) -> Position | None:
 class Run:
     """One delivery, ordered by seq, that takes a client from `base` to `ahead` (both cursor texts)."""
 
-    __slots__ = ("_base", "_closed", "end", "start")
+    __slots__ = ("_base", "_closed", "_early", "end", "start")
 
     def __init__(self, base: str, ahead: str) -> None:
         self.start = base
@@ -60,14 +61,18 @@ class Run:
         self.end = ahead
         """The cursor behind the whole run."""
         self._closed: dict[object, bytes] = {}
+        # It stands in each frame of the run, and a client may come back with one as long as a message may be.
+        self._early = shorten(self._base) if len(self._base) > _LONG else None
 
     def up_to(self, seq: int) -> str:
-        """The cursor behind the change `seq` of this run."""
+        """The cursor behind the change `seq` of this run; an earlier one where that would be long."""
+        if self._early is not None:
+            return self._early
         return f"{self._base}{_JOINT}{self.end}{_JOINT}{seq}"
 
     def close_partly(self, frame: bytes) -> bytes:
         """A frame's end with a cursor that says: half of what belongs together was told."""
-        return b'%s,"cursor":"%s"}' % (frame, partly(self._base).encode())
+        return b'%s,"cursor":"%s"}' % (frame, (self._early or partly(self._base)).encode())
 
     def close(self, shared: object, frame: bytes, seq: int | None) -> bytes:
         """A frame's end with the cursor behind `seq` (None: the whole run) on it, made once for each `shared`."""

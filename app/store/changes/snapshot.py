@@ -13,6 +13,9 @@ from dataclasses import dataclass
 _TEXT = re.compile(r"\d+:\d+:(\d+(,\d+)*)?")
 _VERSION = "1"
 
+_END = 2**63
+"""No transaction is numbered so high; a number that Postgres cannot read would fail each time it is tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -33,6 +36,11 @@ class Snapshot:
     def __str__(self) -> str:
         return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"
 
+    @property
+    def is_one(self) -> bool:
+        """Whether the numbers are those of a moment: whoever made them up, Postgres could have said them."""
+        return 0 < self.xmin <= self.xmax < _END and all(self.xmin <= xid < self.xmax for xid in self.running)
+
     def sees(self, xid: int) -> bool:
         """Whether the transaction had ended by then, so that its changes were visible or will never be."""
         return xid < self.xmin or (xid < self.xmax and xid not in self.running)
@@ -51,14 +59,15 @@ def to_cursor(feed_id: str, snapshot: Snapshot) -> str:
 
 
 def parse_cursor(text: str, feed_id: str) -> Snapshot | None:
-    """The moment of a cursor; None when it is not one of this feed, so that its owner must begin anew."""
+    """The moment of a cursor; None when it is not one of this feed, or none at all, so that its owner must begin anew."""
     version, _, rest = text.partition(".")
     owner, _, encoded = rest.partition(".")
     if version != _VERSION or owner != feed_id:
         return None
     try:
-        return Snapshot.parse(
+        snapshot = Snapshot.parse(
             base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True).decode("ascii")
         )
     except (ValueError, binascii.Error):
         return None
+    return snapshot if snapshot.is_one else None
