@@ -69,7 +69,7 @@ async def open_as(browser: Browser, url: str, name: str, path: str, **context: A
 
 async def be_live(page: Page) -> None:
     """Waits until the pill says Live."""
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=30_000)
 
 
 async def faults(page: Page, *, only_colour: bool = False) -> list[Any]:
