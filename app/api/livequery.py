@@ -47,7 +47,7 @@ class FrameOutlet:
 
     def __init__(self, protocol: SocketProtocol) -> None:
         self._protocol = protocol
-        self.send = protocol.write_texts
+        self.send, self.prepare = protocol.write_texts, protocol.prepare_texts
         self.buffered = protocol.transport.get_write_buffer_size
 
     def close(self, code: int, reason: str) -> None:
@@ -165,7 +165,8 @@ async def _serve(socket: Socket) -> None:
     await socket.accept()
     protocol = socket_protocol(socket.scope)
     outlet = SocketOutlet(socket) if protocol is None else FrameOutlet(protocol)
-    connection = hub.attach(protocol_for(socket, services.settings), outlet)
+    prepare = outlet.prepare if isinstance(outlet, FrameOutlet) else None
+    connection = hub.attach(protocol_for(socket, services.settings), outlet, prepare)
     try:
         async with outlet.writing(hub, connection):
             await _listen(socket, hub, connection, outlet, Meter(limits_of(services.settings), _now()))

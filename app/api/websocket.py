@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -70,16 +70,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def write_texts(self, texts: list[bytes]) -> None:
         """Writes each as one text frame, all in one go; what nobody can take any more is dropped."""
+        write, data = self.prepare_texts(texts)
+        write(data)
+
+    def prepare_texts(self, texts: list[bytes]) -> tuple[Callable[[bytes], None], bytes]:
+        """The same, up to the call that writes: to be made before anything else happens."""
         transport = self.transport
         if self.close_sent or transport.is_closing():
-            return
-        if len(texts) == 1:
-            text = texts[0]
-            transport.write((_HEADERS.get(len(text)) or _header(_TEXT, len(text))) + text)
-        else:
-            transport.write(b"".join([part for text in texts for part in (_header(_TEXT, len(text)), text)]))
+            return _drop, b""
         if self._mark_timer is None and self._ears is not None:
             self._mark_timer = self.loop.call_later(MARK_SECONDS, self._send_mark)
+        if len(texts) == 1:
+            text = texts[0]
+            return transport.write, (_HEADERS.get(len(text)) or _header(_TEXT, len(text))) + text
+        return transport.write, b"".join([part for text in texts for part in (_header(_TEXT, len(text)), text)])
 
     def waiting(self) -> int:
         """Bytes that the socket has not taken yet."""
@@ -219,6 +223,10 @@ def socket_protocol(scope: Mapping[str, Any]) -> SocketProtocol | None:
     """The protocol under an ASGI scope, where it is ours."""
     found = (scope.get("extensions") or {}).get(EXTENSION, {}).get("protocol")
     return found if isinstance(found, SocketProtocol) else None
+
+
+def _drop(_: bytes) -> None:
+    """Takes what nobody takes any more."""
 
 
 def _header(opcode: int, length: int) -> bytes:

@@ -8,7 +8,7 @@ cursor behind what it was given; it delays nobody. May import live.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from typing import Protocol as Interface
 
 from app.live.counters import Counters
@@ -37,8 +37,11 @@ _Outgoing = tuple[Source, str, Tail, int]
 """News, as long as nothing has to be merged: an event for one of 500 readers is made in little time."""
 
 
-Send = Callable[[list[bytes]], None]
-"""Sends frames."""
+Sending = tuple[Callable[[Any], None], Any]
+"""What is to be called, and with what."""
+
+Prepare = Callable[[list[bytes]], Sending]
+"""Makes frames ready, so that sending them is one call of the transport."""
 
 
 class Outlet(Interface):
@@ -72,7 +75,7 @@ class Connection(Generic[M]):
         "_marks",
         "_outbox",
         "_outlet",
-        "_send_bare",
+        "_prepare",
         "acknowledged",
         "coalesced",
         "floor",
@@ -80,10 +83,11 @@ class Connection(Generic[M]):
         "members",
         "protocol",
         "sent_at",
+        "tells_cursors",
     )
 
-    def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters, bare: Send | None = None) -> None:
-        """`bare` sends frames that name no file, where that is less work."""
+    def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters, prepare: Prepare | None = None) -> None:
+        """`prepare` is for frames that name no file, where the outlet has a shorter way for those."""
         self.protocol = protocol
         self.members: dict[RequestId, M] = {}
         self.floor: str | None = None
@@ -91,6 +95,8 @@ class Connection(Generic[M]):
         self._behind: dict[object, None] = {}
         """Those of its members that are."""
         self.is_open = True
+        self.tells_cursors = protocol.cursors
+        """Its client asked for a cursor on each event, which is known once it has greeted."""
         self.sent_at = 0.0
         """When a client with cursors was told something."""
         self.coalesced = 0
@@ -99,7 +105,8 @@ class Connection(Generic[M]):
         self.acknowledged: tuple[int, str] | None = None
         """The last mark that came back, and the cursor it stands for."""
         self._outlet = outlet
-        self._buffered, self._send_bare = outlet.buffered, bare or outlet.send
+        self._buffered = outlet.buffered
+        self._prepare: Prepare = prepare or (lambda frames: (outlet.send, frames))
         self._counters = counters
         self._allowance = 0
         self._outbox: list[_Outgoing] = []
@@ -134,18 +141,20 @@ class Connection(Generic[M]):
     def has_outbox(self) -> bool:
         return bool(self._outbox)
 
-    def pass_on(self, head: bytes, tail: Tail) -> bool:
-        """Sends the only event of a tick; False where that takes more: then it goes into the outbox."""
-        if self._backlog is not None or self.protocol.cursors or not self.is_open or self._buffered() > SOFT_MARK:
+    def pass_on(self, head: bytes, tail: Tail, later: list[Sending]) -> bool:
+        """Makes the only event of a tick ready; False where that takes more: then it goes into the outbox."""
+        if self._backlog is not None or self.tells_cursors or not self.is_open or self._buffered() > SOFT_MARK:
             return False
         self._allowance = 0
-        (self._send_bare if tail.is_bare else self._outlet.send)([head + tail.closed])
+        frames = [head + tail.closed]
+        later.append(self._prepare(frames) if tail.is_bare else (self._outlet.send, frames))
         return True
 
-    def flush(self, run: Run, *, in_stream: bool = True) -> int:
+    def flush(self, run: Run, *, in_stream: bool = True, later: list[Sending] | None = None) -> int:
         """Sends the tick in one go and returns how many events it has. The cursor on each speaks for its subscription.
 
         `in_stream` False: a run of one subscription, which need not begin where the stream stands; it is sent whole.
+        `later`: what need not wait in the backlog is put there, and sent by who gave it before anything else happens.
         """
         news, self._outbox = self._outbox, []
         if not self.is_open:
@@ -156,8 +165,11 @@ class Connection(Generic[M]):
             frames = self._frames(news, run)
             if len(frames) > 1 and sum(map(len, frames)) > SOFT_MARK:
                 self._send_parts(news, frames, run)
-            else:
+            elif later is None:
                 self._outlet.send(frames)
+            else:
+                is_bare = all(tail.is_bare for _, _, tail, _ in news)
+                later.append(self._prepare(frames) if is_bare else (self._outlet.send, frames))
         elif self._is_full(waiting):
             self.close_behind(run.start)
         elif not in_stream:

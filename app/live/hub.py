@@ -15,7 +15,7 @@ from app.errors import ErrorCode, ParseError
 from app.live.addresses import Addressed
 from app.live.authority.authority import Authorities
 from app.live.authority.moves import AUTHORITY_CLASSES
-from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet
+from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet, Prepare
 from app.live.membership import Member
 from app.live.opening import Opening
 from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame
@@ -106,10 +106,10 @@ class Hub:
         await self._authorities.settled()
         await self.upkeep.settled()
 
-    def attach(self, protocol: Protocol, outlet: Outlet) -> Connection[Member]:
-        """Takes in a new client; give it back with `detach`."""
+    def attach(self, protocol: Protocol, outlet: Outlet, prepare: Prepare | None = None) -> Connection[Member]:
+        """Takes in a new client; give it back with `detach`. `prepare` makes frames ready for the transport of the outlet."""
         addressed = Addressed(outlet, self._objects.settings.file_urls)
-        connection: Connection[Member] = Connection(protocol, addressed, self.stream.counters, bare=outlet.send)
+        connection: Connection[Member] = Connection(protocol, addressed, self.stream.counters, prepare)
         self._connections[connection] = None
         return connection
 
@@ -143,6 +143,7 @@ class Hub:
             case Send(frame):
                 connection.send(frame)
             case Greet(cursors):
+                connection.tells_cursors = cursors
                 connection.sent_at = asyncio.get_running_loop().time()
                 self.resumption.greet(connection)
                 connection.send(connection.protocol.connected(self.stream.cursor if cursors else None))

@@ -10,11 +10,12 @@ import logging
 import time
 from collections.abc import Iterable
 
-from app.live.connection import Connection
+from app.live.connection import Connection, Sending
 from app.live.counters import Counters
 from app.live.filing.router import Router
 from app.live.frames import ChangeFrames
 from app.live.membership import Event, Held, Keeper, LiveQuery, Member, audience
+from app.live.outbox import Tail
 from app.live.results.plan import ANY
 from app.live.resuming.history import History
 from app.live.resuming.position import Run
@@ -82,9 +83,11 @@ class Stream:
         ticking, self._ticking = self._ticking, {}
         for node in ticking:
             node.end_tick(touched)
+        later: list[Sending] = []
         for connection in touched:
-            connection.flush(run)
+            connection.flush(run, later=later)
             connection.sent_at = now
+        _send_all(later)
         self.history.add(batch)
         if told:
             arrived = time.time()
@@ -116,21 +119,24 @@ class Stream:
     ) -> None:
         """Adds one event to the outbox of each: for 500 readers this loop is what an event costs beside the kernel.
 
-        `is_alone`: nothing else is told in this tick, so it is sent at once where it may be: who is looked at once need not be
-        brought into the caches twice.
+        `is_alone`: nothing else is told in this tick, so it need not wait in the outbox for more.
         """
-        op, seq, whole, count = event.op, change.seq, None, 0
+        op, seq, count = event.op, change.seq, 0
+        whole: Tail | None = None
+        later: list[Sending] = []
         for member in readers:
             connection = member.connection
             if member.is_plain:
-                whole = whole or frames.whole(event)
+                if whole is None:  # not by its truth: that would ask for its length
+                    whole = frames.whole(event)
                 count += 1
-                if is_alone and connection.pass_on(member.heads.get(op) or member.head(op), whole):
+                if is_alone and connection.pass_on(member.heads.get(op) or member.head(op), whole, later):
                     continue
                 connection.tell(member, op, whole, seq)
                 touched[connection] = None
             elif self.push(member, change, event, frames):
                 touched[connection] = None
+        _send_all(later)
         self.counters.sent += count
 
     @property
@@ -253,3 +259,9 @@ class Stream:
         query: LiveQuery = member.query
         query.members.remove(member)
         self.router.release(query)
+
+
+def _send_all(later: list[Sending]) -> None:
+    """Sends what is ready. All of it is made before: each goes through the kernel, which leaves no cache as it was."""
+    for send, data in later:
+        send(data)

@@ -1,9 +1,10 @@
 """The way to Postgres: the embedded server or the one of DATABASE_URL, one pool for all work, and transactions.
 
 Owns: `Database`, `ensure_embedded`, `Connection`. Holds: Piccolo's pool is the only pool, so a Piccolo query inside
-`transaction()` joins it; a connection always returns to the pool, also when the server dies in between; after a transaction
-that may have written commits, every callable in `Database.committed` is called. jsonb travels as JSON text both ways, times
-as UTC. May import errors, config and refusals.
+`transaction()` joins it; a connection always returns to the pool, also when the server dies in between, but for a few that stay
+out for single statements and return when one fails or at the end; after a transaction that may have written commits, every
+callable in `Database.committed` is called. jsonb travels as JSON text both ways, times as UTC. May import errors, config and
+refusals.
 """
 
 import asyncio
@@ -36,6 +37,9 @@ with warnings.catch_warnings():
 __all__ = ["LOST", "Connection", "Database", "ensure_embedded", "release_embedded", "translate_errors", "with_database"]
 
 POOL_SIZE = 16
+_KEPT_OF_POOL = 4
+"""One in so many of the pool's connections may be kept for single statements."""
+
 STATEMENT_TIMEOUT_MS = 30_000
 DATABASE_NAME = "careboard"
 
@@ -151,25 +155,47 @@ class _Lease:
 
 
 class _Statement(_Lease):
-    """What `Database.statement` gives."""
+    """What `Database.statement` gives. A connection that worked is kept for the next statement: the pool takes more to give and
+    take back than the statement itself.
+    """
 
     __slots__ = ()
 
     async def __aenter__(self) -> Connection:
-        self.database._writing += 1
+        database = self.database
+        database._writing += 1
         try:
+            kept, engine = database._kept, database.engine
+            while kept and engine.current_transaction.get() is None:
+                connection, self._pool = kept.pop(), engine.pool
+                if _is_idle(connection):
+                    self._connection = connection
+                    return cast("Connection", connection)
+                await self._pool.release(connection)
             return await super().__aenter__()
         except BaseException:
-            self.database._writing -= 1
+            database._writing -= 1
             raise
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        database, connection = self.database, self._connection
         try:
-            await super().__aexit__(kind, error, trace)
+            if error is None and connection is not None and database._has_room() and _is_idle(connection):
+                database._kept.append(connection)
+            else:
+                await super().__aexit__(kind, error, trace)
         finally:
-            self.database._writing -= 1
-        if error is None and self.database.engine.current_transaction.get() is None:
-            self.database.announce()
+            database._writing -= 1
+        if error is None and (connection is not None or database.engine.current_transaction.get() is None):
+            database.announce()
+
+
+def _is_idle(connection: Any) -> bool:
+    """Whether a connection of the pool is alive and nobody left it in a transaction."""
+    try:
+        return not connection.is_closed() and not connection.is_in_transaction()
+    except asyncpg.InterfaceError:  # it was lost, and the pool has taken it back
+        return False
 
 
 class Database:
@@ -181,6 +207,8 @@ class Database:
         self.settings = settings
         self.committed: list[Callable[[], None]] = []
         self._writing = 0
+        self._kept: list[Any] = []
+        """Connections of the pool that wait for the next single statement."""
         self._pool_size = pool_size
         self._url: str | None = None
         self._engine: _Engine | None = None
@@ -234,16 +262,22 @@ class Database:
     async def stop(self) -> None:
         """Closes the pool (work under way gets five seconds) and lets go of the embedded server."""
         engine, self._engine = self._engine, None
+        kept, self._kept = self._kept, []
         if Database.current is self:
             Database.current = None
             for table in TABLE_REGISTRY:
                 table._meta._db = None
         if engine is not None and engine.pool is not None:
             try:
+                for connection in kept:
+                    await engine.pool.release(connection)
                 await asyncio.wait_for(engine.pool.close(), 5)
             except (TimeoutError, *LOST):
                 engine.pool.terminate()
         await self._leave_embedded()
+
+    def _has_room(self) -> bool:
+        return len(self._kept) < self._pool_size // _KEPT_OF_POOL and self._engine is not None
 
     def bind(self) -> None:
         """Makes every Piccolo table that exists by now work on this database."""

@@ -1,6 +1,7 @@
 """The pool, transactions and the embedded server, on a real Postgres."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -143,6 +144,35 @@ async def test_the_pool_survives_the_loss_of_every_connection(database: Database
     pool = database.engine.pool
     assert pool is not None
     assert pool.get_size() == pool.get_idle_size()
+
+
+async def backend(database: Database) -> int:
+    async with database.statement() as connection:
+        return int(await connection.fetchval("select pg_backend_pid()"))
+
+
+async def test_a_few_connections_stay_out_for_single_statements_until_they_fail(database: Database) -> None:
+    first = await backend(database)
+    assert await backend(database) == first
+    assert len(set(await asyncio.gather(*(backend(database) for _ in range(12))))) > 1
+    pool = database.engine.pool
+    assert pool is not None
+    assert pool.get_size() - pool.get_idle_size() <= pool.get_max_size() // 4
+    with pytest.raises(ParseError, match="Internal server error"):
+        async with database.statement() as connection:
+            await connection.execute("select nothing")
+    async with database.transaction() as running, database.statement() as joined:
+        assert joined is running
+
+    killer = await database.connect()
+    await killer.execute(TERMINATE_OTHERS)
+    alive = await killer.fetchval("select pg_backend_pid()")
+    await killer.close()
+    found = list[int]()
+    while not found:  # what was cut off is noticed when it is used, at the latest
+        with contextlib.suppress(ParseError):
+            found.append(await backend(database))
+    assert found[0] not in (first, alive)
 
 
 async def test_a_deadlock_is_tried_again(database: Database) -> None:
