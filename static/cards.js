@@ -68,15 +68,20 @@ function steps(desk, part, item) {
   const buttons = offered.flatMap((action) => {
     const name = stateName(action);
     if (!name) return [{ action, label: action.label }];
-    return nextStates(desk, action, item).map((state) => ({ action, state, label: upper(words(desk.mine, { [name]: state }, name)) }));
+    return nextStates(desk, action, item).map((state) => ({ action, state, label: stepWords(desk.mine, action, state) }));
   });
   if (!buttons.length) return null;
   const done = isDone(part, item);
   return h("div", { class: "own-steps" }, ...buttons.map(({ action, state, label }, index) => h("button", { type: "button", class: index || done ? "button" : "button primary", "data-act": action.key, "data-part": part.key, "data-id": item.objectId, "data-state": state ?? null, "data-key": `${action.key}-${state ?? ""}` }, icon(action.icon), label)));
 }
 
+const stateOf = (action) => action.inputs?.find((input) => input.kind === "state");
+
 /** The field that an action asks a state for. */
-export const stateName = (action) => action.inputs?.find((input) => input.kind === "state")?.name;
+export const stateName = (action) => stateOf(action)?.name;
+
+/** What the button that leads to a state says. */
+export const stepWords = (mine, action, state) => stateOf(action).verbs?.[state] ?? upper(words(mine, { [stateName(action)]: state }, stateName(action)));
 
 function note(desk, part, item) {
   const iso = part.at ? isoOf(read(item, part.at)) : undefined;

@@ -96,6 +96,10 @@ export class List {
       this.#over = event.pointerType === "mouse";
       this.#activeAt = performance.now();
     });
+    this.body.addEventListener("pointerover", ({ target }) => {
+      const cut = target.closest?.("b, small, span, a");
+      if (cut && !cut.title && (cut.scrollWidth > cut.clientWidth || cut.scrollHeight > cut.clientHeight + 2) && cut.clientWidth) cut.title = cut.textContent;
+    }, { passive: true });
     this.body.addEventListener("pointermove", () => (this.#activeAt = performance.now()), { passive: true });
     this.body.addEventListener("pointerleave", () => {
       this.#over = false;

@@ -4,7 +4,7 @@
  */
 
 import { doneWords } from "./actions.js";
-import { inOrder, partOf, stateName, upper } from "./cards.js";
+import { inOrder, partOf, stepWords, upper } from "./cards.js";
 import { fill, when, words } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
 import { Form } from "./form.js";
@@ -108,7 +108,7 @@ function act(action, part, item, state) {
   const row = { ...item, $label: item ? fill(mine, part.title, item) : "" };
   const place = action.place && (!action.placeWhen || action.placeWhen.includes(state)) ? findPlace() : null;
   const save = async (body, shown) => {
-    const label = [state ? upper(words(mine, { [stateName(action)]: state }, stateName(action))) : action.label, row.$label].filter(Boolean).join(" · ");
+    const label = [state ? stepWords(mine, action, state) : action.label, row.$label].filter(Boolean).join(" · ");
     const deed = {
       method: action.updates ? "update" : "create", className: action.className, objectId: action.updates ? row.objectId : undefined, body, shown,
       about: item?.objectId ?? "", part: part?.key, from: part?.status ? read(row, part.status) : undefined, words: label, files: [],

@@ -4,7 +4,7 @@
  */
 
 import { isOffered, nextStates } from "./actions.js";
-import { cell, fill, fillAll, isStale, isUnassigned, joinOf, personFault, tag, when, words } from "./cells.js";
+import { cell, deed, fill, fillAll, isStale, isUnassigned, joinOf, personFault, tag, when, words } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
 import { isoOf, read } from "./model.js";
 import { SECTIONS, contactsOf, tel } from "./sections.js";
@@ -180,7 +180,7 @@ export class Panel {
       model.levels.length > 0 && h("div", { class: "fact f-level" }, tag(model.levelOf(row))),
       lead && h("div", { class: `fact f-gauge c-${lead.kind}` }, ...this.part(row, [lead.kind])),
       h("div", { class: "fact f-left" }, ...this.part(row, END)),
-      h("p", { class: "fact f-name" }, [name && words(board, row, name.field), about].filter((text) => text && !head.includes(text)).join(" · ")),
+      h("p", { class: "fact f-name" }, [name && (name.isDeed ? deed(board, row) : words(board, row, name.field)), about].filter((text) => text && !head.includes(text)).join(" · ")),
       said && h("p", { class: "fact f-person" }, `${person.label} `, h("b", { class: fault ? "warn" : null }, said)),
       age && h("p", { class: "fact f-age" }, ...(iso ? [stale ? "as read " : `${age.label.toLowerCase()} `, when(iso, "ago"), " ago"] : [age.detailMissing || "never read"])),
     );

@@ -39,7 +39,14 @@ START_SECONDS = 180
 """A busy machine may take so long to start a server of several workers."""
 FAST = ("fsync = off", "synchronous_commit = on", "full_page_writes = off", "max_connections = 200")
 
+LONG = ("test_board_pages.py", "test_pages.py", "test_command.py", "test_boards.py", "test_nodes.py", "test_lost_network.py")
+"""The files that take minutes go first: where processes share the files, none is left alone with one of them at the end."""
+
 T = TypeVar("T")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:

@@ -14,7 +14,8 @@ from app.actions.objects import Objects
 from app.actions.signing.accounts import is_admin
 from app.actions.signing.passwords import verify_password
 from app.actions.signing.providers import Proven
-from app.actions.signing.sessions import end_session, start_session
+from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
+from app.core.query import Query
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
@@ -181,7 +182,7 @@ class Users:
         token = token or caller.session_token
         if token is None or caller.session_id is None:
             raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Session token required.")
-        session = await self._objects.get_object(caller, "_Session", caller.session_id)
+        session = await self._read(caller, "_Session", caller.session_id)
         return {**session, "sessionToken": token}
 
     async def create_user_as_master(
@@ -189,7 +190,11 @@ class Users:
     ) -> Saved:
         """Makes an account of any role, without a session: for the command line, the demo and approvals."""
         body: Object = {"username": username, "password": password, "role": role, **fields}
-        return await self._objects.create(MASTER, "_User", body, tx=tx)
+        async with self._objects.transaction(tx) as own:
+            saved = await self._objects.create(MASTER, "_User", body, tx=own)
+            await end_sessions_of_user(own, saved.object_id)
+        response = {name: value for name, value in saved.response.items() if name != "sessionToken"}
+        return Saved(saved.object_id, saved.created_at, saved.updated_at, response, saved.object)
 
     async def set_role_as_master(self, user_id: str, role: str, *, tx: Connection | None = None) -> Saved:
         """Gives an account another role; its sessions end. Raises 101, 142."""
@@ -318,11 +323,18 @@ class Users:
         if hooks.has_sign_in_handlers(moment):
             self._database.after_commit(lambda: hooks.tell_signed(moment, event))
 
+    async def _read(self, caller: Caller, class_name: str, object_id: str, tx: Connection | None = None) -> Object:
+        """One object as a find shows it, with the addresses of its files. Raises 101."""
+        urls = self._objects.settings.file_urls
+        found = decode(await self._objects.get(caller, Query(class_name), object_id, tx=tx, files_url=urls))
+        assert isinstance(found, dict)
+        return found
+
     async def _own_view(self, connection: Connection, caller: Caller, user_id: str) -> Object:
         """The account as its owner sees it; only its id where the class's permissions hide even that."""
         viewer = caller if caller.is_master else await caller_of_user_as_master(connection, user_id)
         try:
-            user = await self._objects.get_object(viewer, "_User", user_id, tx=connection)
+            user = await self._read(viewer, "_User", user_id, connection)
         except ParseError as error:
             if error.code not in (ErrorCode.OPERATION_FORBIDDEN, ErrorCode.OBJECT_NOT_FOUND):
                 raise

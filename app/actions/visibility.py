@@ -74,6 +74,7 @@ class View:
         if self._schemas.has(class_name):
             return self._schemas.get(class_name)
         if self._caller.is_master or self._settings.allow_client_class_creation:
+            check_collection("find", class_name, self._caller)  # what is the server's is closed, and not just empty
             return None
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, f"This user is not allowed to access non-existent class: {class_name}")
 

@@ -82,6 +82,8 @@ async def find_objects(call: Call, class_name: str) -> Answer:
         return Answer(f'{{"results":[{{"QUERY PLAN":{await call.services.objects.explain(call.caller, query)}}}]}}'.encode())
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     results, class_said = found.results, ""
+    if query.class_name == "_User" and query.keys is None and call.caller.user_id is not None:
+        results = await _with_own_sign_ins(call, call.caller.user_id, results)
     if params.get("redirectClassNameForKey") is not None:
         class_said = f'"className":"{query.class_name}",'  # in each of them too: SDKs look there when they ask for one
         results = [f"{{{class_said}{text[1:]}" for text in results]
@@ -91,6 +93,16 @@ async def find_objects(call: Call, class_name: str) -> Answer:
     if found.cursor is not None:
         parts.append(f',"cursor":"{to_cursor(call.services.feed.feed_id, Snapshot.parse(found.cursor))}"')
     return Answer("".join((*parts, "}")).encode())
+
+
+async def _with_own_sign_ins(call: Call, user_id: str, texts: list[str]) -> list[str]:
+    """The accounts that were found, one's own with its sign-ins: SDKs get by a find too."""
+    own = f'{{"objectId":"{user_id}",'
+    if not any(text.startswith(own) for text in texts):
+        return texts
+    linked = await call.services.users.auth_data(call.caller, user_id)
+    told = f',"authData":{encode(linked).decode()}}}'
+    return [text[:-1] + told if linked and text.startswith(own) else text for text in texts]
 
 
 async def get_object(call: Call, class_name: str, object_id: str) -> Answer:

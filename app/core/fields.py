@@ -113,7 +113,7 @@ def check_object_id(value: str, class_name: str) -> None:
 
 def is_index(part: str) -> bool:
     """Whether a part of a dotted key counts the elements of an array."""
-    return part.isascii() and part.isdigit()
+    return part.isascii() and part.isdigit() and len(part) < 10  # no array is longer, and Python reads no endless number
 
 
 # ---- inference

@@ -6,7 +6,6 @@ node; a malformed one is refused with 107, as Parse does, a misused one with 102
 
 import re
 from collections.abc import Callable, Mapping
-from math import isfinite
 
 from app.core.cells import ring_of_wire
 from app.core.geo import KILOMETERS_PER_RADIAN, MILES_PER_RADIAN
@@ -151,8 +150,12 @@ def _near(path: Path, operand: Json, constraint: Object) -> Node:
     return Near(path, longitude, latitude, radians)
 
 
+_FARTHEST = 1e300
+"""JSON knows larger whole numbers, which are no float."""
+
+
 def _distance(value: Json, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _FARTHEST:
         raise malformed(f"bad {key} value; the distance should be a number that is not negative")
     return float(value)
 

@@ -425,6 +425,21 @@ async def test_installations_and_join_tables_are_closed_to_clients(world: World)
                     await attempt(world, caller, operation, name, "x")
 
 
+async def test_what_is_the_servers_is_closed_to_clients_also_where_they_may_make_classes(world: World) -> None:
+    free = world.with_settings(allow_client_class_creation=True)
+    try:
+        for name in ("_Join:users:_Role", "_Hooks", "_GlobalConfig", "_SCHEMA", "_Audience"):
+            for operation in ("find", "get", "create", "update", "delete"):
+                with refusing(119):
+                    await attempt(free, ANONYMOUS, operation, name, "x")
+            with refusing(119):
+                await free.objects.count(ANONYMOUS, free.objects.parse_query(name, {}))
+        assert await free.objects.count(ANONYMOUS, free.objects.parse_query("NotYetThere", {})) == 0
+        assert await free.objects.count(MASTER, free.objects.parse_query("_Hooks", {})) == 0
+    finally:
+        world.with_settings()
+
+
 async def attempt(world: World, caller: Caller, operation: str, name: str, object_id: str) -> None:
     """One operation of a caller on a class or an object."""
     query = world.objects.parse_query(name, {})

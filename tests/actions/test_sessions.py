@@ -41,17 +41,6 @@ async def test_a_session_says_how_it_began(world: World) -> None:
     assert await world.objects.count(MASTER, sessions_of(world, caller)) == 1
 
 
-async def test_an_account_made_with_the_master_key_has_a_session_only_where_a_device_is_named(world: World) -> None:
-    made = await world.users.sign_up(MASTER, {"username": "made-for-ana", "password": "p"})
-    assert "sessionToken" not in made
-    owner = pointer("_User", str(made["objectId"]))
-    assert await world.rows("_Session", user=owner) == []
-    await world.signed_in("made-for-ana", "p")
-    device = replace(MASTER, installation_id="tablet-4")
-    kept = await world.users.sign_up(device, {"username": "made-on-a-tablet", "password": "p"})
-    assert (await world.caller(kept)).installation_id == "tablet-4"
-
-
 async def test_who_comes_by_another_provider_signs_in_also_the_first_time(world: World) -> None:
     answer = await world.users.sign_up(ANONYMOUS, {"authData": {"anonymous": {"id": "first-time"}}})
     session = await world.users.my_session(await world.caller(answer))

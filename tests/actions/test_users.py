@@ -361,3 +361,19 @@ async def test_secrets_enter_neither_answers_nor_the_change_table(world: World) 
         assert secret not in told
     assert token not in stored
     assert all(line.startswith("sha256:") for line in stored.splitlines())
+
+
+async def test_an_answer_to_who_signs_in_tells_where_the_files_of_the_account_are(world: World) -> None:
+    await world.classes.update("_User", {"fields": {"portrait": {"type": "File"}}})
+    person = await world.person()
+    who = str(person.user_id)
+    await world.objects.update(MASTER, "_User", who, {"portrait": {"__type": "File", "name": "face 1.png"}})
+    password: Object = {"username": (person.user or {})["username"], "password": PASSWORD}
+    answers = [
+        await world.users.log_in(ANONYMOUS, password),
+        await world.users.verify_password(ANONYMOUS, password),
+        await world.users.log_in_as(MASTER, who),
+        await world.users.me(person),
+    ]
+    url = world.objects.settings.file_urls + "face%201.png"
+    assert [answer["portrait"] for answer in answers] == [{"__type": "File", "name": "face 1.png", "url": url}] * 4

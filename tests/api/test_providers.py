@@ -54,6 +54,11 @@ async def test_a_new_account_is_201_and_a_known_one_200(
     assert (await http.get("/login", params=in_the_address)).json()["code"] == 200
 
 
+def named(account: dict[str, Any]) -> str:
+    """The where that finds one account."""
+    return json.dumps({"objectId": account["objectId"]})
+
+
 async def test_only_the_account_and_the_master_key_read_its_sign_ins(
     http: httpx.AsyncClient, issuer: Issuer, running_server: RunningServer
 ) -> None:
@@ -69,8 +74,16 @@ async def test_only_the_account_and_the_master_key_read_its_sign_ins(
     for headers in (foreign, {}):
         assert (await http.get(user, headers=headers)).json()["username"]
         assert "authData" not in (await http.get(user, headers=headers)).json()
-    listed = (await http.get("/users", headers=foreign)).json()["results"]
-    assert all("authData" not in each for each in listed)
+    for path in ("/users", "/classes/_User"):
+        listed = (await http.get(path, headers=own)).json()["results"]
+        assert [each["objectId"] for each in listed if "authData" in each] == [told["objectId"]]
+        assert next(each["authData"] for each in listed if "authData" in each) == linked
+        (bare,) = (await http.get(path, params={"keys": "username", "where": named(told)}, headers=own)).json()["results"]
+        assert "authData" not in bare
+        for headers in (foreign, {}):
+            listed = (await http.get(path, params={"where": named(told)}, headers=headers)).json()["results"]
+            assert len(listed) == 1
+            assert "authData" not in listed[0]
     asked = await http.get("/users", params={"where": '{"authData.hospital.id": "reader"}'}, headers=foreign)
     assert asked.status_code == 400
 

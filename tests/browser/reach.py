@@ -26,7 +26,7 @@ p { margin-bottom: 2em !important; }
 """WCAG 1.4.12: nothing is lost when text is set so wide."""
 SCRIPT = Path(__file__).with_name("reach.js")
 MOST_STEPS = 240
-STRIDE = 12
+STRIDE = 2
 """Steps between two looks at where they led: each look is a way to the browser and back."""
 FIRST_STEPS = 60
 """Of a page with more to reach than that only the beginning is walked: row after row is the same."""
@@ -66,7 +66,7 @@ async def by_keyboard(page: Page) -> list[str]:
     count = int(await page.evaluate("reach.mark()"))
     steps = 2 * count + 30  # a field for a time is several steps
     is_whole = steps <= MOST_STEPS
-    stops = await _walk(page, steps if is_whole else FIRST_STEPS)
+    stops = await _walk(page, steps if is_whole else FIRST_STEPS, count)
     faults_of = (("isMarked", "unmarked"), ("isSeen", "hidden"))
     found = [f"{fault}: {stop['name']}" for stop in stops for word, fault in faults_of if not stop[word]]
     order = [stop["walk"] for stop in stops if stop["walk"] is not None]
@@ -77,13 +77,13 @@ async def by_keyboard(page: Page) -> list[str]:
     return found
 
 
-async def _walk(page: Page, steps: int) -> list[Any]:
-    """Where the focus was after each Tab, once round the page."""
+async def _walk(page: Page, steps: int, count: int) -> list[Any]:
+    """Where the focus was after each Tab, once round the page, which is not done before as many steps as there are stops."""
     stops: list[Any] = []
     await page.evaluate("reach.walked()")
     for step in range(1, steps + 1):
         await page.keyboard.press("Tab")
-        if step % STRIDE and step < steps:
+        if (step <= count or (step - count) % STRIDE) and step < steps:
             continue
         # Where there is nothing, the browser's own controls had it; from there it begins anew.
         stops += [stop for stop in await page.evaluate("reach.walked()") if stop]

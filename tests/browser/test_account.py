@@ -134,7 +134,7 @@ async def test_a_person_confirms_an_address_forgets_the_password_and_turns_news_
 
     await page.goto(f"{person.url}/account")
     await person.check("Your account")
-    box = page.get_by_role("checkbox", name="Send me a mail when there is news about my care")
+    box = page.get_by_role("checkbox", name="Send me a mail when there is news for me")
     await expect(box).to_be_checked()
     await box.uncheck()
     await person.send("Save")

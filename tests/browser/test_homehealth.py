@@ -63,7 +63,7 @@ async def test_a_technician_goes_through_a_visit_on_the_phone_and_the_desk_sees_
     desk, _ = await open_as(browser, agency.url, "hedda", "/boards/homehealth")
     card = phone.locator(f'li.own[data-id="{job}"]')
     for state, shown in (
-        ("Assigned", "Assigned"),
+        ("Accept", "Assigned"),
         ("Confirmed", "Confirmed"),
         ("On the way", "On the way"),
         ("In progress", "In progress"),

@@ -60,7 +60,7 @@ async def test_each_of_five_thousand_rows_stands_in_its_place(browser: Browser, 
     await expect(page.get_by_role("table")).to_have_attribute("aria-rowcount", str(len(wanted) + 1))
     for share in (0, 0.13, 0.5, 0.51, 0.87, 0.2, 1):
         await scroll_to(page, share)
-        await page.wait_for_function(f"({IN_SIGHT})().length > 10")
+        await page.wait_for_function(f"() => ({IN_SIGHT})().length > 10")
         seen = await page.evaluate(IN_SIGHT)
         assert [name for _, name in seen] == [wanted[index - 2] for index, _ in seen]
         assert await page.locator("tr.row").count() < 80

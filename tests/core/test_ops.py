@@ -254,6 +254,12 @@ def test_a_bad_body_is_refused(body: Object, code: ErrorCode, message: str) -> N
     assert (caught.value.code, caught.value.message) == (code, message)
 
 
+def test_a_place_without_end_is_none() -> None:
+    with pytest.raises(ParseError, match="the array has 2 elements") as caught:
+        updated({f"notes.rows.{'9' * 5000}": 1})
+    assert caught.value.code == ErrorCode.INCORRECT_TYPE
+
+
 def test_a_number_that_leaves_the_doubles_is_refused() -> None:
     with pytest.raises(ParseError) as caught:
         apply_ops(TANK, {"psi": 1.7e308}, {"psi": {"__op": "Increment", "amount": 1.7e308}})

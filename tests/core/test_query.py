@@ -155,6 +155,8 @@ def nested(depth: int) -> Json:
         ({"a": {"__type": "Nonsense"}}, ErrorCode.INCORRECT_TYPE, "This is not a valid Nonsense"),
         (nested(17), INVALID_QUERY, "Query condition nesting depth exceeds maximum allowed depth of 16"),
         ({"$or": [{"a": 1}] * 1000}, INVALID_QUERY, "Query has more than 1000 constraints"),
+        ({"a": {"$nearSphere": place(1, 2), "$maxDistance": 10**4000}}, INVALID_JSON, "bad $maxDistance value"),
+        ({"a": {"$geoWithin": {"$centerSphere": [place(1, 2), 10**400]}}}, INVALID_JSON, "bad $centerSphere value"),
         ({"a": {"$in": [1] * 50_001}}, INVALID_QUERY, "Query lists more than 50000 values"),
         ({"$or": [{"a": {"$nin": [1] * 30_000}}, {"b": {"$containedBy": [1] * 30_000}}]}, INVALID_QUERY, "more than 50000"),
     ],

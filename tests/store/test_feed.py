@@ -10,6 +10,8 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.core.wire import Object
 from app.store.changes.capture import maintain
@@ -312,6 +314,36 @@ def test_covers_says_whether_nothing_is_left_to_hear() -> None:
     assert not at("10:15:10").covers(at("11:11:"))
     assert not at("10:10:").covers(at("12:12:"))
     assert at("10:10:").covers(at("10:12:10,11"))
+
+
+numbers = st.integers(1, 12)
+snapshots = st.builds(
+    lambda one, other, running: Snapshot(min(one, other), max(one, other), frozenset(running)),
+    numbers,
+    numbers,
+    st.sets(numbers, max_size=6),
+).map(lambda made: Snapshot(made.xmin, made.xmax, frozenset(xid for xid in made.running if made.xmin <= xid < made.xmax)))
+
+
+@given(one=snapshots, other=snapshots)
+def test_covers_is_what_asking_for_each_transaction_says(one: Snapshot, other: Snapshot) -> None:
+    assert one.covers(other) is all(one.sees(xid) for xid in range(14) if other.sees(xid))
+
+
+def test_a_cursor_of_many_transactions_costs_no_look_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client may send one as long as a message, and it is compared with thousands of moments."""
+    asked: list[int] = []
+    sees = Snapshot.sees
+
+    def noting(snapshot: Snapshot, xid: int) -> bool:
+        asked.append(xid)
+        return sees(snapshot, xid)
+
+    made_up = Snapshot(5, 10**6, frozenset({7, *range(1000, 11_000)}))
+    monkeypatch.setattr(Snapshot, "sees", noting)
+    assert not made_up.covers(Snapshot(9, 10, frozenset({9})))
+    assert made_up.covers(Snapshot(7, 9, frozenset({7, 8})))
+    assert len(asked) < 10
 
 
 def test_a_foreign_or_broken_cursor_is_no_cursor() -> None:

@@ -386,6 +386,66 @@ async def test_an_array_of_pointers_is_included_in_its_order(connection: Connect
         assert path(found[5], "area", "label") == "alps"
 
 
+async def test_pointers_inside_an_object_are_included_as_deep_as_their_path(connection: Connection) -> None:
+    await chain(connection)
+    await put(connection, SITE, "closed", rperm=["u9"])
+    extra: Object = {
+        "at": pointer(SITE, "s1"),
+        "shut": pointer(SITE, "closed"),
+        "more": {"who": pointer(PERSON, "p1"), "n": 1},
+        "all": [pointer(PERSON, "p1"), 7],
+        'qu"ote': "x",
+        "other": pointer(SITE, "s1"),
+    }
+    await put(connection, TANK, "t2", {"extra": extra})
+    for _ in range(2):  # the first time the classes in the object are news
+        asks = asked(
+            TANK, where={"objectId": "t2"}, include="extra.at.area,extra.shut,extra.more.who,extra.all,extra.gone,extra.more.n"
+        )
+        (tank,) = await objects(connection, asks)
+        assert path(tank, "extra", "at", "label") == "north"
+        assert path(tank, "extra", "at", "area", "label") == "alps"
+        assert path(tank, "extra", "more", "who", "label") == "Pia"
+        found = path(tank, "extra", "all")
+        assert isinstance(found, list)
+        assert (path(found[0], "label"), found[1]) == ("Pia", 7)
+        kept = {"shut": pointer(SITE, "closed"), 'qu"ote': "x", "other": pointer(SITE, "s1")}
+        assert {name: path(tank, "extra", name) for name in kept} == kept
+        assert path(tank, "extra", "more", "n") == 1
+
+
+async def test_an_object_without_pointers_stays_as_it_is_whatever_is_included(connection: Connection) -> None:
+    held: list[Json] = [{}, {"at": 7}, {"at": {"__type": "Pointer"}}, {"at": [[]]}, {"at": {"deep": None}}]
+    for number, extra in enumerate(held):
+        await put(connection, TANK, f"t{number}", {"extra": extra})
+    await put(connection, TANK, "t9")
+    found = await objects(connection, asked(TANK, include="extra.at.deep,extra.at", order="objectId"))
+    assert [tank.get("extra") for tank in found] == [*held, None]
+
+
+async def test_keys_and_hidden_fields_hold_inside_an_object_too(connection: Connection) -> None:
+    await chain(connection)
+    await put(connection, TANK, "t2", {"extra": {"who": pointer(PERSON, "p1")}, "label": "two"})
+    hidden = {"ItPerson": frozenset({"phone"})}
+    (tank,) = await objects(connection, asked(TANK, where={"objectId": "t2"}, include="extra.who"), hidden=hidden)
+    assert path(tank, "extra", "who", "label") == "Pia"
+    assert "phone" not in str(tank)
+    (tank,) = await objects(connection, asked(TANK, where={"objectId": "t2"}, include="extra.who", keys="extra.who.phone"))
+    assert path(tank, "extra", "who", "phone")
+    assert "Pia" not in str(tank)
+    (tank,) = await objects(
+        connection, asked(TANK, where={"objectId": "t2"}, include="extra.who"), hidden={"ItTank": frozenset({"extra"})}
+    )
+    assert "extra" not in tank
+
+
+@pytest.mark.parametrize("include", ["extra" + ".a" * 99, ",".join(f"extra.a{number}" for number in range(101))])
+async def test_too_many_includes_inside_an_object_are_refused(connection: Connection, include: str) -> None:
+    await put(connection, TANK, "t1")
+    with pytest.raises(ParseError, match="Too many includes"):
+        await objects(connection, asked(TANK, include=include))
+
+
 async def test_an_included_array_that_is_empty_absent_or_no_array_stays_so(connection: Connection) -> None:
     await put(connection, TANK, "t1", {"links": []})
     await put(connection, TANK, "t2")

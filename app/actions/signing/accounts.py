@@ -271,8 +271,7 @@ async def _follow(event: SaveEvent, *, waits: bool) -> None:
 
 
 async def _open_first_session(event: SaveEvent) -> None:
-    """None for an account that waits; as in Parse none for one that the master key makes, unless it names a device."""
-    if event.object.get("active") is False or (event.caller.is_master and event.caller.installation_id is None):
+    if event.object.get("active") is False:
         return
     proven = event.context.get("proven")
     provider = proven.names if isinstance(proven, Proven) else ""

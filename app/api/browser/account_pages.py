@@ -6,6 +6,7 @@ open it too: a button does; a form counts only from our own pages; what is told 
 somebody's. May import actions and below, api/forms, api/request, api/site, litestar.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -255,7 +256,7 @@ async def _account(site: Site, request: AnyRequest, form: Mapping[str, str] | No
 async def _own_door(services: Services, caller: Caller) -> Door:
     user = await services.objects.get_object(caller, "_User", str(caller.user_id))
     email, is_confirmed = user.get("email"), user.get("emailVerified") is True
-    facts = [("User name", str(user.get("username", ""))), ("Role", str(user.get("role") or "none"))]
+    facts = [("Username", str(user.get("username", ""))), ("Role", _in_words(str(user.get("role") or "none")))]
     ways = [("/", "Back to the board")]
     if any(issuer.browser for issuer in services.settings.issuers):
         ways.insert(0, ("/sign-ins", "Other ways to sign in"))
@@ -265,7 +266,12 @@ async def _own_door(services: Services, caller: Caller) -> Door:
     if email and not is_confirmed and services.settings.verify_emails:
         ways.insert(0, ("/confirm-email", "Confirm the e-mail address"))
     ways.insert(0, ("/forgot-password", "Choose a new password"))
-    wants = Field("news", "Send me a mail when there is news about my care", "checkbox")
+    wants = Field("news", "Send me a mail when there is news for me", "checkbox")
     wants = replace(wants, value="yes" if user.get("emailNotifications") is not False else "")
     words = ("A mail says only that there is news, never what; it goes to a confirmed address.",)
     return Door("Your account", words, "/account", "Save", (wants,), facts=tuple(facts), ways=tuple(ways))
+
+
+def _in_words(role: str) -> str:
+    """A role as a person says it: Department manager."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", role).capitalize()

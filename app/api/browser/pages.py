@@ -80,7 +80,7 @@ def pages(site: Site) -> Router:
         @get("/nothing")
         async def nothing(self, request: AnyRequest) -> Response[Any]:
             words = "You are signed in, but no board is made for your role. An administrator can give you one."
-            return site.note(request, "Nothing to show yet", words)
+            return site.note(request, "Nothing to show yet", words, home="/account", go="Go to your account")
 
         @post("/sign-in", status_code=200)
         async def sign_in(self, request: AnyRequest, data: Form) -> Response[Any]:

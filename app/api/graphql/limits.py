@@ -33,6 +33,9 @@ _MOST_ALIKE = 20
 _MOST_PAIRS = 50_000
 """How many pairs of fields an operation may have of which validation looks whether they agree."""
 
+_LARGEST = 10**18
+"""Any larger number costs as much."""
+
 _GUESSED_ITEMS = 10
 """How many objects a connection is taken to hold that says no number; what it really holds is counted as it is read."""
 
@@ -177,15 +180,22 @@ class _Weigher:
 
     def _number(self, value: object) -> int | None:
         if isinstance(value, IntValueNode):
-            return int(value.value)
+            return _written(value)
         given = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
-        return int(given) if isinstance(given, int | float) and isfinite(given) else None
+        if isinstance(given, float) and not isfinite(given):
+            return None
+        return int(min(given, _LARGEST)) if isinstance(given, int | float) else None
 
 
 def _defaults(operation: OperationDefinitionNode) -> dict[str, object]:
     """The numbers that variables stand for when a request does not give them."""
     given = ((each.variable.name.value, each.default_value) for each in operation.variable_definitions or ())
-    return {name: int(value.value) for name, value in given if isinstance(value, IntValueNode)}
+    return {name: _written(value) for name, value in given if isinstance(value, IntValueNode)}
+
+
+def _written(number: IntValueNode) -> int:
+    """A number as it is written, or a large one: Python reads none of thousands of digits."""
+    return int(number.value) if len(number.value) < len(str(_LARGEST)) else _LARGEST
 
 
 def _flat(sets: Iterable[SelectionSetNode], fragments: dict[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:

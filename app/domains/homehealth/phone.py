@@ -37,6 +37,7 @@ _STEP: Final = Action(
             kind="state",
             required=True,
             leads=("assigned", "confirmed", "en_route", "in_progress", "done"),
+            verbs={"assigned": "Accept", "open": "Decline"},
         ),
         REASON,
     ),

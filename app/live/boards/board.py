@@ -148,7 +148,7 @@ class Input:
     `default` is a path into the row, or "now". `when` shows it only while another input has that value ("a|b": one of them).
     A person or pick is chosen from `source`, said by the pattern `text`; `near` (a path of the row) and `point` (a path of the
     option) sort by distance, those that meet `free` first. `unless`: state -> facts of a row for which a state is not offered;
-    `leads`: states that are usually next, which stand first.
+    `leads`: states that are usually next, which stand first; `verbs`: what a state's button says where its name will not do.
     """
 
     name: str
@@ -172,6 +172,7 @@ class Input:
     empty: str = ""
     unless: dict[str, Object] = part(default_factory=dict)
     leads: tuple[str, ...] = ()
+    verbs: dict[str, str] = part(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ included field. Holds: an included object passes the caller's own filter for its
 the caller; what is missing or may not be read stays the pointer it is stored as; the order of an array is kept. May
 import core and store/render.
 
-An array of pointers does not say in the schema which classes it points to. So the classes met are remembered for each
-field; a pointer to one not yet met is marked in the answer with `MARK`, which cannot occur in JSON, and the reader asks
-again, once for each array within another. The memory is a hint: it may be lost or hold too much, never wrong.
+An array of pointers, and an Object that holds some, do not say in the schema which classes they point to. So the classes
+met are remembered for each field; a pointer to one not yet met is marked in the answer with `MARK`, which cannot occur in
+JSON, and the reader asks again, once for each such field within another. The memory is a hint: it may be lost or hold too
+much, never wrong.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,7 +49,7 @@ class Rendering:
     allowed_for: Callable[[ClassSchema], Node]
     files_url: str | None = None
     marks: bool = False  # whether pointers to classes not met yet are to be marked
-    arrays: set[tuple[str, str]] = field(default_factory=set)  # the array fields included: (class, field)
+    untyped: set[tuple[str, str]] = field(default_factory=set)  # where pointers of any class are included: (class, field)
     count: int = 0
 
     def object(self, schema: ClassSchema, alias: str, tree: Tree, path: Path = ()) -> str:
@@ -80,14 +81,13 @@ class Rendering:
             if kind.type == "Pointer" and kind.target_class is not None and self.registry.has(kind.target_class):
                 found[name] = self._one(kind.target_class, column(alias, name), below, (*path, name))
             elif kind.type == "Array":
-                found[name] = self._many(schema, alias, name, below, (*path, name))
+                found[name] = self._many((schema.class_name, name), column(alias, name), below, (*path, name))
+            elif kind.type == "Object" and below:
+                found[name] = self._inside((schema.class_name, name), column(alias, name), below, (*path, name))
         return found
 
     def _one(self, class_name: str, object_id: str, tree: Tree, path: Path) -> str:
-        self.count += 1
-        if self.count > _MOST_INCLUDES:
-            raise ParseError(ErrorCode.INVALID_QUERY, f"Too many includes: at most {_MOST_INCLUDES} may be asked for.")
-        alias = f"i{self.count}"
+        alias = f"i{self._element()}"
         schema = self.registry.get(class_name)
         allowed = self.compiler.compile_where(self.allowed_for(schema), schema, alias, self.arguments)
         shown = self.object(schema, alias, tree, path)
@@ -95,31 +95,62 @@ class Rendering:
             f"(select {shown} from {quote(class_name)} {alias} where {column(alias, 'objectId')} = {object_id} and ({allowed}))"
         )
 
-    def _many(self, schema: ClassSchema, alias: str, name: str, tree: Tree, path: Path) -> str:
-        self.arrays.add((schema.class_name, name))
-        self.count += 1
-        each, stored = f"e{self.count}", column(alias, name)
-        object_id = f"({each}.v->>'objectId')"
-        cases = [
-            f"when {literal(target)} then {self._one(target, object_id, tree, path)}"
-            for target in sorted(_met.get((schema.class_name, name), ()))
-            if self.registry.has(target)
-        ]
-        mark = f"chr({ord(MARK)}) || ({each}.v->>'className') || chr({ord(MARK)}) || {each}.v::text"
-        otherwise = mark if self.marks else "null"
-        shown = f"case {each}.v->>'className' {' '.join(cases)} else {otherwise} end" if cases else otherwise
+    def _many(self, where: tuple[str, str], stored: str, tree: Tree, path: Path) -> str:
+        """An array with what its pointers name; no SQL value where it is none."""
+        each = self._element()
+        shown = self._named(where, f"{each}.v", tree, path)
         return (
             f"case when jsonb_typeof({stored}) = 'array' then (select '[' || coalesce(string_agg(coalesce("
             f"case when {each}.v->>'__type' = 'Pointer' then {shown} end, {each}.v::text), ',' order by {each}.n), '') || ']'"
             f" from jsonb_array_elements({stored}) with ordinality {each}(v, n)) end"
         )
 
+    def _inside(self, where: tuple[str, str], stored: str, tree: Tree, path: Path) -> str:
+        """An Object with what the pointers under its keys name; no SQL value where it is none, or empty."""
+        each = self._element()
+        cases = [
+            f"when {literal(name)} then {self._under((where[0], f'{where[1]}.{name}'), f'{each}.v', below, (*path, name))}"
+            for name, below in sorted(tree.items())
+        ]
+        return (
+            f"case when jsonb_typeof({stored}) = 'object' and {stored}->>'__type' is null then (select '{{' || string_agg("
+            f"to_json({each}.k)::text || ':' || coalesce(case {each}.k {' '.join(cases)} end, {each}.v::text), ',') || '}}'"
+            f" from jsonb_each({stored}) {each}(k, v)) end"
+        )
+
+    def _under(self, where: tuple[str, str], value: str, tree: Tree, path: Path) -> str:
+        """What stands under a key of an Object: a pointer, an array of them, or an Object that holds some."""
+        inside = f" else {self._inside(where, value, tree, path)}" if tree else ""
+        return (
+            f"case when {value}->>'__type' = 'Pointer' then {self._named(where, value, tree, path)}"
+            f" when jsonb_typeof({value}) = 'array' then {self._many(where, value, tree, path)}{inside} end"
+        )
+
+    def _named(self, where: tuple[str, str], value: str, tree: Tree, path: Path) -> str:
+        """The object that a pointer names whose class is not in the schema."""
+        self.untyped.add(where)
+        object_id = f"({value}->>'objectId')"
+        cases = [
+            f"when {literal(target)} then {self._one(target, object_id, tree, path)}"
+            for target in sorted(_met.get(where, ()))
+            if self.registry.has(target)
+        ]
+        mark = f"chr({ord(MARK)}) || ({value}->>'className') || chr({ord(MARK)}) || {value}::text"
+        otherwise = mark if self.marks else "null"
+        return f"case {value}->>'className' {' '.join(cases)} else {otherwise} end" if cases else otherwise
+
+    def _element(self) -> str:
+        self.count += 1
+        if self.count > _MOST_INCLUDES:
+            raise ParseError(ErrorCode.INVALID_QUERY, f"Too many includes: at most {_MOST_INCLUDES} may be asked for.")
+        return f"e{self.count}"
+
     def learn(self, texts: list[str]) -> bool:
         """Remembers the classes that the answers mark; True if there was a mark: the answers are then no JSON yet."""
         classes = {name for text in texts if MARK in text for name in text.split(MARK)[1::2]}
         known = frozenset(name for name in classes if self.registry.has(name))
-        for array in self.arrays:
-            _met[array] = _met.get(array, frozenset()) | known
+        for where in self.untyped:
+            _met[where] = _met.get(where, frozenset()) | known
         return bool(classes)
 
 

@@ -78,7 +78,7 @@ async def select(
         writing = Rendering(schemas, Compiler(schemas.get), [], query, hidden, allowed_for, files_url, marks)
         row = await connection.fetchrow(_select_text(writing, allowed, count, cursor), *writing.arguments)
         texts: list[str] = row["objects"] or []
-        if not (marks and writing.arrays and writing.learn(texts)):
+        if not (marks and writing.untyped and writing.learn(texts)):
             break
     return Found(texts, row["count"], row["snapshot"])
 
@@ -111,7 +111,7 @@ async def select_of_owners(
         writing = Rendering(schemas, Compiler(schemas.get), [], query, hidden, allowed_for, files_url, marks)
         rows = await connection.fetch(_related_text(writing, owners, allowed), *writing.arguments)
         texts = [text for row in rows for text in row["objects"] or ()]
-        if not (marks and writing.arrays and writing.learn(texts)):
+        if not (marks and writing.untyped and writing.learn(texts)):
             break
     return {row["owner"]: Found(row["objects"] or [], row["count"]) for row in rows}
 

@@ -21,6 +21,8 @@ HOSTILE = [
     (SPREAD + " fragment a200 on Query { health }", "cost"),
     ("{ roles(first: 1000) { edges { node { users(first: 1000) { edges { node { id } } } } } } }", "cost"),
     ('"' + '\\"' * 30_000, "Syntax Error"),
+    ("{ roles(first: " + "9" * 5000 + ") { edges { node { id } } } }", "may cost"),
+    ("query ($n: Int = " + "9" * 5000 + ") { roles(first: $n) { edges { node { id } } } }", "at most 250000 are answered"),
 ]  # fmt: skip
 
 
@@ -30,6 +32,12 @@ async def test_a_hostile_query_is_refused_with_the_reason(running_server: Runnin
     assert status == 400
     assert words in told["errors"][0]["message"]
     assert "data" not in told
+
+
+async def test_a_number_without_end_is_told_as_the_clients_fault(running_server: RunningServer) -> None:
+    query = "query ($n: Int) { roles(first: $n) { edges { node { id } } } }"
+    status, told = await anonymous(running_server).post(query, {"n": 10**4000})
+    assert (status, "may cost" in told["errors"][0]["message"]) == (400, True)
 
 
 async def test_fragments_in_a_circle_and_deep_variables_are_told_as_the_clients_fault(running_server: RunningServer) -> None:
