@@ -183,11 +183,12 @@ class RunningServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/parse/health", timeout=2).status_code == 200:
-                    return
-            time.sleep(0.05)
+        with httpx.Client(timeout=2) as client:  # one for all: to make one costs more than the question
+            while time.monotonic() < deadline and self._process.poll() is None:
+                with contextlib.suppress(httpx.HTTPError):
+                    if client.get(f"{self.url}/parse/health").status_code == 200:
+                        return
+                time.sleep(0.05)
         self.kill()
         raise AssertionError(f"the server did not start:\n{self.log.read_text(encoding='utf-8')}")
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -44,11 +45,11 @@ class Served:
         with self.output.open("w", encoding="utf-8") as out:
             self.process = subprocess.Popen(command, cwd=folder, env=CLEAN | {"PYTHONPATH": str(ROOT)}, stdout=out, stderr=out)
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/parse/health", timeout=2).is_success:
-                    return
-            except httpx.HTTPError:
+        with httpx.Client(timeout=2) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                with suppress(httpx.HTTPError):
+                    if client.get(f"{self.url}/parse/health").is_success:
+                        return
                 time.sleep(0.1)
         raise AssertionError(self.output.read_text(encoding="utf-8"))
 

@@ -103,7 +103,7 @@ async def test_with_a_session_it_sees_what_the_session_sees(running_server: Runn
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "said"),
+    ("words", "given", "said"),
     [
         (["Gauge", "--where", "psi"], {}, "--where psi: give JSON"),
         (["Gauge", "--where", '{"a":{"$shout":1}}'], {}, "bad constraint: $shout"),
@@ -112,9 +112,9 @@ async def test_with_a_session_it_sees_what_the_session_sees(running_server: Runn
     ],
 )
 async def test_a_refusal_is_one_sentence(
-    running_server: RunningServer, words: list[str], environment: dict[str, str], said: str
+    running_server: RunningServer, words: list[str], given: dict[str, str], said: str
 ) -> None:
-    async with tail(running_server, *words, **environment) as shown:
+    async with tail(running_server, *words, **given) as shown:
         assert said in await shown.complaint()
         async with asyncio.timeout(PATIENCE):
             assert await shown.process.wait() == 2

@@ -213,6 +213,6 @@ async def look(browser: Browser, demo: Demo, accounts: dict[str, Any], spot: Spo
         found += [(step, each) for each in await by_zoom(page)]
         if step not in spot.unwalked:
             found += [(step, each) for each in await by_keyboard(page)]
-    assert found == []
+    assert found == [], found
     assert [text for text in complaints if "status of 40" not in text] == []
     await page.context.close()
