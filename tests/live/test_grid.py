@@ -86,7 +86,7 @@ def test_every_point_that_an_area_holds_is_in_its_cells(data: st.DataObject) -> 
         index.find([image], found)
         assert found or not matches({"objectId": "v", "at": image})
     index.remove(cells, "area")
-    assert not index.cells
+    assert not index.buckets
     assert not index.levels
 
 

@@ -271,6 +271,7 @@ ALIKE: list[list[Json]] = [
     [{"psi": {"$gte": 1, "$lte": 2}}, {"psi": {"$gte": 1, "$lte": 2.2}}],
     [{"psi": {"$gte": 1, "$lte": 2}}, {"psi": {"$gte": 1}}, {"psi": {"$lte": 2}}],
     [{"status": {"$regex": "^lo"}}, {"status": {"$regex": "^low"}}, {"status": {"$regex": "^lo", "$options": "m"}}],
+    [{"status": {"$regex": "^lo"}, "psi": {"$ne": 1}}, {"status": {"$regex": "^lo"}, "psi": {"$ne": 2}}],
     [{"place": near(0.3, 10)}, {"place": near(0.3, 11)}],
 ]
 
@@ -283,6 +284,24 @@ def test_alternatives_that_are_filed_together_are_forgotten_together(alternative
     router.release(acquire(router, {"$or": alternatives}))
     seen: Object = {"objectId": "t1", "psi": 1.5, "status": "low", "tags": ["low"]}
     assert routed(router, None, seen).keys() == {query.key for query in stay}
+    for query in stay:
+        router.release(query)
+    assert not router.listens_to("Tank")
+
+
+@pytest.mark.parametrize("alternatives", ALIKE, ids=str)
+def test_alternatives_that_were_alone_under_their_key_are_forgotten_too(alternatives: list[Json]) -> None:
+    """Somebody else asks for the same paths, for other values: their indexes stay."""
+    router = Router()
+    others: list[Object] = [
+        {"psi": {"$gte": 90, "$lte": 91}},
+        {"status": {"$regex": "^x"}},
+        {"tags": "high"},
+        {"place": near(90, 10)},
+    ]
+    stay = [acquire(router, other) for other in others]
+    router.release(acquire(router, {"$or": alternatives}))
+    assert not router.match("Tank", None, {"objectId": "t1", "psi": 1.5, "status": "low", "tags": ["low"]})
     for query in stay:
         router.release(query)
     assert not router.listens_to("Tank")

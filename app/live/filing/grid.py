@@ -8,13 +8,13 @@ outside the degrees there are is given all of them. May import core and live.fil
 
 from collections.abc import Iterable
 from math import asin, cos, degrees, floor, pi, radians, sin
-from typing import Generic
+from operator import itemgetter
 
 from app.core import nodes as ast
 from app.core.cells import point_of_wire, ring_of_wire
 from app.core.geo import bounds
 from app.core.wire import Json
-from app.live.filing.index import Entry
+from app.live.filing.index import Entry, Levels
 
 Box = tuple[float, float, float, float]
 """West, south, east, north, in degrees; west is not greater than east."""
@@ -97,67 +97,32 @@ def _is_on_earth(longitude: float, latitude: float) -> bool:
     return -180.0 <= longitude <= 180.0 and -90.0 <= latitude <= 90.0
 
 
-class _Buckets(Generic[Entry]):
-    """Entries by cell; `levels` counts the cells of each level in use."""
+class AreaIndex(Levels[Cell, Entry]):
+    """Entries by the cells of an area; looked up by a point, once for each level in use."""
 
     def __init__(self) -> None:
-        self.cells: dict[Cell, set[Entry]] = {}
-        self.levels: dict[int, int] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.cells)
-
-    def add(self, cells: Iterable[Cell], entry: Entry) -> None:
-        for cell in cells:
-            bucket = self.cells.get(cell)
-            if bucket is None:
-                bucket = self.cells[cell] = set()
-                self.levels[cell[0]] = self.levels.get(cell[0], 0) + 1
-            bucket.add(entry)
-
-    def remove(self, cells: Iterable[Cell], entry: Entry) -> None:
-        for cell in cells:
-            bucket = self.cells.get(cell)
-            if bucket is None:
-                continue  # two alternatives of one entry lie in the same cell
-            bucket.discard(entry)
-            if not bucket:
-                self._drop(cell)
-
-    def _drop(self, cell: Cell) -> None:
-        del self.cells[cell]
-        self.levels[cell[0]] -= 1
-        if not self.levels[cell[0]]:
-            del self.levels[cell[0]]
-
-    def take(self, cells: Iterable[Cell], found: set[Entry]) -> None:
-        """Adds the entries of some cells."""
-        for cell in cells:
-            bucket = self.cells.get(cell)
-            if bucket:
-                found |= bucket
-
-
-class AreaIndex(_Buckets[Entry]):
-    """Entries by the cells of an area; looked up by a point, once for each level in use."""
+        super().__init__(itemgetter(0))
 
     def find(self, values: Iterable[Json], found: set[Entry]) -> None:
         for value in values:
             point = point_of_wire(value)
             if point is not None:
                 on_earth = _is_on_earth(*point)
-                self.take(((level, *_place(*point, level)) for level in self.levels) if on_earth else self.cells, found)
+                self.take(((level, *_place(*point, level)) for level in self.levels) if on_earth else self.buckets, found)
 
 
-class PlaceIndex(_Buckets[Entry]):
+class PlaceIndex(Levels[Cell, Entry]):
     """Entries by one point, filed at several levels; looked up by a polygon, at the finest level where few cells cover it."""
+
+    def __init__(self) -> None:
+        super().__init__(itemgetter(0))
 
     def find(self, values: Iterable[Json], found: set[Entry]) -> None:
         for value in values:
             ring = ring_of_wire(value)
             if ring is not None:
                 cells = _around_ring(bounds(ring))
-                self.take(self.cells if cells is None else cells, found)
+                self.take(self.buckets if cells is None else cells, found)
 
 
 def _around_ring(box: Box) -> tuple[Cell, ...] | None:

@@ -1,19 +1,22 @@
 """The containers that a predicate index is made of: which filed entries may be true for a value.
 
-Owns: `EqualityIndex`, `PairIndex`, `RangeIndex` and `PrefixIndex`, and how a value of an object becomes the keys it is looked up
-by. Always holds: a lookup gives *at least* every entry whose predicate the value satisfies; the compiled predicate
-decides, so an index may be generous but never mean. May import core.
+Owns: `Buckets` and `Levels`, of which the others are made, `EqualityIndex`, `PairIndex`, `RangeIndex` and `PrefixIndex`, and how
+a value of an object becomes the keys it is looked up by. Always holds: a lookup gives *at least* every entry whose predicate the
+value satisfies; the compiled predicate decides, so an index may be generous but never mean. May import core.
 """
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from datetime import datetime
+from itertools import product
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 from app.core.wire import Json
 
 Entry = TypeVar("Entry", bound=Hashable)
+K = TypeVar("K", bound=Hashable)
 Key = str | int | float | bool | None
 Path = tuple[str, ...]
 
@@ -74,30 +77,73 @@ def _milliseconds(iso: Json) -> float | None:
         return None
 
 
-class EqualityIndex(Generic[Entry]):
-    """Entries by the exact value they ask for."""
+class Buckets(Generic[K, Entry]):
+    """Entries by key. A key that has none left is forgotten; two alternatives of one entry under one key are taken out once."""
 
     def __init__(self) -> None:
-        self.buckets: dict[Key, set[Entry]] = {}
-
-    def size(self, key: Key) -> int:
-        """How many entries ask for this value already."""
-        return len(self.buckets.get(key, ()))
-
-    def add(self, key: Key, entry: Entry) -> None:
-        self.buckets.setdefault(key, set()).add(entry)
+        self.buckets: dict[K, set[Entry]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.buckets)
 
-    def remove(self, keys: Iterable[Key], entry: Entry) -> None:
+    def size(self, key: K) -> int:
+        """How many entries have this key already."""
+        return len(self.buckets.get(key, ()))
+
+    def add(self, keys: Iterable[K], entry: Entry) -> None:
         for key in keys:
             bucket = self.buckets.get(key)
             if bucket is None:
-                continue  # two alternatives of one entry asked for the same value
+                self.buckets[key] = {entry}
+                self._began(key)
+            else:
+                bucket.add(entry)
+
+    def remove(self, keys: Iterable[K], entry: Entry) -> None:
+        for key in keys:
+            bucket = self.buckets.get(key)
+            if bucket is None:
+                continue
             bucket.discard(entry)
             if not bucket:
                 del self.buckets[key]
+                self._ended(key)
+
+    def take(self, keys: Iterable[K], found: set[Entry]) -> None:
+        """Adds the entries of some keys."""
+        for key in keys:
+            bucket = self.buckets.get(key)
+            if bucket:
+                found |= bucket
+
+    def _began(self, key: K) -> None:
+        """A key has its first entry."""
+
+    def _ended(self, key: K) -> None:
+        """A key has lost its last entry."""
+
+
+class Levels(Buckets[K, Entry]):
+    """Buckets whose keys are of several levels; `levels` counts the keys of each, so that a lookup tries only those in use."""
+
+    def __init__(self, level: Callable[[K], int]) -> None:
+        super().__init__()
+        self.levels: dict[int, int] = {}
+        self._level = level
+
+    def _began(self, key: K) -> None:
+        level = self._level(key)
+        self.levels[level] = self.levels.get(level, 0) + 1
+
+    def _ended(self, key: K) -> None:
+        level = self._level(key)
+        self.levels[level] -= 1
+        if not self.levels[level]:
+            del self.levels[level]
+
+
+class EqualityIndex(Buckets[Key, Entry]):
+    """Entries by the exact value they ask for."""
 
     def find(self, values: Iterable[Json], found: set[Entry]) -> None:
         for value in values:
@@ -112,34 +158,11 @@ class EqualityIndex(Generic[Entry]):
                 found |= bucket
 
 
-class PairIndex(Generic[Entry]):
+class PairIndex(Buckets[tuple[Key, Key], Entry]):
     """Entries by the exact values they ask for at two paths."""
 
-    def __init__(self) -> None:
-        self.buckets: dict[tuple[Key, Key], set[Entry]] = {}
-
-    def add(self, keys: tuple[Key, Key], entry: Entry) -> None:
-        self.buckets.setdefault(keys, set()).add(entry)
-
-    def __bool__(self) -> bool:
-        return bool(self.buckets)
-
-    def remove(self, keys: Iterable[tuple[Key, Key]], entry: Entry) -> None:
-        for both in keys:
-            bucket = self.buckets.get(both)
-            if bucket is None:
-                continue  # as above
-            bucket.discard(entry)
-            if not bucket:
-                del self.buckets[both]
-
     def find(self, first: Iterable[Json], second: Iterable[Json], found: set[Entry]) -> None:
-        others = list(_keys(second))
-        for one in _keys(first):
-            for other in others:
-                bucket = self.buckets.get((one, other))
-                if bucket:
-                    found |= bucket
+        self.take(product(_keys(first), _keys(second)), found)
 
 
 def _keys(values: Iterable[Json]) -> Iterator[Key]:
@@ -188,15 +211,12 @@ class RangeIndex(Generic[Entry]):
     def __init__(self) -> None:
         self._lower: _Thresholds[Entry] = _Thresholds()
         self._upper: _Thresholds[Entry] = _Thresholds()
-        self._cells: dict[tuple[int, int], set[Entry]] = {}
-        self._levels: dict[int, int] = {}
+        self._cells: Levels[tuple[int, int], Entry] = Levels(itemgetter(0))
 
     def add(self, low: float | None, high: float | None, entry: Entry) -> None:
         cells = _cells(low, high)
         if cells:
-            self._levels[cells[0][0]] = self._levels.get(cells[0][0], 0) + 1
-            for cell in cells:
-                self._cells.setdefault(cell, set()).add(entry)
+            self._cells.add(cells, entry)
         elif low is not None:
             self._lower.add(low, entry)
         elif high is not None:
@@ -208,24 +228,11 @@ class RangeIndex(Generic[Entry]):
     def remove(self, low: float | None, high: float | None, entry: Entry) -> None:
         cells = _cells(low, high)
         if cells:
-            self._forget(cells, entry)
+            self._cells.remove(cells, entry)
         elif low is not None:
             self._lower.remove(low, entry)
         elif high is not None:
             self._upper.remove(high, entry)
-
-    def _forget(self, cells: list[tuple[int, int]], entry: Entry) -> None:
-        level = cells[0][0]
-        self._levels[level] -= 1
-        if not self._levels[level]:
-            del self._levels[level]
-        for cell in cells:
-            bucket = self._cells.get(cell)
-            if bucket is None:
-                continue  # two alternatives of one entry lie in the same cell
-            bucket.discard(entry)
-            if not bucket:
-                del self._cells[cell]
 
     def find(self, values: Iterable[Json], path: Path, found: set[Entry]) -> None:
         for value in values:
@@ -240,8 +247,7 @@ class RangeIndex(Generic[Entry]):
             if self._upper:
                 found.update(self._upper.at_least(number))
             if -_WIDEST <= number <= _WIDEST:
-                for level in self._levels:
-                    found |= self._cells.get((level, math.floor(math.ldexp(number, -level))), frozenset())
+                self._cells.take(((level, math.floor(math.ldexp(number, -level))) for level in self._cells.levels), found)
 
 
 def _cells(low: float | None, high: float | None) -> list[tuple[int, int]]:
@@ -253,28 +259,11 @@ def _cells(low: float | None, high: float | None) -> list[tuple[int, int]]:
     return [(level, cell) for cell in range(first, last + 1)]
 
 
-class PrefixIndex(Generic[Entry]):
+class PrefixIndex(Levels[str, Entry]):
     """Entries by the text a value must begin with."""
 
     def __init__(self) -> None:
-        self._buckets: dict[str, set[Entry]] = {}
-        self._lengths: dict[int, int] = {}
-
-    def add(self, prefix: str, entry: Entry) -> None:
-        self._buckets.setdefault(prefix, set()).add(entry)
-        self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
-
-    def __bool__(self) -> bool:
-        return bool(self._buckets)
-
-    def remove(self, prefix: str, entry: Entry) -> None:
-        bucket = self._buckets[prefix]
-        bucket.discard(entry)
-        if not bucket:
-            del self._buckets[prefix]
-        self._lengths[len(prefix)] -= 1
-        if not self._lengths[len(prefix)]:
-            del self._lengths[len(prefix)]
+        super().__init__(len)
 
     def find(self, values: Iterable[Json], found: set[Entry]) -> None:
         for value in values:
@@ -282,5 +271,4 @@ class PrefixIndex(Generic[Entry]):
                 self.find(value, found)
             text = value.get("name") if isinstance(value, dict) else value
             if isinstance(text, str):
-                for length in self._lengths:
-                    found |= self._buckets.get(text[:length], frozenset())
+                self.take((text[:length] for length in self.levels), found)

@@ -199,22 +199,18 @@ class _ClassIndex:
     def _file(self, path: AccessPath, query: LiveQuery) -> None:
         self.kinds[type(path)] += 1
         match path:
-            case EqualTo():
-                index = self._equal.setdefault(path.path, EqualityIndex())
-                for key in path.keys:
-                    index.add(key, query)
-            case BothEqualTo():
-                pairs = self._pairs.setdefault((path.first, path.second), PairIndex())
-                for both in path.keys:
-                    pairs.add(both, query)
-            case Within():
-                self._ranges.setdefault(path.path, RangeIndex()).add(path.low, path.high, query)
-            case BeginsWith():
-                self._prefixes.setdefault(path.path, PrefixIndex()).add(path.prefix, query)
-            case LiesIn():
-                self._areas.setdefault(path.path, AreaIndex()).add(path.cells, query)
-            case Holds():
-                self._places.setdefault(path.path, PlaceIndex()).add(path.cells, query)
+            case EqualTo(place, keys):
+                self._equal.setdefault(place, EqualityIndex()).add(keys, query)
+            case BothEqualTo(first, second, pairs):
+                self._pairs.setdefault((first, second), PairIndex()).add(pairs, query)
+            case Within(place, low, high):
+                self._ranges.setdefault(place, RangeIndex()).add(low, high, query)
+            case BeginsWith(place, prefix):
+                self._prefixes.setdefault(place, PrefixIndex()).add((prefix,), query)
+            case LiesIn(place, cells):
+                self._areas.setdefault(place, AreaIndex()).add(cells, query)
+            case Holds(place, cells):
+                self._places.setdefault(place, PlaceIndex()).add(cells, query)
             case Scan():
                 self.scanned[query] = None
 
@@ -228,7 +224,7 @@ class _ClassIndex:
             case Within(place, low, high):
                 _take_out(self._ranges, place, lambda index: index.remove(low, high, query))
             case BeginsWith(place, prefix):
-                _take_out(self._prefixes, place, lambda index: index.remove(prefix, query))
+                _take_out(self._prefixes, place, lambda index: index.remove((prefix,), query))
             case LiesIn(place, cells):
                 _take_out(self._areas, place, lambda index: index.remove(cells, query))
             case Holds(place, cells):
