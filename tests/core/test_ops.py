@@ -80,6 +80,7 @@ CHANGES: list[tuple[Object, dict[str, Json | Unset]]] = [
     ({"ACL": None}, {}),
     ({"ACL": {"*": {"read": True, "write": False}}}, {}),
     ({"ACL": {}}, {"ACL": {}}),
+    ({"ACL": DELETE}, {"ACL": {}}),
     ({"ACL": {"role:a.b": {"write": True}}}, {"ACL": {"role:a.b": {"write": True}}}),
 ]
 
@@ -134,6 +135,7 @@ def test_a_dotted_key_makes_what_it_needs_and_deletes_nothing_from_nothing() -> 
         ({"tags": {"__op": "Remove", "objects": [1]}}, {"tags": []}),
         ({"psi": {"__op": "SetOnInsert", "amount": 5}}, {"psi": 5}),
         ({"ACL": {"u1": {"read": True}}}, {"ACL": {"u1": {"read": True}}}),
+        ({"ACL": DELETE}, {"ACL": {}}),
         ({"objectId": "mine"}, {}),
     ],
 )
