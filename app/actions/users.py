@@ -5,7 +5,7 @@ account is disabled is told only to who knows its password; an account cannot be
 session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May import core and store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
@@ -19,7 +19,7 @@ from app.core.query import Query
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.identities import ALREADY_LINKED, read_auth_data
+from app.store.identities import ALREADY_LINKED, read_auth_data, read_auth_data_of
 
 DISABLED = "This account is not active; ask an admin to enable it."
 
@@ -163,12 +163,14 @@ class Users:
             user = await self._own_view(connection, caller, caller.user_id)
         return {**user, "sessionToken": caller.session_token}
 
-    async def auth_data(self, caller: Caller, user_id: str) -> Object:
-        """The sign-ins of an account, for itself and the master key; {} for everybody else."""
-        if not caller.is_master and caller.user_id != user_id:
+    async def auth_data(self, caller: Caller, user_ids: Collection[str], *, tx: Connection | None = None) -> dict[str, Object]:
+        """The sign-ins of these accounts by objectId, as far as there are any: the master key is told all, others their own."""
+        told = [each for each in user_ids if caller.is_master or each == caller.user_id]
+        if not told:
             return {}
-        async with self._database.connection() as connection:
-            return await self._linked(connection, user_id)
+        async with self._objects.reading(tx) as connection:
+            found = await read_auth_data_of(connection, told)
+        return {user_id: linked for user_id, text in found.items() if (linked := _object(text))}
 
     async def is_only_way_in(self, user_id: str, name: str) -> bool:
         """Whether an account has no password, and no other provider than this one."""
@@ -286,9 +288,7 @@ class Users:
 
     async def _linked(self, connection: Connection, user_id: str) -> Object:
         text = await read_auth_data(connection, user_id)
-        linked = decode(text) if text else {}
-        assert isinstance(linked, dict)
-        return linked
+        return _object(text) if text else {}
 
     async def _owner_of(self, given: Json, address: str) -> str:
         """The account that authData belongs to, in the words that tell nothing of who is there."""
@@ -341,6 +341,12 @@ class Users:
             return {"objectId": user_id}
         linked = await self._linked(connection, user_id)
         return {**user, "authData": linked} if linked else user
+
+
+def _object(text: str) -> Object:
+    value = decode(text)
+    assert isinstance(value, dict)
+    return value
 
 
 def _telling(answer: Object, proven: Proven | None) -> Object:
