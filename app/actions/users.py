@@ -12,6 +12,7 @@ from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_mast
 from app.actions.hooks import Moment, Saved, SignInEvent
 from app.actions.objects import Objects
 from app.actions.signing.accounts import is_admin
+from app.actions.signing.attempts import ADDRESS_FACTOR, Asked, Attempts
 from app.actions.signing.passwords import verify_password
 from app.actions.signing.providers import Proven
 from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
@@ -22,6 +23,7 @@ from app.store.identities import ALREADY_LINKED, read_auth_data, read_auth_data_
 
 DISABLED = "This account is not active; ask an admin to enable it."
 
+_TOO_MANY_CHALLENGES = "Too many challenges were asked for"
 _NOBODY = "No account is linked with this sign-in; POST /users with the same authData makes one."
 
 _ACCOUNTS = """
@@ -56,6 +58,9 @@ class Users:
         self._database = objects.database
         self._providers = objects.providers
         self._attempts = objects.providers.attempts
+        most = objects.settings.sign_in_failures
+        self._challenges = Attempts(most, words=_TOO_MANY_CHALLENGES)
+        self._nameless_challenges = Asked(most * ADDRESS_FACTOR, _TOO_MANY_CHALLENGES)
 
     async def sign_up(self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None) -> Object:
         """What `enter` answers, for whom it is all one whether the account is new."""
@@ -106,7 +111,8 @@ class Users:
 
     async def challenge(self, caller: Caller, body: Mapping[str, Json]) -> Object:
         """POST /challenge: what providers ask or send before a sign-in. `body`: challengeData, and who it is about: username or
-        email with password, or `authData`. Raises -1, and 101 for a wrong one, as Parse Server does."""
+        email with password, or `authData`. Raises -1, and 101 for a wrong one, as Parse Server does, and 155 after too many: one
+        may send a message that costs."""
         given, by_name = body.get("authData"), body.get("username") or body.get("email")
         user_id = caller.user_id
         if by_name:
@@ -119,6 +125,10 @@ class Users:
             user_id = (await self._authenticate(caller, body)).id
         elif given:
             user_id = await self._owner_of(given, caller.address)
+        if user_id is not None:
+            self._challenges.begin(user_id, caller.address)
+        elif not caller.is_master:
+            self._nameless_challenges.begin(caller.address)
         return {"challengeData": await self._providers.challenge(caller, body.get("challengeData"), user_id)}
 
     async def log_in_as(self, caller: Caller, user_id: Json) -> Object:

@@ -58,9 +58,9 @@ def file_handlers(mount: str) -> list[HTTPRouteHandler]:
         route(f"{mount}/files", http_method=["POST", "OPTIONS"], **at)(_no_name),
         route(f"{mount}/files/{{name:str}}", http_method=["POST", "DELETE", "OPTIONS"], request_max_body_size=None, **at)(_write),
         route(f"{mount}/files/{{app_id:str}}/{{name:path}}", http_method=read, **at)(_read),  # type: ignore[arg-type]  # names, not literals
-        route(
-            f"{mount}/files/{{folder:str}}/{{name:path}}", http_method=["POST", "DELETE"], request_max_body_size=None, **at
-        )(_write_within),
+        route(f"{mount}/files/{{folder:str}}/{{name:path}}", http_method=["POST", "DELETE"], request_max_body_size=None, **at)(
+            _write_within
+        ),
         route(f"{mount}/files/{{app_id:str}}/metadata/{{name:str}}", http_method=read, **at)(_metadata),  # type: ignore[arg-type]  # as above
     ]
 

@@ -21,7 +21,8 @@ from prometheus_client.registry import Collector
 
 from app.actions.mails import Mails
 from app.actions.reads import Reads
-from app.api.request import RefusedError, Services, address_of, check_master_key, is_loopback, keys_in_headers
+from app.api.request import RefusedError, Services, address_of, check_master_key, keys_in_headers
+from app.core.addresses import is_loopback
 from app.live.counters import LATENCY_BOUNDS
 from app.live.hub import Hub
 

@@ -97,7 +97,7 @@ async def find_objects(call: Call, class_name: str) -> Answer:
 
 
 async def _with_sign_ins(call: Call, query: Query, texts: list[str]) -> list[str]:
-    """Accounts, with the sign-ins of those whose the caller may know: one's own (SDKs get by a find too), with the master key all."""
+    """Accounts, each with its sign-ins where the caller may know them: one's own (SDKs get by a find too), the master key all."""
     is_asked = (query.keys is None or "authData" in query.keys) and "authData" not in query.exclude_keys
     if not texts or not is_asked or (call.caller.user_id is None and not call.caller.is_master):
         return texts

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from app.actions.mails import link_hours
 from app.cli.database import with_database_alone
 from app.cli.terminal import console, data_option, read_settings, run
 from app.store.database import Database
@@ -37,11 +38,19 @@ def mail_list(data: Path | None) -> None:
 @mail.command("retry")
 @data_option
 def mail_retry(data: Path | None) -> None:
-    """Have the mails that were given up tried again, by the server that runs or the next one."""
+    """Have the mails that were given up tried again, by the server that runs or the next one.
+
+    What holds a link that has expired is dropped.
+    """
+    settings = read_settings(data)
 
     async def retry(database: Database) -> None:
         async with database.connection() as connection:
-            number = await revive_mails(connection)
-        console.print(f"{number} mail{'' if number == 1 else 's'} will be tried again.")
+            revived, ended = await revive_mails(connection, link_hours(settings))
+        console.print(f"{revived} mail{'' if revived == 1 else 's'} will be tried again.")
+        if ended:
+            is_one = ended == 1
+            which = "1 was dropped, as its link has" if is_one else f"{ended} were dropped, as their links have"
+            console.print(f"{which} expired; who needs {'it' if is_one else 'them'} can ask anew.")
 
-    run(with_database_alone(read_settings(data), retry))
+    run(with_database_alone(settings, retry))

@@ -94,7 +94,7 @@ def _check_key(schema: ClassSchema, before: Object, key: str, value: Json) -> No
 
 
 def _new_acl(acl: Json) -> dict[str, Value]:
-    """The ACL as Parse would answer it; null leaves the old one, and who deletes it leaves nobody but the master key, as in Parse."""
+    """The ACL as Parse would answer it; null leaves the old one, a Delete nobody but the master key, as in Parse."""
     if acl is None:
         return {}
     return {"ACL": {} if acl == {"__op": "Delete"} else permissions_to_acl(*acl_to_permissions(acl))}

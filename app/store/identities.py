@@ -89,5 +89,8 @@ async def read_auth_data(connection: Connection, user_id: str) -> str | None:
 
 async def read_auth_data_of(connection: Connection, user_ids: Collection[str]) -> Mapping[str, str]:
     """The same for those of several accounts that have any."""
-    text = """select "objectId" as id, "authData"::text as linked from "_User" where "objectId" = any($1) and "authData" is not null"""
-    return {row["id"]: row["linked"] for row in await connection.fetch(text, list(user_ids))}
+    text = """
+        select "objectId" as id, "authData"::text as linked from "_User" where "objectId" = any($1) and "authData" is not null
+    """
+    rows = await connection.fetch(text, list(user_ids))
+    return {row["id"]: row["linked"] for row in rows}
