@@ -244,7 +244,6 @@ REFUSED: list[tuple[Object, ErrorCode, str]] = [
     ),
     ({"notes.rows.4": 1}, ErrorCode.INCORRECT_TYPE, "notes.rows.4 can't be set: the array has 2 elements."),
     ({"notes.rows.x": 1}, ErrorCode.INCORRECT_TYPE, "notes.rows.x can't be set: the array has 2 elements."),
-    ({"ACL": DELETE}, ErrorCode.INVALID_ACL, "Invalid ACL. The entry of '__op' may only hold read and write."),
     ({"new": {"__type": "Object"}}, ErrorCode.INCORRECT_TYPE, "This is not a valid Object"),
 ]
 
