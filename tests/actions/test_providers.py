@@ -587,7 +587,7 @@ async def test_challenges_wait_after_some_by_account_and_by_address_where_nobody
     await few.users.sign_up(ANONYMOUS, badge(number))
     for _ in range(2):
         await few.users.challenge(at("203.0.113.6"), {**asked, **badge(number)})
-    with refusing(155, "Too many challenges"):
+    with refusing(155):
         await few.users.challenge(at("203.0.113.6"), {**asked, **badge(number)})
     assert badges.sent == 2 * ADDRESS_FACTOR + 2 * (2 * ADDRESS_FACTOR + 1) + 2
     world.with_settings()
