@@ -58,7 +58,7 @@ def file_handlers(mount: str) -> list[HTTPRouteHandler]:
         route(f"{mount}/files", http_method=["POST", "OPTIONS"], **at)(_no_name),
         route(f"{mount}/files/{{name:str}}", http_method=["POST", "DELETE", "OPTIONS"], request_max_body_size=None, **at)(_write),
         route(f"{mount}/files/{{app_id:str}}/{{name:path}}", http_method=read, **at)(_read),  # type: ignore[arg-type]  # names, not literals
-        route(f"{mount}/files/{{folder:str}}/{{name:path}}", http_method=["POST", "DELETE"], request_max_body_size=None, **at)(
+        route(f"{mount}/files/{{app_id:str}}/{{name:path}}", http_method=["POST", "DELETE"], request_max_body_size=None, **at)(
             _write_within
         ),
         route(f"{mount}/files/{{app_id:str}}/metadata/{{name:str}}", http_method=read, **at)(_metadata),  # type: ignore[arg-type]  # as above
@@ -88,9 +88,9 @@ async def _write(request: Request[Any, Any, Any], name: str) -> Answer:
     return Answer({"url": url, "name": stored}, 201, {"Location": url})
 
 
-async def _write_within(request: Request[Any, Any, Any], folder: str, name: str) -> Answer:
+async def _write_within(request: Request[Any, Any, Any], app_id: str, name: str) -> Answer:
     """A name with a slash in it, which reaches us decoded (`a%2Fb`): refused as every wrong name is, in its turn."""
-    return await _write(request, folder + name)
+    return await _write(request, app_id + name)
 
 
 async def _save_raw(request: Request[Any, Any, Any], services: Services, keys: dict[str, str], name: str) -> str:
