@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from app.api.request import (
     Answer,
     RefusedError,
     Services,
+    address_of,
     caller_with,
     check_master_key,
     keys_in_headers,
@@ -149,21 +151,21 @@ async def _reader(request: Request[Any, Any, Any], services: Services, app_id: s
     """Who reads: by the master key, a session in a header, or a page's cookie, which pages of other sites do not send."""
     if app_id != services.settings.app_id:
         raise RefusedError(403, "Invalid application ID.")
-    keys = keys_in_headers(dict(request.scope["headers"]))
+    keys, address = keys_in_headers(dict(request.scope["headers"])), address_of(request)
     if master := keys.get("master"):
-        check_master_key(services.settings, master, request.client.host if request.client else "")
-        return MASTER
+        check_master_key(services.settings, master, address)
+        return replace(MASTER, address=address)
     given = keys.get("session")
     token = given or request.cookies.get(COOKIE)
     if not token:
-        return ANONYMOUS
+        return replace(ANONYMOUS, address=address)
     try:
         async with services.database.connection() as connection:
-            return await resolve(connection, token)
+            return await resolve(connection, token, address=address)
     except ParseError as error:
         if given or error.code != ErrorCode.INVALID_SESSION_TOKEN:
             raise
-        return ANONYMOUS
+        return replace(ANONYMOUS, address=address)
 
 
 async def _metadata(request: Request[Any, Any, Any], app_id: str, name: str) -> Answer:

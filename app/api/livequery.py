@@ -19,7 +19,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import WebsocketRouteHandler
 
-from app.api.request import COOKIE, Services, is_same_origin, may_use_master_key
+from app.api.request import COOKIE, Services, address_of, is_same_origin, may_use_master_key
 from app.api.websocket import SocketProtocol, socket_protocol
 from app.config import Settings
 from app.live.connection import POLICY_VIOLATION, SOFT_MARK, Connection
@@ -203,7 +203,7 @@ def protocol_for(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) 
         _keys(settings),
         lambda: str(uuid4()),
         cookie_token=asked.cookies.get(COOKIE) if own_page else None,
-        may_use_master_key=may_use_master_key(settings, asked.client.host if asked.client else ""),
+        may_use_master_key=may_use_master_key(settings, address_of(asked)),
         most_queries=settings.live_queries,
     )
 

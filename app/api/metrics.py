@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from app.actions.mails import Mails
 from app.actions.reads import Reads
-from app.api.request import RefusedError, Services, check_master_key, is_loopback, keys_in_headers
+from app.api.request import RefusedError, Services, address_of, check_master_key, is_loopback, keys_in_headers
 from app.live.counters import LATENCY_BOUNDS
 from app.live.hub import Hub
 
@@ -30,7 +30,7 @@ def check_reader(asked: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler)
     """Lets in whom CAREBOARD_METRICS names. Raises RefusedError, or 404 where the page is off."""
     services: Services = asked.app.state.services
     settings = services.settings
-    address = asked.client.host if asked.client else ""
+    address = address_of(asked)
     if settings.metrics == "off":
         raise NotFoundException
     if settings.metrics == "loopback" and is_loopback(address):

@@ -178,7 +178,7 @@ def _of_class(handler: Handler, class_name: str) -> Handler:
 
 async def sign_up(call: Call) -> Answer:
     """POST /users: a new account and its session; 200 where its authData belongs to an account, which is signed in."""
-    entered = await call.services.users.enter(call.caller, call.body, tx=call.tx, address=call.address)
+    entered = await call.services.users.enter(call.caller, call.body, tx=call.tx)
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}/users"
     where = {"Location": f"{location}/{quote(str(entered.answer['objectId']), safe='')}"}
     return Answer(entered.answer, 201 if entered.is_new else 200, where)
@@ -187,19 +187,17 @@ async def sign_up(call: Call) -> Answer:
 async def log_in(call: Call) -> Answer:
     """GET or POST /login: the user and a new session token."""
     asked = {name: value for name, value in {**call.params, **call.query}.items() if name != "authData"}  # no token in an address
-    return Answer(await call.services.users.log_in(call.caller, {**asked, **call.body}, address=call.address))
+    return Answer(await call.services.users.log_in(call.caller, {**asked, **call.body}))
 
 
 async def challenge(call: Call) -> Answer:
     """POST /challenge: what the providers of `challengeData` answer before a sign-in."""
-    return Answer(await call.services.users.challenge(call.caller, call.body, address=call.address))
+    return Answer(await call.services.users.challenge(call.caller, call.body))
 
 
 async def verify_password(call: Call) -> Answer:
     """GET or POST /verifyPassword: the user, without a session."""
-    return Answer(
-        await call.services.users.verify_password(call.caller, {**call.params, **call.query, **call.body}, address=call.address)
-    )
+    return Answer(await call.services.users.verify_password(call.caller, {**call.params, **call.query, **call.body}))
 
 
 async def log_in_as(call: Call) -> Answer:
@@ -210,13 +208,13 @@ async def log_in_as(call: Call) -> Answer:
 
 async def request_password_reset(call: Call) -> Answer:
     """POST /requestPasswordReset: a link that sets a new password, by mail; {} whether or not there is such an account."""
-    await call.services.links.ask_reset(call.caller, call.body, address=call.address)
+    await call.services.links.ask_reset(call.caller, call.body)
     return Answer({})
 
 
 async def request_verification_email(call: Call) -> Answer:
     """POST /verificationEmailRequest: the link that confirms an address once more; {} as above."""
-    await call.services.links.ask_verification(call.caller, call.body, address=call.address)
+    await call.services.links.ask_verification(call.caller, call.body)
     return Answer({})
 
 

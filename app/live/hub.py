@@ -143,7 +143,6 @@ class Hub:
             case Send(frame):
                 connection.send(frame)
             case Greet(cursors):
-                connection.tells_cursors = cursors
                 connection.sent_at = asyncio.get_running_loop().time()
                 self.resumption.greet(connection)
                 connection.send(connection.protocol.connected(self.stream.cursor if cursors else None))

@@ -14,7 +14,7 @@ from app.core.wire import Json, Object
 from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.post import Post, make_post
-from tests.actions.world import PASSWORD, refusing
+from tests.actions.world import PASSWORD, at, refusing
 from tests.mailbox import PUBLIC_URL, Mailbox, text_of
 
 WRONG = "Failed to reset password: username / email / token is invalid"
@@ -217,13 +217,13 @@ async def test_who_asks_too_often_waits_whether_the_address_is_known_or_not(post
     links = Links(post.world.with_settings(mail_requests=2).objects)
     for email in (address, "nobody@example.org"):
         for _ in range(2):
-            await links.ask_reset(ANONYMOUS, {"email": email}, address="6.6.6.6")
+            await links.ask_reset(at("6.6.6.6"), {"email": email})
         with refusing(155, "Too many mails were asked for; wait 2 minutes and try again."):
-            await links.ask_reset(ANONYMOUS, {"email": email}, address="6.6.6.6")
+            await links.ask_reset(at("6.6.6.6"), {"email": email})
     for number in range(2):
-        await links.ask_reset(ANONYMOUS, {"email": address}, address=f"7.7.7.{number}")
+        await links.ask_reset(at(f"7.7.7.{number}"), {"email": address})
     with refusing(155):
-        await links.ask_reset(ANONYMOUS, {"email": address}, address="7.7.7.9")
+        await links.ask_reset(at("7.7.7.9"), {"email": address})
     await post.send()
 
 
@@ -319,7 +319,7 @@ async def test_sign_ups_from_one_place_do_not_have_mails_sent_to_all_the_world(s
     tried = [f"sent-{uuid4().hex[:8]}@example.org" for _ in range(ADDRESS_FACTOR + 2)]
 
     async def sign_up(email: str, address: str) -> None:
-        await world.users.sign_up(ANONYMOUS, {"username": email, "password": PASSWORD, "email": email}, address=address)
+        await world.users.sign_up(at(address), {"username": email, "password": PASSWORD, "email": email})
 
     for email in tried[:ADDRESS_FACTOR]:
         await sign_up(email, "203.0.113.9")
@@ -327,7 +327,7 @@ async def test_sign_ups_from_one_place_do_not_have_mails_sent_to_all_the_world(s
         await sign_up(tried[-2], "203.0.113.9")
     await sign_up(tried[-1], "203.0.113.10")
     with refusing(155):  # one more mail to the same address, whoever asks for it
-        await Links(world.objects).ask_verification(ANONYMOUS, {"email": tried[0]}, address="203.0.113.9")
+        await Links(world.objects).ask_verification(at("203.0.113.9"), {"email": tried[0]})
     await strict.send()
     assert [len(strict.mailbox.to(email)) for email in tried] == [1] * ADDRESS_FACTOR + [0, 1]
 

@@ -69,17 +69,17 @@ class Links:
         """What writes the letters of these mails."""
         return {PASSWORD_RESET: self._write_reset, VERIFICATION: self._write_verification}
 
-    async def ask_reset(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> None:
+    async def ask_reset(self, caller: Caller, params: Mapping[str, Json]) -> None:
         """Has a link sent that sets a new password. Raises 1 where no mails are sent, 204, 125, 155 after too many."""
-        await self._ask(PASSWORD_RESET, caller, params, address)
+        await self._ask(PASSWORD_RESET, caller, params)
 
-    async def ask_verification(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> None:
+    async def ask_verification(self, caller: Caller, params: Mapping[str, Json]) -> None:
         """Has the link sent again that confirms an address. Raises as `ask_reset`, and 1 where addresses are not confirmed."""
         check_mail(self._settings)
         if not self._settings.verify_emails:
             words = "This server does not confirm e-mail addresses; whoever runs it can set CAREBOARD_VERIFY_EMAILS."
             raise ParseError(ErrorCode.INTERNAL_SERVER_ERROR, words)
-        await self._ask(VERIFICATION, caller, params, address)
+        await self._ask(VERIFICATION, caller, params)
 
     async def check_reset(self, token: str) -> str:
         """By what name the account is known whose password a link may set. Raises -1 in Parse's words."""
@@ -109,7 +109,7 @@ class Links:
             confirmed: Object = {"emailVerified": True}
             await self._objects.update(_in_the_name_of(user_id), "_User", user_id, confirmed, tx=tx)
 
-    async def _ask(self, kind: str, caller: Caller, params: Mapping[str, Json], address: str) -> None:
+    async def _ask(self, kind: str, caller: Caller, params: Mapping[str, Json]) -> None:
         check_mail(self._settings)
         email = params.get("email")
         if not email:
@@ -117,7 +117,7 @@ class Links:
         if not isinstance(email, str):
             raise ParseError(ErrorCode.INVALID_EMAIL_ADDRESS, "you must provide a valid email string")
         if not caller.is_master:
-            self._attempts.begin(email, address)
+            self._attempts.begin(email, caller.address)
         async with self._database.connection() as connection:
             await insert_request(connection, new_mail_id(), kind, email)
 

@@ -40,7 +40,6 @@ class Context:
     caller: Caller
     classes: Mapping[str, ClassTypes]
     keys: dict[str, str] = field(default_factory=dict)
-    address: str = ""
     may_introspect: bool = False
     socket: Any = None
     """The socket that an operation came by, for what it streams."""

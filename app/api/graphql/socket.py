@@ -57,7 +57,7 @@ class Socket:
         """For one operation: who asks is looked up anew. Raises RefusedError, and ParseError 209 where the session has ended."""
         keys = dict(self.keys)
         caller = await caller_with(self.door.services, keys, self.asked, "/graphql")
-        context = await self.door.context(caller, keys, self.asked.client.host if self.asked.client else "")
+        context = await self.door.context(caller, keys)
         context.socket = self
         context.renew = self.context
         return context
