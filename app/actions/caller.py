@@ -32,7 +32,7 @@ class Caller:
     expires_at: datetime | None = None
     """When the session ends by itself."""
     address: str = ""
-    """Where the request comes from, as far as the door says: what is counted by place needs it."""
+    """Where the request comes from, "" for nowhere: wrong sign-ins, accounts and mails are counted by it."""
 
     @property
     def user_id(self) -> str | None:
@@ -104,8 +104,8 @@ def hash_token(token: str) -> str:
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
 
 
-async def resolve(connection: Connection, token: str, *, installation_id: str | None = None) -> Caller:
-    """The caller behind a session token; `installation_id` is what the request itself names. Raises 209 as Parse words it."""
+async def resolve(connection: Connection, token: str, *, installation_id: str | None = None, address: str = "") -> Caller:
+    """The caller behind a session token; `installation_id` and `address` are of the request. Raises 209 as Parse words it."""
     row = await connection.fetchrow(_RESOLVE, hash_token(token))
     if row is None or row["user_id"] is None:
         raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, "Invalid session token")
@@ -120,6 +120,7 @@ async def resolve(connection: Connection, token: str, *, installation_id: str | 
         installation_id=installation_id or row["installation_id"],
         user=_object(row["facts"]),
         expires_at=row["expires_at"],
+        address=address,
     )
 
 

@@ -135,9 +135,11 @@ class Finds:
         found = await self.find(caller, query, tx=tx)
         return [decoded(text) for text in found.results]
 
-    async def get_object(self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None) -> Object:
+    async def get_object(
+        self, caller: Caller, class_name: str, object_id: str, *, tx: Connection | None = None, files_url: str | None = None
+    ) -> Object:
         """`get`, decoded and whole. Raises 101."""
-        return decoded(await self.get(caller, Query(class_name), object_id, tx=tx))
+        return decoded(await self.get(caller, Query(class_name), object_id, tx=tx, files_url=files_url))
 
     async def first_showing(self, caller: Caller, class_name: str, field: str, ids: Sequence[str]) -> str | None:
         """Of these objects the first whose `field` the caller may see, by its id."""

@@ -5,24 +5,25 @@ account is disabled is told only to who knows its password; an account cannot be
 session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May import core and store.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
 from app.actions.hooks import Moment, Saved, SignInEvent
 from app.actions.objects import Objects
 from app.actions.signing.accounts import is_admin
+from app.actions.signing.attempts import ADDRESS_FACTOR, Asked, Attempts
 from app.actions.signing.passwords import verify_password
 from app.actions.signing.providers import Proven
 from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
-from app.core.query import Query
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.identities import ALREADY_LINKED, read_auth_data
+from app.store.identities import ALREADY_LINKED, read_auth_data, read_auth_data_of
 
 DISABLED = "This account is not active; ask an admin to enable it."
 
+_TOO_MANY_CHALLENGES = "Too many challenges were asked for"
 _NOBODY = "No account is linked with this sign-in; POST /users with the same authData makes one."
 
 _ACCOUNTS = """
@@ -57,16 +58,15 @@ class Users:
         self._database = objects.database
         self._providers = objects.providers
         self._attempts = objects.providers.attempts
+        most = objects.settings.sign_in_failures
+        self._challenges = Attempts(most, words=_TOO_MANY_CHALLENGES)
+        self._nameless_challenges = Asked(most * ADDRESS_FACTOR, _TOO_MANY_CHALLENGES)
 
-    async def sign_up(
-        self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None, address: str = ""
-    ) -> Object:
+    async def sign_up(self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None) -> Object:
         """What `enter` answers, for whom it is all one whether the account is new."""
-        return (await self.enter(caller, body, tx=tx, address=address)).answer
+        return (await self.enter(caller, body, tx=tx)).answer
 
-    async def enter(
-        self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None, address: str = ""
-    ) -> "Entered":
+    async def enter(self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None) -> "Entered":
         """Makes an account and its first session: {objectId, createdAt, sessionToken, …}; an inactive one gets no session.
 
         With `authData` that belongs to an account it is a sign-in instead, answered as `log_in` does. Raises 208 to somebody who
@@ -75,11 +75,10 @@ class Users:
         given = body.get("authData")
         proven: Proven | None = None
         if given:
-            proven = await self._providers.prove(caller, given, by_admin=is_admin(caller), address=address, tx=tx)
+            proven = await self._providers.prove(caller, given, by_admin=is_admin(caller), address=caller.address, tx=tx)
             if owner := next(iter(proven.owners), None):
                 return Entered(await self._enter_as(caller, owner, proven, tx), is_new=False)
             body = {**body, "authData": proven}
-        caller = replace(caller, address=address)
         try:
             return Entered((await self._objects.create(caller, "_User", body, tx=tx)).response, is_new=True)
         except ParseError as error:
@@ -90,29 +89,30 @@ class Users:
                 raise
             return Entered(await self._enter_as(caller, owner, proven, tx), is_new=False)
 
-    async def log_in(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> Object:
+    async def log_in(self, caller: Caller, params: Mapping[str, Json]) -> Object:
         """The user, with a new `sessionToken`. `params`: password, and username (may be an e-mail address) or email.
 
         Or `authData` alone, which must belong to an account; or both, where the account wants something beside its password.
-        `address` is the one it comes from. Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is
+        Raises 200, 201 for what is missing, 101 for what is wrong, 119 for an account that is
         disabled, 155 after too many wrong ones, 205 where an address must be confirmed first.
         """
-        caller, given = replace(caller, address=address), params.get("authData")
+        given = params.get("authData")
         if given and not params.get("username") and not params.get("email"):
-            proven = await self._providers.prove(ANONYMOUS, given, address=address)
+            proven = await self._providers.prove(ANONYMOUS, given, address=caller.address)
             if not proven.owners:
                 raise ParseError(ErrorCode.OBJECT_NOT_FOUND, _NOBODY)
             return await self._enter_as(caller, next(iter(proven.owners)), proven, None, is_log_in=True)
-        account = await self._authenticate(caller, params, address)
-        beside = await self._prove_beside(account, given, address)
+        account = await self._authenticate(caller, params)
+        beside = await self._prove_beside(account, given, caller.address)
         async with self._objects.transaction() as tx:
             await self._keep(tx, account.id, beside)
             answer = await self._signed_in(tx, caller, account.id, {"action": "login", "authProvider": "password"})
         return _telling(answer, beside)
 
-    async def challenge(self, caller: Caller, body: Mapping[str, Json], *, address: str = "") -> Object:
+    async def challenge(self, caller: Caller, body: Mapping[str, Json]) -> Object:
         """POST /challenge: what providers ask or send before a sign-in. `body`: challengeData, and who it is about: username or
-        email with password, or `authData`. Raises -1, and 101 for a wrong one, as Parse Server does."""
+        email with password, or `authData`. Raises -1, and 101 for a wrong one, as Parse Server does, and 155 after too many: one
+        may send a message that costs."""
         given, by_name = body.get("authData"), body.get("username") or body.get("email")
         user_id = caller.user_id
         if by_name:
@@ -122,9 +122,13 @@ class Users:
             if given:
                 words = "You cannot provide username/email and authData, only use one identification method."
                 raise ParseError(ErrorCode.OTHER_CAUSE, words)
-            user_id = (await self._authenticate(caller, body, address)).id
+            user_id = (await self._authenticate(caller, body)).id
         elif given:
-            user_id = await self._owner_of(given, address)
+            user_id = await self._owner_of(given, caller.address)
+        if user_id is not None:
+            self._challenges.begin(user_id, caller.address)
+        elif not caller.is_master:
+            self._nameless_challenges.begin(caller.address)
         return {"challengeData": await self._providers.challenge(caller, body.get("challengeData"), user_id)}
 
     async def log_in_as(self, caller: Caller, user_id: Json) -> Object:
@@ -136,9 +140,9 @@ class Users:
         async with self._objects.transaction() as tx:
             return await self._signed_in(tx, caller, user_id, {"action": "login", "authProvider": "masterkey"})
 
-    async def verify_password(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> Object:
+    async def verify_password(self, caller: Caller, params: Mapping[str, Json]) -> Object:
         """The user whose name and password these are, without a session. Raises as `log_in`."""
-        account = await self._authenticate(caller, params, address)
+        account = await self._authenticate(caller, params)
         async with self._database.connection() as connection:
             user = await self._own_view(connection, caller, account.id)
         if user.get("active") is False:
@@ -163,12 +167,14 @@ class Users:
             user = await self._own_view(connection, caller, caller.user_id)
         return {**user, "sessionToken": caller.session_token}
 
-    async def auth_data(self, caller: Caller, user_id: str) -> Object:
-        """The sign-ins of an account, for itself and the master key; {} for everybody else."""
-        if not caller.is_master and caller.user_id != user_id:
+    async def auth_data(self, caller: Caller, user_ids: Collection[str], *, tx: Connection | None = None) -> dict[str, Object]:
+        """The sign-ins of these accounts by objectId, as far as there are any: the master key is told all, others their own."""
+        told = [each for each in user_ids if caller.is_master or each == caller.user_id]
+        if not told:
             return {}
-        async with self._database.connection() as connection:
-            return await self._linked(connection, user_id)
+        async with self._objects.reading(tx) as connection:
+            found = await read_auth_data_of(connection, told)
+        return {user_id: linked for user_id, text in found.items() if (linked := _object(text))}
 
     async def is_only_way_in(self, user_id: str, name: str) -> bool:
         """Whether an account has no password, and no other provider than this one."""
@@ -210,7 +216,7 @@ class Users:
             found = await connection.fetchval("""select "objectId" from "_User" where "username" = $1""", username)
         return str(found) if found is not None else None
 
-    async def _authenticate(self, caller: Caller, params: Mapping[str, Json], address: str) -> _Account:
+    async def _authenticate(self, caller: Caller, params: Mapping[str, Json]) -> _Account:
         username, email, password = params.get("username"), params.get("email"), params.get("password")
         if not username and not email:
             raise ParseError(ErrorCode.USERNAME_MISSING, "username/email is required.")
@@ -220,12 +226,12 @@ class Users:
         if not all(value is None or isinstance(value, str) for value in (username, email, password)):
             raise wrong
         name = str(username or email)
-        self._attempts.begin(name, address)
+        self._attempts.begin(name, caller.address)
         account = await self._find_account(username, email)
         right = await verify_password(str(password), account.hashed if account else None)
         if account is None or not right or (account.locked and not caller.is_master):
             raise wrong
-        self._attempts.forgive(name, address)
+        self._attempts.forgive(name, caller.address)
         is_excused = caller.is_master and params.get("ignoreEmailVerification") in (True, "true")
         if self._objects.settings.prevent_login_with_unverified_email and not account.verified and not is_excused:
             raise ParseError(ErrorCode.EMAIL_NOT_FOUND, "User email is not verified.")
@@ -286,9 +292,7 @@ class Users:
 
     async def _linked(self, connection: Connection, user_id: str) -> Object:
         text = await read_auth_data(connection, user_id)
-        linked = decode(text) if text else {}
-        assert isinstance(linked, dict)
-        return linked
+        return _object(text) if text else {}
 
     async def _owner_of(self, given: Json, address: str) -> str:
         """The account that authData belongs to, in the words that tell nothing of who is there."""
@@ -325,10 +329,7 @@ class Users:
 
     async def _read(self, caller: Caller, class_name: str, object_id: str, tx: Connection | None = None) -> Object:
         """One object as a find shows it, with the addresses of its files. Raises 101."""
-        urls = self._objects.settings.file_urls
-        found = decode(await self._objects.get(caller, Query(class_name), object_id, tx=tx, files_url=urls))
-        assert isinstance(found, dict)
-        return found
+        return await self._objects.get_object(caller, class_name, object_id, tx=tx, files_url=self._objects.settings.file_urls)
 
     async def _own_view(self, connection: Connection, caller: Caller, user_id: str) -> Object:
         """The account as its owner sees it; only its id where the class's permissions hide even that."""
@@ -341,6 +342,12 @@ class Users:
             return {"objectId": user_id}
         linked = await self._linked(connection, user_id)
         return {**user, "authData": linked} if linked else user
+
+
+def _object(text: str) -> Object:
+    value = decode(text)
+    assert isinstance(value, dict)
+    return value
 
 
 def _telling(answer: Object, proven: Proven | None) -> Object:

@@ -10,11 +10,9 @@ api/http, litestar.
 import base64
 import binascii
 import hmac
-import ipaddress
 import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -34,6 +32,7 @@ from app.actions.signing.links import Links
 from app.actions.users import Users
 from app.api.http import FINISH, Finish
 from app.config import Settings
+from app.core.addresses import is_within
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.changes.feed import Feed
@@ -142,7 +141,6 @@ class Call:
     params: Object
     body: Object
     caller: Caller
-    address: str = ""
     origin: str = ""
     tx: Connection | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -227,7 +225,6 @@ async def read_call(request: Request[Any, Any, Any], services: Services, path: s
         params=params,
         body=body,
         caller=caller,
-        address=request.client.host if request.client else "",
         origin=str(request.base_url).rstrip("/") if request.method == "POST" else "",
         query=dict(request.query_params) if request.scope["query_string"] else {},
         raw=raw,
@@ -242,19 +239,19 @@ async def caller_with(
     settings = services.settings
     if keys.get("application") != settings.app_id:
         raise RefusedError(403, "unauthorized")
-    installation = keys.get("installation")
+    installation, address = keys.get("installation"), address_of(request)
     if master := keys.get("master"):
-        check_master_key(settings, master, request.client.host if request.client else "")
-        return replace(MASTER, installation_id=installation) if installation else MASTER
+        check_master_key(settings, master, address)
+        return replace(MASTER, installation_id=installation, address=address)
     given = keys.get("session")
     token = given or same_origin_cookie(request)
     if given or not token or path == "/login":
         _check_client_keys(settings, keys)  # a page of ours needs none: it is let in by its session, which is looked up below
     if not token or path == "/login":
-        return replace(ANONYMOUS, installation_id=installation) if installation else ANONYMOUS
+        return replace(ANONYMOUS, installation_id=installation, address=address)
     keys["session"] = token
     async with services.database.connection() as connection:
-        caller = await resolve(connection, token, installation_id=installation)
+        caller = await resolve(connection, token, installation_id=installation, address=address)
     if not given and request.headers.get(PERSON, caller.user_id) != caller.user_id:
         raise ParseError(ErrorCode.INVALID_SESSION_TOKEN, _ANOTHER)
     return caller
@@ -262,16 +259,20 @@ async def caller_with(
 
 async def caller_of(request: Request[Any, Any, Any], services: Services) -> Caller:
     """Who looks at a page: the session of the cookie, or the anonymous caller when there is none or it has ended."""
-    token = request.cookies.get(COOKIE)
-    if not token:
-        return ANONYMOUS
-    try:
-        async with services.database.connection() as connection:
-            return await resolve(connection, token)
-    except ParseError as error:
-        if error.code != ErrorCode.INVALID_SESSION_TOKEN:
-            raise
-        return ANONYMOUS
+    token, address = request.cookies.get(COOKIE), address_of(request)
+    if token:
+        try:
+            async with services.database.connection() as connection:
+                return await resolve(connection, token, address=address)
+        except ParseError as error:
+            if error.code != ErrorCode.INVALID_SESSION_TOKEN:
+                raise
+    return replace(ANONYMOUS, address=address)
+
+
+def address_of(asked: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Where a request or a socket comes from; of a proxy on this machine that says for whom it calls, that one's address."""
+    return asked.client.host if asked.client else ""
 
 
 def check_master_key(settings: Settings, given: str, address: str) -> None:
@@ -282,14 +283,9 @@ def check_master_key(settings: Settings, given: str, address: str) -> None:
         raise RefusedError(403, "unauthorized")
 
 
-def is_loopback(address: str) -> bool:
-    """Whether a call came from this machine; of a proxy on it that says for whom it calls, uvicorn gives that one's address."""
-    return _address_in(address, ("127.0.0.0/8", "::1/128"))
-
-
 def may_use_master_key(settings: Settings, address: str) -> bool:
     """Whether the master key opens anything from this address; what is no address is nowhere."""
-    return _address_in(address, settings.master_key_ips)
+    return is_within(address, settings.master_key_ips)
 
 
 def same_origin_cookie(request: ASGIConnection[Any, Any, Any, Any]) -> str | None:
@@ -399,13 +395,3 @@ def _check_client_keys(settings: Settings, keys: Mapping[str, str]) -> None:
         return
     if not any(hmac.compare_digest(keys.get(name, "").encode(), key.encode()) for name, key in configured.items()):
         raise RefusedError(403, "unauthorized")
-
-
-@lru_cache(maxsize=4096)
-def _address_in(address: str, networks: tuple[str, ...]) -> bool:
-    """Whether an address lies in one of these networks; what is no address is nowhere."""
-    try:
-        own = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(own in ipaddress.ip_network(network) for network in networks)

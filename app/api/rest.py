@@ -19,6 +19,7 @@ from app.actions.aggregate import aggregate
 from app.actions.names import MOST_NAMES, staff_names
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
+from app.core.query import Query
 from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
 from app.store.changes.snapshot import Snapshot, to_cursor
@@ -82,8 +83,8 @@ async def find_objects(call: Call, class_name: str) -> Answer:
         return Answer(f'{{"results":[{{"QUERY PLAN":{await call.services.objects.explain(call.caller, query)}}}]}}'.encode())
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     results, class_said = found.results, ""
-    if query.class_name == "_User" and query.keys is None and call.caller.user_id is not None:
-        results = await _with_own_sign_ins(call, call.caller.user_id, results)
+    if query.class_name == "_User":
+        results = await _with_sign_ins(call, query, results)
     if params.get("redirectClassNameForKey") is not None:
         class_said = f'"className":"{query.class_name}",'  # in each of them too: SDKs look there when they ask for one
         results = [f"{{{class_said}{text[1:]}" for text in results]
@@ -95,14 +96,20 @@ async def find_objects(call: Call, class_name: str) -> Answer:
     return Answer("".join((*parts, "}")).encode())
 
 
-async def _with_own_sign_ins(call: Call, user_id: str, texts: list[str]) -> list[str]:
-    """The accounts that were found, one's own with its sign-ins: SDKs get by a find too."""
-    own = f'{{"objectId":"{user_id}",'
-    if not any(text.startswith(own) for text in texts):
+async def _with_sign_ins(call: Call, query: Query, texts: list[str]) -> list[str]:
+    """Accounts, each with its sign-ins where the caller may know them: one's own (SDKs get by a find too), the master key all."""
+    is_asked = (query.keys is None or "authData" in query.keys) and "authData" not in query.exclude_keys
+    if not texts or not is_asked or (call.caller.user_id is None and not call.caller.is_master):
         return texts
-    linked = await call.services.users.auth_data(call.caller, user_id)
-    told = f',"authData":{encode(linked).decode()}}}'
-    return [text[:-1] + told if linked and text.startswith(own) else text for text in texts]
+    ids = [_object_id(text) for text in texts]
+    linked = await call.services.users.auth_data(call.caller, ids)
+    told = {user_id: f',"authData":{encode(each).decode()}}}' for user_id, each in linked.items()}
+    return [text[:-1] + told[user_id] if user_id in told else text for user_id, text in zip(ids, texts, strict=True)]
+
+
+def _object_id(text: str) -> str:
+    """Of an object as the database rendered it, which begins with its id."""
+    return text.split('"', 4)[3]
 
 
 async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
@@ -113,15 +120,14 @@ async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
     query = call.services.objects.parse_query(class_name, call.params)
     text = await call.services.objects.get(call.caller, query, object_id, files_url=call.services.settings.file_urls)
     if class_name == "_User":
-        text = await _with_own(call, object_id, text)
+        [text] = await _with_sign_ins(call, query, [text])
+        text = _with_own_token(call, object_id, text)
     return Answer(text.encode())
 
 
-async def _with_own(call: Call, user_id: str, text: str) -> str:
-    """An account with what only itself and the master key are told of it."""
+def _with_own_token(call: Call, user_id: str, text: str) -> str:
+    """One's own account with the token it was asked with."""
     caller = call.caller
-    if "keys" not in call.params and (linked := await call.services.users.auth_data(caller, user_id)):
-        text = f'{text[:-1]},"authData":{encode(linked).decode()}}}'
     if caller.user_id == user_id and caller.session_token:
         text = f'{text[:-1]},"sessionToken":"{caller.session_token}"}}'
     return text
@@ -178,7 +184,7 @@ def _of_class(handler: Handler, class_name: str) -> Handler:
 
 async def sign_up(call: Call) -> Answer:
     """POST /users: a new account and its session; 200 where its authData belongs to an account, which is signed in."""
-    entered = await call.services.users.enter(call.caller, call.body, tx=call.tx, address=call.address)
+    entered = await call.services.users.enter(call.caller, call.body, tx=call.tx)
     location = f"{call.services.settings.public_url or call.origin}{call.services.settings.mount}/users"
     where = {"Location": f"{location}/{quote(str(entered.answer['objectId']), safe='')}"}
     return Answer(entered.answer, 201 if entered.is_new else 200, where)
@@ -187,19 +193,17 @@ async def sign_up(call: Call) -> Answer:
 async def log_in(call: Call) -> Answer:
     """GET or POST /login: the user and a new session token."""
     asked = {name: value for name, value in {**call.params, **call.query}.items() if name != "authData"}  # no token in an address
-    return Answer(await call.services.users.log_in(call.caller, {**asked, **call.body}, address=call.address))
+    return Answer(await call.services.users.log_in(call.caller, {**asked, **call.body}))
 
 
 async def challenge(call: Call) -> Answer:
     """POST /challenge: what the providers of `challengeData` answer before a sign-in."""
-    return Answer(await call.services.users.challenge(call.caller, call.body, address=call.address))
+    return Answer(await call.services.users.challenge(call.caller, call.body))
 
 
 async def verify_password(call: Call) -> Answer:
     """GET or POST /verifyPassword: the user, without a session."""
-    return Answer(
-        await call.services.users.verify_password(call.caller, {**call.params, **call.query, **call.body}, address=call.address)
-    )
+    return Answer(await call.services.users.verify_password(call.caller, {**call.params, **call.query, **call.body}))
 
 
 async def log_in_as(call: Call) -> Answer:
@@ -210,13 +214,13 @@ async def log_in_as(call: Call) -> Answer:
 
 async def request_password_reset(call: Call) -> Answer:
     """POST /requestPasswordReset: a link that sets a new password, by mail; {} whether or not there is such an account."""
-    await call.services.links.ask_reset(call.caller, call.body, address=call.address)
+    await call.services.links.ask_reset(call.caller, call.body)
     return Answer({})
 
 
 async def request_verification_email(call: Call) -> Answer:
     """POST /verificationEmailRequest: the link that confirms an address once more; {} as above."""
-    await call.services.links.ask_verification(call.caller, call.body, address=call.address)
+    await call.services.links.ask_verification(call.caller, call.body)
     return Answer({})
 
 

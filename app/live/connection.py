@@ -83,7 +83,6 @@ class Connection(Generic[M]):
         "members",
         "protocol",
         "sent_at",
-        "tells_cursors",
     )
 
     def __init__(self, protocol: Protocol, outlet: Outlet, counters: Counters, prepare: Prepare | None = None) -> None:
@@ -95,8 +94,6 @@ class Connection(Generic[M]):
         self._behind: dict[object, None] = {}
         """Those of its members that are."""
         self.is_open = True
-        self.tells_cursors = protocol.cursors
-        """Its client asked for a cursor on each event, which is known once it has greeted."""
         self.sent_at = 0.0
         """When a client with cursors was told something."""
         self.coalesced = 0
@@ -143,7 +140,7 @@ class Connection(Generic[M]):
 
     def pass_on(self, head: bytes, tail: Tail, later: list[Sending]) -> bool:
         """Makes the only event of a tick ready; False where that takes more: then it goes into the outbox."""
-        if self._backlog is not None or self.tells_cursors or not self.is_open or self._buffered() > SOFT_MARK:
+        if self._backlog is not None or self.protocol.cursors or not self.is_open or self._buffered() > SOFT_MARK:
             return False
         self._allowance = 0
         frames = [head + tail.closed]

@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from app.actions.caller import ANONYMOUS, MASTER
+from app.actions.caller import MASTER
 from app.actions.signing import attempts as attempting
-from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Attempts, SignUps
+from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Asked, Attempts
 from app.actions.users import Users
 from app.core.wire import Object
-from tests.actions.world import PASSWORD, World, refusing
+from tests.actions.world import PASSWORD, World, at, refusing
 
 
 @dataclass
@@ -99,26 +99,26 @@ def test_without_a_limit_nothing_is_counted() -> None:
 async def test_guesses_at_once_gain_nothing_and_the_right_password_waits_too(world: World) -> None:
     users, name = Users(world.with_settings(sign_in_failures=3).objects), f"guessed-{uuid4().hex[:8]}"
     await world.users.create_user_as_master(name, PASSWORD, "driver")
-    guesses = (users.log_in(ANONYMOUS, {"username": name, "password": f"{number}"}, address="6.6.6.6") for number in range(20))
+    guesses = (users.log_in(at("6.6.6.6"), {"username": name, "password": f"{number}"}) for number in range(20))
     refused = await asyncio.gather(*guesses, return_exceptions=True)
     codes = [getattr(each, "code", None) for each in refused]
     assert (codes.count(101), codes.count(155)) == (3, 17)
     for ask in (users.log_in, users.verify_password):
         with refusing(155):
-            await ask(ANONYMOUS, {"username": name, "password": PASSWORD}, address="6.6.6.6")
-    assert "sessionToken" in await users.log_in(ANONYMOUS, {"username": name, "password": PASSWORD}, address="1.1.1.1")
+            await ask(at("6.6.6.6"), {"username": name, "password": PASSWORD})
+    assert "sessionToken" in await users.log_in(at("1.1.1.1"), {"username": name, "password": PASSWORD})
 
 
 async def test_an_account_that_is_not_there_waits_alike(world: World) -> None:
     users = Users(world.with_settings(sign_in_failures=3).objects)
     for code in (101, 101, 101, 155):
         with refusing(code):
-            await users.log_in(ANONYMOUS, {"email": "nobody@example.com", "password": "x"}, address="6.6.6.6")
+            await users.log_in(at("6.6.6.6"), {"email": "nobody@example.com", "password": "x"})
 
 
 def test_accounts_are_counted_by_the_address_they_are_made_from_and_this_machine_is_not() -> None:
     clock = Clock()
-    sign_ups = SignUps(2, clock=clock)
+    sign_ups = Asked(2, "Too many accounts were made", clock=clock)
     for address in ("", "127.0.0.1", "::1"):
         for _ in range(5):
             sign_ups.begin(address)
@@ -139,11 +139,11 @@ async def test_a_stranger_makes_so_many_accounts_and_then_waits(world: World) ->
         return {"username": f"made-{uuid4().hex[:8]}", "password": PASSWORD}
 
     for _ in range(2):
-        await few.users.sign_up(ANONYMOUS, body(), address=here)
+        await few.users.sign_up(at(here), body())
     before = await few.count("_User")
     with refusing(155):
-        await few.users.sign_up(ANONYMOUS, body(), address=here)
+        await few.users.sign_up(at(here), body())
     assert await few.count("_User") == before
-    await few.users.sign_up(ANONYMOUS, body(), address="203.0.113.10")
-    await few.users.sign_up(MASTER, body(), address=here)
+    await few.users.sign_up(at("203.0.113.10"), body())
+    await few.users.sign_up(at(here, MASTER), body())
     world.with_settings()  # puts the usual limit back

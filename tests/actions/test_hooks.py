@@ -11,7 +11,7 @@ from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.actions.hooks import EVERY_CLASS, DeleteEvent, Next, SaveEvent, SaveHandler, SignInEvent, Writes
 from app.core.wire import UNSET, Json, Object
 from app.errors import ErrorCode, ParseError
-from tests.actions.world import PASSWORD, World, refusing
+from tests.actions.world import PASSWORD, World, at, refusing
 
 FIELDS: Object = {"level": {"type": "Number"}, "label": {"type": "String"}, "need": {"type": "String"}}
 
@@ -269,7 +269,7 @@ async def test_a_sign_in_that_a_hook_refuses_opens_no_session(world: World) -> N
             await world.signed_in(name, "wrong")
         assert told == [], "nobody hears of a wrong password"
         with refusing(119, "The ward is closed."):
-            await world.users.log_in(ANONYMOUS, {"username": name, "password": PASSWORD}, address="203.0.113.9")
+            await world.users.log_in(at("203.0.113.9"), {"username": name, "password": PASSWORD})
         with refusing(119):
             await world.users.log_in_as(MASTER, person.user_id)
         await world.person()

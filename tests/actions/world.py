@@ -103,6 +103,11 @@ class refusing:  # noqa: N801 - reads as a word in `with refusing(101, "…")`
         return True
 
 
+def at(address: str, caller: Caller = ANONYMOUS) -> Caller:
+    """This caller, asking from there."""
+    return replace(caller, address=address)
+
+
 def acl(**rights: str) -> Object:
     """An ACL of principal="r", "w" or "rw"; `public` stands for '*', `role_x` for 'role:x'."""
     names = {"r": "read", "w": "write"}

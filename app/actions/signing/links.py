@@ -1,4 +1,4 @@
-"""Links in mails: a new password, and an address that is shown to be one's own.
+"""Links in mails: a new password, and an address that is shown to be one's own; and the notice that an address was changed.
 
 Owns: `Links`. Holds: who asks for a mail hears the same, in the same time, whether or not there is such an account: the sender
 looks for it later; a link works once, until its time is over or a newer one is sent; a new password ends every session of its
@@ -15,7 +15,7 @@ from app.core.access import Authority
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.mails import PASSWORD_RESET, VERIFICATION, Mail, address_mail, insert_request
+from app.store.mails import ADDRESS_CHANGED, PASSWORD_RESET, VERIFICATION, Mail, address_mail, insert_request
 from app.store.smtp import Letter
 
 _OPEN = """ "active" is not false and ("_rperm" = '{}' and "_wperm" = '{}') is not true """
@@ -67,19 +67,23 @@ class Links:
     @property
     def writers(self) -> dict[str, Writer]:
         """What writes the letters of these mails."""
-        return {PASSWORD_RESET: self._write_reset, VERIFICATION: self._write_verification}
+        return {
+            PASSWORD_RESET: self._write_reset,
+            VERIFICATION: self._write_verification,
+            ADDRESS_CHANGED: self._write_address_changed,
+        }
 
-    async def ask_reset(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> None:
+    async def ask_reset(self, caller: Caller, params: Mapping[str, Json]) -> None:
         """Has a link sent that sets a new password. Raises 1 where no mails are sent, 204, 125, 155 after too many."""
-        await self._ask(PASSWORD_RESET, caller, params, address)
+        await self._ask(PASSWORD_RESET, caller, params)
 
-    async def ask_verification(self, caller: Caller, params: Mapping[str, Json], *, address: str = "") -> None:
+    async def ask_verification(self, caller: Caller, params: Mapping[str, Json]) -> None:
         """Has the link sent again that confirms an address. Raises as `ask_reset`, and 1 where addresses are not confirmed."""
         check_mail(self._settings)
         if not self._settings.verify_emails:
             words = "This server does not confirm e-mail addresses; whoever runs it can set CAREBOARD_VERIFY_EMAILS."
             raise ParseError(ErrorCode.INTERNAL_SERVER_ERROR, words)
-        await self._ask(VERIFICATION, caller, params, address)
+        await self._ask(VERIFICATION, caller, params)
 
     async def check_reset(self, token: str) -> str:
         """By what name the account is known whose password a link may set. Raises -1 in Parse's words."""
@@ -109,7 +113,7 @@ class Links:
             confirmed: Object = {"emailVerified": True}
             await self._objects.update(_in_the_name_of(user_id), "_User", user_id, confirmed, tx=tx)
 
-    async def _ask(self, kind: str, caller: Caller, params: Mapping[str, Json], address: str) -> None:
+    async def _ask(self, kind: str, caller: Caller, params: Mapping[str, Json]) -> None:
         check_mail(self._settings)
         email = params.get("email")
         if not email:
@@ -117,7 +121,7 @@ class Links:
         if not isinstance(email, str):
             raise ParseError(ErrorCode.INVALID_EMAIL_ADDRESS, "you must provide a valid email string")
         if not caller.is_master:
-            self._attempts.begin(email, address)
+            self._attempts.begin(email, caller.address)
         async with self._database.connection() as connection:
             await insert_request(connection, new_mail_id(), kind, email)
 
@@ -157,6 +161,15 @@ class Links:
             f"The link works once{_for_hours(hours)}. If you have no account there, do nothing.\n"
         )
         return None if to is None else Letter(mail.id, to, "Confirm your e-mail address", text)
+
+    async def _write_address_changed(self, tx: Connection, mail: Mail) -> Letter | None:
+        """To the address of before. It does not tell the new one: who reads this may be anybody."""
+        text = (
+            f"This is not the e-mail address of your account at {self._at} any more: it was changed.\n\n"
+            "If it was you, do nothing. If it was not you, somebody else may be using your account: tell whoever runs it, "
+            "who can close it and give it back to you.\n"
+        )
+        return None if mail.address is None else Letter(mail.id, mail.address, "Your e-mail address was changed", text)
 
     async def _addressed(
         self, tx: Connection, mail: Mail, token: str, expires: datetime | None, statements: tuple[str, str, str]

@@ -185,8 +185,7 @@ async def _ask(
     if not is_own_form(request, services.settings, form.get("token", "")):
         return _show(site, request, replace(filled, said=_STALE), status=400)
     try:
-        address = request.client.host if request.client else ""
-        await ask(await caller_of(request, services), {"email": email}, address=address)
+        await ask(await caller_of(request, services), {"email": email})
     except ParseError as refusal:
         return _show(site, request, replace(filled, said=refusal.message), status=refusal.status)
     return _show(site, request, Door(door.title, (), note=_SENT))

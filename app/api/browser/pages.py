@@ -28,6 +28,7 @@ from app.api.browser.sso import single_sign_on
 from app.api.browser.view import View, read, read_names, read_panel, read_sources, source_query, with_names, zone_of
 from app.api.request import COOKIE, answer_error, caller_of, services_of
 from app.api.states import Draw
+from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
 from app.live.boards import cells, rows
 from app.live.boards.board import Board, Figures, Mine
@@ -186,11 +187,8 @@ async def _sign_in(site: Site, request: AnyRequest, form: Mapping[str, str]) -> 
         said = "This form was open for too long or came from another page. Please sign in again."
         return site.sign_in(request, services.settings, target, said=said, name=name)
     try:
-        account = await services.users.log_in(
-            await caller_of(request, services),
-            {"username": name, "password": form.get("password", "")},
-            address=request.client.host if request.client else "",
-        )
+        asked: Object = {"username": name, "password": form.get("password", "")}
+        account = await services.users.log_in(await caller_of(request, services), asked)
     except ParseError as refusal:
         if refusal.code == ErrorCode.EMAIL_NOT_FOUND:
             said = "Confirm your e-mail address first, by the link in the mail that we sent you."

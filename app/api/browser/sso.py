@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -25,7 +26,7 @@ from app.actions.signing.oidc import Claims, OpenId
 from app.actions.signing.providers import Proven
 from app.api.browser.forms import is_own_form, is_secure, own_page, session_cookie
 from app.api.browser.site import Site, headed
-from app.api.request import Services, caller_of, services_of
+from app.api.request import Services, address_of, caller_of, services_of
 from app.config import Settings
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
@@ -101,7 +102,7 @@ async def _come_back(request: AnyRequest, name: str) -> Response[Any]:
     back: Object = {"next": errand["next"], "link": errand["link"]}
     if asked.get("iss", provider.issuer.url) != provider.issuer.url or "code" not in asked:
         return _send_on(request, "/sign-in/refused", {"said": _told_by(provider, asked.get("error", "")), **back})
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     try:
         with services.objects.providers.counting(f"{name}\n{address}", address):
             claims = await provider.finish(
@@ -113,7 +114,7 @@ async def _come_back(request: AnyRequest, name: str) -> Response[Any]:
         proven = await services.objects.providers.proven_by(provider.issuer, claims)
         if errand["link"]:
             return await _link(request, proven, str(errand["link"]))
-        entered = await services.users.enter(ANONYMOUS, {"authData": proven, **_person(proven, claims)})
+        entered = await services.users.enter(replace(ANONYMOUS, address=address), {"authData": proven, **_person(proven, claims)})
     except ParseError as refusal:
         return _send_on(request, "/sign-in/refused", {"said": _words(refusal, provider, is_link=bool(errand["link"])), **back})
     answer = _send_on(request, str(errand["next"]) or "/", None)
@@ -145,7 +146,8 @@ async def _refused(site: Site, request: AnyRequest) -> Response[Any]:
 
 async def _sign_ins(site: Site, request: AnyRequest, caller: Caller, *, said: str = "") -> Response[Any]:
     services = services_of(request)
-    linked = await services.users.auth_data(caller, str(caller.user_id))
+    own = str(caller.user_id)
+    linked = (await services.users.auth_data(caller, [own])).get(own, {})
     ways = [
         {"name": each.name, "label": each.label, "is_linked": each.name in linked}
         for each in services.settings.issuers

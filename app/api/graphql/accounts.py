@@ -92,12 +92,12 @@ class _Accounts:
         return await _entered(context, await self._enter(context, body))
 
     async def _enter(self, context: Context, body: Object) -> Object:
-        return await context.services.users.sign_up(context.caller, body, address=context.address)
+        return await context.services.users.sign_up(context.caller, body)
 
     async def log_in(self, info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         context: Context = info.context
         parameters: Object = {name: given[name] for name in ("username", "password", "authData") if given.get(name) is not None}
-        return await _entered(context, await context.services.users.log_in(context.caller, parameters, address=context.address))
+        return await _entered(context, await context.services.users.log_in(context.caller, parameters))
 
 
 async def _entered(context: Context, account: Object) -> dict[str, Any]:
@@ -125,7 +125,7 @@ async def _log_out(info: GraphQLResolveInfo, _: Mapping[str, Any]) -> dict[str, 
 
 async def _ask_reset(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
     context: Context = info.context
-    await context.services.links.ask_reset(context.caller, {"email": given["email"]}, address=context.address)
+    await context.services.links.ask_reset(context.caller, {"email": given["email"]})
     return {"ok": True}
 
 
@@ -138,13 +138,13 @@ async def _confirm_reset(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> 
 
 async def _ask_verification(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
     context: Context = info.context
-    await context.services.links.ask_verification(context.caller, {"email": given["email"]}, address=context.address)
+    await context.services.links.ask_verification(context.caller, {"email": given["email"]})
     return {"ok": True}
 
 
 async def _challenge(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:
     context: Context = info.context
-    return await context.services.users.challenge(context.caller, given, address=context.address)
+    return await context.services.users.challenge(context.caller, given)
 
 
 async def _call(info: GraphQLResolveInfo, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from ariadne.asgi.handlers import GraphQLHTTPHandler
@@ -56,12 +55,11 @@ class GraphQLDoor:
         self.schemata = Schemata(services.objects.schemas, functions, services.filled, lambda: services.graphql_config.current)
         self.documents = Documents(limits_of(services.settings))
 
-    async def context(self, caller: Caller, keys: dict[str, str], address: str) -> Context:
+    async def context(self, caller: Caller, keys: dict[str, str]) -> Context:
         """What the resolvers of one request share."""
         allowed = may_introspect(self.services.settings, caller)
         build = await self.schemata.current()
-        asks, classes = replace(caller, address=address), build.classes
-        return Context(self.services, self.hub, asks, classes, keys, address, may_introspect=allowed, schema=build.schema)
+        return Context(self.services, self.hub, caller, build.classes, keys, may_introspect=allowed, schema=build.schema)
 
 
 def may_introspect(settings: Settings, caller: Caller) -> bool:
@@ -101,7 +99,7 @@ class HttpDoor(GraphQLHTTPHandler):
         door = self._door
         keys = keys_in_headers(dict(request.scope["headers"]))
         caller = await caller_with(door.services, keys, request, "/graphql")
-        context = await door.context(caller, keys, request.client.host if request.client else "")
+        context = await door.context(caller, keys)
         try:
             data = await self._read(request, caller)
         except ParseError as error:
