@@ -136,7 +136,7 @@ async def test_an_editor_is_left_by_tab_and_panes_are_moved_by_arrow_keys(page: 
     await page.keyboard.press("Tab")
     assert await page.evaluate(EDITED) == QUERY
     assert not await page.evaluate("document.activeElement.matches('textarea')")
-    bar = page.get_by_role("separator").first
+    bar = page.get_by_role("separator", name="Width of the panes").first
     before = await bar.bounding_box()
     await bar.focus()
     await page.keyboard.press("ArrowRight")
@@ -144,3 +144,30 @@ async def test_an_editor_is_left_by_tab_and_panes_are_moved_by_arrow_keys(page: 
     assert before is not None
     assert after is not None
     assert after["x"] > before["x"] + 20
+
+
+async def test_the_editors_of_variables_grow_and_shrink_by_arrow_keys(page: Page, greta: Asker) -> None:
+    await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
+    handle = page.get_by_role("separator", name="Height of the editors")
+    editor = page.locator(".graphiql-editor-tool")
+    await handle.focus()
+    await page.keyboard.press("ArrowUp")  # brings them, where they are put away
+    await expect(page.get_by_role("textbox", name="Variables")).to_be_visible()
+    told = int(str(await handle.get_attribute("aria-valuenow")))
+    before = await editor.bounding_box()
+    await page.keyboard.press("ArrowUp")
+    after = await editor.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["height"] > before["height"] + 20
+    assert int(str(await handle.get_attribute("aria-valuenow"))) < told
+    await page.keyboard.press("ArrowDown")
+    again = await editor.bounding_box()
+    assert again is not None
+    assert abs(again["height"] - before["height"]) < 3
+    await expect(handle).to_be_focused()
+    for _ in range(12):
+        await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("button", name="Show editor tools")).to_be_visible()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_role("button", name="Hide editor tools")).to_be_visible()
