@@ -15,7 +15,7 @@ const refused = async (promise, code, words = "") => {
   assert.ok(error.message.includes(words), error.message);
 };
 const until = async (what, probe) => {
-  for (let tries = 0; tries < 400; tries += 1) {
+  for (let tries = 0; tries < 2400; tries += 1) {
     if (probe()) return;
     await new Promise((done) => setTimeout(done, 25));
   }

@@ -16,7 +16,7 @@ const refused = async (promise, code, words) => {
   if (words) assert.match(error.message, words);
 };
 const until = async (what, probe) => {
-  for (let tries = 0; tries < 800; tries += 1) {
+  for (let tries = 0; tries < 2400; tries += 1) {
     if (probe()) return;
     await new Promise((done) => setTimeout(done, 25));
   }

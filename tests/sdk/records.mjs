@@ -32,7 +32,7 @@ const found = await new Parse.Query("AuditLog").include("actor").get(note.id, ad
 assert.equal(found.get("actor").get("username"), admin.user.get("username"));
 assert.deepEqual([found.get("metadata"), found.get("payload"), found.get("byHand")], [{ answer: "yes" }, { answer: "yes" }, true]);
 assert.equal(await new Parse.Query("AuditLog").equalTo("entityId", "x1").count(admin.options), 1);
-for (let tries = 0; tries < 400 && heard.length === 0; tries += 1) await new Promise((done) => setTimeout(done, 25));
+for (let tries = 0; tries < 2400 && heard.length === 0; tries += 1) await new Promise((done) => setTimeout(done, 25));
 assert.equal(heard[0].id, note.id);
 await subscription.unsubscribe();
 for (const name of Object.keys(body)) {

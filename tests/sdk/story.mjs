@@ -14,7 +14,7 @@ const refused = async (promise, code) => {
   assert.equal(error.code, code, error.message);
 };
 const until = async (what, probe) => {
-  for (let tries = 0; tries < 400; tries += 1) {
+  for (let tries = 0; tries < 2400; tries += 1) {
     if (probe()) return;
     await new Promise((done) => setTimeout(done, 25));
   }
