@@ -56,7 +56,7 @@ def test_wrong_sign_ins_at_the_page_count_at_every_door(running_server: RunningS
     headers = {"X-Parse-Application-Id": running_server.app_id}
     assert httpx.post(f"{running_server.url}/parse/users", json=made, headers=headers, timeout=PATIENCE).status_code == 201
     wrong: Object = {"username": "emil", "password": "a wrong one"}
-    codes = [101]
+    codes: list[object] = [101]
     while codes[-1] == 101 and len(codes) < 20:  # one is forgiven every half a minute, so a slow machine guesses more than ten
         codes.append(_ask(running_server, "/parse/login", HOME, wrong)["code"])
     assert len(codes) > 11
