@@ -89,7 +89,9 @@ class Settings:
     file_uploaders: str = "authenticated"
     file_extensions: tuple[str, ...] = ("-htm", "-html", "-xht", "-xhtml", "-shtml", "-svg", "-xml", "-js", "-mjs")
     max_file_bytes: int = 20 * 1024 * 1024
+    live_connections: int = 5_000
     live_queries: int = 1_000
+    live_query_bytes: int = 4 * 1024 * 1024
     live_messages_per_second: int = 100
     live_bytes_per_second: int = 256 * 1024
     live_message_bytes: int = 256 * 1024
@@ -420,7 +422,9 @@ _VARIABLES: dict[str, tuple[str, Callable[[object], Any]]] = {
     "CAREBOARD_FILE_UPLOADERS": ("file_uploaders", _one_of("master", "authenticated", "anonymous", "public")),
     "CAREBOARD_FILE_EXTENSIONS": ("file_extensions", _extensions),
     "CAREBOARD_MAX_FILE_BYTES": ("max_file_bytes", _whole(1, 64 * 1024**3)),
+    "CAREBOARD_LIVE_CONNECTIONS": ("live_connections", _whole(0, 1_000_000)),
     "CAREBOARD_LIVE_QUERIES": ("live_queries", _whole(1, 1_000_000)),
+    "CAREBOARD_LIVE_QUERY_BYTES": ("live_query_bytes", _whole(0, 1024**3)),
     "CAREBOARD_LIVE_MESSAGES_PER_SECOND": ("live_messages_per_second", _whole(1, 1_000_000)),
     "CAREBOARD_LIVE_BYTES_PER_SECOND": ("live_bytes_per_second", _whole(1024, 1024**3)),
     "CAREBOARD_LIVE_MESSAGE_BYTES": ("live_message_bytes", _whole(1024, 1024**3)),

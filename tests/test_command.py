@@ -14,11 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
+import click
 import httpx
 import psutil
 import pytest
 import websockets
 
+from app.cli import COMMANDS, main
 from app.config import Settings
 from app.store.database import ensure_embedded, release_embedded
 from tests.conftest import PATIENCE, ROOT, START_SECONDS, free_port
@@ -102,6 +104,29 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path, envir
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["live", "--help"], ["simulate", "--help"], ["mail", "list", "--help"]])
+def test_who_asks_for_help_does_not_wait_for_the_whole_application(words: list[str]) -> None:
+    code = f"import sys; from app.cli import main; main({words}, standalone_mode=False); print('app.main' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("Usage:")
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert (command.name, command.get_short_help_str(200)) == (name, COMMANDS[name])
+
+
+def test_an_unknown_command_is_refused(tmp_path: Path) -> None:
+    done = careboard("dance", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command 'dance'" in done.stderr
 
 
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def test_every_setting_is_listed_with_its_name_in_the_file_and_its_default(varia
 
 
 def commands(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Command]]:
-    for each in group.commands.values():
+    context = click.Context(group)
+    for each in filter(None, (group.get_command(context, known) for known in group.list_commands(context))):
         full = f"{name} {each.name}".strip()
         if isinstance(each, click.Group):
             yield from commands(each, full)

@@ -147,6 +147,11 @@ def link_token(settings: Settings, mail_id: str) -> str:
     return base64.urlsafe_b64encode(hmac.digest(key, mail_id.encode(), "sha256")[:24]).decode()
 
 
+def link_hours(settings: Settings) -> dict[str, int]:
+    """For how many hours the links in these kinds of mail are of use; 0 is for ever."""
+    return {outbox.PASSWORD_RESET: settings.password_reset_hours, outbox.VERIFICATION: settings.email_verify_hours}
+
+
 def page_url(settings: Settings, path: str) -> str:
     """The address of a page as people reach it."""
     return f"{(settings.public_url or '').rstrip('/')}{path}"

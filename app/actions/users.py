@@ -5,23 +5,25 @@ account is disabled is told only to who knows its password; an account cannot be
 session. Words and codes are Parse Server's (UsersRouter, SessionsRouter). May import core and store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
 from app.actions.hooks import Moment, Saved, SignInEvent
 from app.actions.objects import Objects
 from app.actions.signing.accounts import is_admin
+from app.actions.signing.attempts import ADDRESS_FACTOR, Asked, Attempts
 from app.actions.signing.passwords import verify_password
 from app.actions.signing.providers import Proven
 from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
 from app.core.wire import Json, Object, decode
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.identities import ALREADY_LINKED, read_auth_data
+from app.store.identities import ALREADY_LINKED, read_auth_data, read_auth_data_of
 
 DISABLED = "This account is not active; ask an admin to enable it."
 
+_TOO_MANY_CHALLENGES = "Too many challenges were asked for"
 _NOBODY = "No account is linked with this sign-in; POST /users with the same authData makes one."
 
 _ACCOUNTS = """
@@ -56,6 +58,9 @@ class Users:
         self._database = objects.database
         self._providers = objects.providers
         self._attempts = objects.providers.attempts
+        most = objects.settings.sign_in_failures
+        self._challenges = Attempts(most, words=_TOO_MANY_CHALLENGES)
+        self._nameless_challenges = Asked(most * ADDRESS_FACTOR, _TOO_MANY_CHALLENGES)
 
     async def sign_up(self, caller: Caller, body: Mapping[str, Json], *, tx: Connection | None = None) -> Object:
         """What `enter` answers, for whom it is all one whether the account is new."""
@@ -106,7 +111,8 @@ class Users:
 
     async def challenge(self, caller: Caller, body: Mapping[str, Json]) -> Object:
         """POST /challenge: what providers ask or send before a sign-in. `body`: challengeData, and who it is about: username or
-        email with password, or `authData`. Raises -1, and 101 for a wrong one, as Parse Server does."""
+        email with password, or `authData`. Raises -1, and 101 for a wrong one, as Parse Server does, and 155 after too many: one
+        may send a message that costs."""
         given, by_name = body.get("authData"), body.get("username") or body.get("email")
         user_id = caller.user_id
         if by_name:
@@ -119,6 +125,10 @@ class Users:
             user_id = (await self._authenticate(caller, body)).id
         elif given:
             user_id = await self._owner_of(given, caller.address)
+        if user_id is not None:
+            self._challenges.begin(user_id, caller.address)
+        elif not caller.is_master:
+            self._nameless_challenges.begin(caller.address)
         return {"challengeData": await self._providers.challenge(caller, body.get("challengeData"), user_id)}
 
     async def log_in_as(self, caller: Caller, user_id: Json) -> Object:
@@ -157,12 +167,14 @@ class Users:
             user = await self._own_view(connection, caller, caller.user_id)
         return {**user, "sessionToken": caller.session_token}
 
-    async def auth_data(self, caller: Caller, user_id: str) -> Object:
-        """The sign-ins of an account, for itself and the master key; {} for everybody else."""
-        if not caller.is_master and caller.user_id != user_id:
+    async def auth_data(self, caller: Caller, user_ids: Collection[str], *, tx: Connection | None = None) -> dict[str, Object]:
+        """The sign-ins of these accounts by objectId, as far as there are any: the master key is told all, others their own."""
+        told = [each for each in user_ids if caller.is_master or each == caller.user_id]
+        if not told:
             return {}
-        async with self._database.connection() as connection:
-            return await self._linked(connection, user_id)
+        async with self._objects.reading(tx) as connection:
+            found = await read_auth_data_of(connection, told)
+        return {user_id: linked for user_id, text in found.items() if (linked := _object(text))}
 
     async def is_only_way_in(self, user_id: str, name: str) -> bool:
         """Whether an account has no password, and no other provider than this one."""
@@ -280,9 +292,7 @@ class Users:
 
     async def _linked(self, connection: Connection, user_id: str) -> Object:
         text = await read_auth_data(connection, user_id)
-        linked = decode(text) if text else {}
-        assert isinstance(linked, dict)
-        return linked
+        return _object(text) if text else {}
 
     async def _owner_of(self, given: Json, address: str) -> str:
         """The account that authData belongs to, in the words that tell nothing of who is there."""
@@ -332,6 +342,12 @@ class Users:
             return {"objectId": user_id}
         linked = await self._linked(connection, user_id)
         return {**user, "authData": linked} if linked else user
+
+
+def _object(text: str) -> Object:
+    value = decode(text)
+    assert isinstance(value, dict)
+    return value
 
 
 def _telling(answer: Object, proven: Proven | None) -> Object:

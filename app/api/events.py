@@ -19,7 +19,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api.http import END
 from app.api.livequery import protocol_for
-from app.api.request import FIXED_HEADERS, RefusedError, Services, keys_in_headers
+from app.api.request import FIXED_HEADERS, RefusedError, Services, address_of, keys_in_headers
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.live.connection import GOING_AWAY
@@ -184,6 +184,9 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
     services: Services = request.app.state.services
     hub: Hub = request.app.state.hub
     connect, subscribe = _connect_message(request), _subscribe_message(request)
+    address = address_of(request)
+    if (refusal := hub.guests.enter(address)) is not None:
+        raise ParseError(ErrorCode.REQUEST_LIMIT_EXCEEDED, refusal)
     outlet = EventOutlet()
     connection = hub.attach(protocol_for(request, services.settings), outlet)
     outlet.closed, outlet.drained = lambda: hub.detach(connection), connection.resume
@@ -196,6 +199,7 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
         await _stream(outlet, subscribed, receive, send, with_snapshot="snapshot" in subscribe)
     finally:
         hub.detach(connection)
+        hub.guests.leave(address)
 
 
 def _check_first(outlet: EventOutlet, op: str) -> _Frame:

@@ -57,7 +57,10 @@ def file_handlers(mount: str) -> list[HTTPRouteHandler]:
     return [
         route(f"{mount}/files", http_method=["POST", "OPTIONS"], **at)(_no_name),
         route(f"{mount}/files/{{name:str}}", http_method=["POST", "DELETE", "OPTIONS"], request_max_body_size=None, **at)(_write),
-        route(f"{mount}/files/{{app_id:str}}/{{name:str}}", http_method=read, **at)(_read),  # type: ignore[arg-type]  # names, not literals
+        route(f"{mount}/files/{{app_id:str}}/{{name:path}}", http_method=read, **at)(_read),  # type: ignore[arg-type]  # names, not literals
+        route(f"{mount}/files/{{app_id:str}}/{{name:path}}", http_method=["POST", "DELETE"], request_max_body_size=None, **at)(
+            _write_within
+        ),
         route(f"{mount}/files/{{app_id:str}}/metadata/{{name:str}}", http_method=read, **at)(_metadata),  # type: ignore[arg-type]  # as above
     ]
 
@@ -83,6 +86,11 @@ async def _write(request: Request[Any, Any, Any], name: str) -> Answer:
     stored = await (_save_raw(request, services, keys, name) if "application" in keys else _save_json(request, services, name))
     url = services.settings.file_urls + quote(stored, safe="")
     return Answer({"url": url, "name": stored}, 201, {"Location": url})
+
+
+async def _write_within(request: Request[Any, Any, Any], app_id: str, name: str) -> Answer:
+    """A name with a slash in it, which reaches us decoded (`a%2Fb`): refused as every wrong name is, in its turn."""
+    return await _write(request, app_id + name)
 
 
 async def _save_raw(request: Request[Any, Any, Any], services: Services, keys: dict[str, str], name: str) -> str:
@@ -181,7 +189,7 @@ async def _read(request: Request[Any, Any, Any], app_id: str, name: str) -> ASGI
     if request.method == "OPTIONS":
         return Answer(b"")
     services = services_of(request)
-    file = await services.files.open(await _reader(request, services, app_id), name)
+    file = await services.files.open(await _reader(request, services, app_id), name.removeprefix("/"))
     assert file.size is not None
     tag = f'"{file.id}"'
     if tag in request.headers.get("if-none-match", ""):

@@ -162,7 +162,20 @@ class SocketOutlet:
 async def _serve(socket: Socket) -> None:
     services: Services = socket.app.state.services
     hub: Hub = socket.app.state.hub
+    address = address_of(socket)
     await socket.accept()
+    if (refusal := hub.guests.enter(address)) is not None:
+        with contextlib.suppress(*_GONE):
+            await socket.send_text(excess_frame(refusal).decode())
+            await socket.close(POLICY_VIOLATION, refusal)
+        return
+    try:
+        await _converse(socket, services, hub)
+    finally:
+        hub.guests.leave(address)
+
+
+async def _converse(socket: Socket, services: Services, hub: Hub) -> None:
     protocol = socket_protocol(socket.scope)
     outlet = SocketOutlet(socket) if protocol is None else FrameOutlet(protocol)
     prepare = outlet.prepare if isinstance(outlet, FrameOutlet) else None
@@ -205,6 +218,7 @@ def protocol_for(asked: ASGIConnection[Any, Any, Any, Any], settings: Settings) 
         cookie_token=asked.cookies.get(COOKIE) if own_page else None,
         may_use_master_key=may_use_master_key(settings, address_of(asked)),
         most_queries=settings.live_queries,
+        most_query_bytes=settings.live_query_bytes,
     )
 
 

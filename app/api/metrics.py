@@ -21,7 +21,8 @@ from prometheus_client.registry import Collector
 
 from app.actions.mails import Mails
 from app.actions.reads import Reads
-from app.api.request import RefusedError, Services, address_of, check_master_key, is_loopback, keys_in_headers
+from app.api.request import RefusedError, Services, address_of, check_master_key, keys_in_headers
+from app.core.addresses import is_loopback
 from app.live.counters import LATENCY_BOUNDS
 from app.live.hub import Hub
 
@@ -79,6 +80,7 @@ class _Numbers(Collector):
         yield CounterMetricFamily("careboard_live_replayed", "Events told again from a cursor.", counters.replayed)
         yield CounterMetricFamily("careboard_live_coalesced", "Events whose place a newer state took.", counters.coalesced)
         yield CounterMetricFamily("careboard_live_closed_slow", "Connections closed as too far behind.", counters.closed_slow)
+        yield CounterMetricFamily("careboard_live_turned_away", "Connections refused, many being open.", hub.guests.turned_away)
         kept, objects = hub.stream.router.kept()
         yield GaugeMetricFamily("careboard_live_kept_results", "Windows, counts, includes and sub-queries that are kept.", kept)
         yield GaugeMetricFamily("careboard_live_kept_objects", "Objects in them.", objects)

@@ -10,11 +10,9 @@ api/http, litestar.
 import base64
 import binascii
 import hmac
-import ipaddress
 import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -34,6 +32,7 @@ from app.actions.signing.links import Links
 from app.actions.users import Users
 from app.api.http import FINISH, Finish
 from app.config import Settings
+from app.core.addresses import is_within
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.changes.feed import Feed
@@ -284,14 +283,9 @@ def check_master_key(settings: Settings, given: str, address: str) -> None:
         raise RefusedError(403, "unauthorized")
 
 
-def is_loopback(address: str) -> bool:
-    """Whether a call came from this machine."""
-    return _address_in(address, ("127.0.0.0/8", "::1/128"))
-
-
 def may_use_master_key(settings: Settings, address: str) -> bool:
     """Whether the master key opens anything from this address; what is no address is nowhere."""
-    return _address_in(address, settings.master_key_ips)
+    return is_within(address, settings.master_key_ips)
 
 
 def same_origin_cookie(request: ASGIConnection[Any, Any, Any, Any]) -> str | None:
@@ -401,13 +395,3 @@ def _check_client_keys(settings: Settings, keys: Mapping[str, str]) -> None:
         return
     if not any(hmac.compare_digest(keys.get(name, "").encode(), key.encode()) for name, key in configured.items()):
         raise RefusedError(403, "unauthorized")
-
-
-@lru_cache(maxsize=4096)
-def _address_in(address: str, networks: tuple[str, ...]) -> bool:
-    """Whether an address lies in one of these networks; what is no address is nowhere."""
-    try:
-        own = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(own in ipaddress.ip_network(network) for network in networks)

@@ -19,6 +19,7 @@ from app.actions.aggregate import aggregate
 from app.actions.names import MOST_NAMES, staff_names
 from app.api.request import Answer, Call, RefusedError, Services, answer_error, read_call, services_of
 from app.api.states import published_states
+from app.core.query import Query
 from app.core.wire import Json, Object, encode
 from app.errors import ErrorCode, ParseError
 from app.store.changes.snapshot import Snapshot, to_cursor
@@ -82,8 +83,8 @@ async def find_objects(call: Call, class_name: str) -> Answer:
         return Answer(f'{{"results":[{{"QUERY PLAN":{await call.services.objects.explain(call.caller, query)}}}]}}'.encode())
     found = await call.services.objects.find(call.caller, query, cursor=with_cursor, files_url=call.services.settings.file_urls)
     results, class_said = found.results, ""
-    if query.class_name == "_User" and query.keys is None and call.caller.user_id is not None:
-        results = await _with_own_sign_ins(call, call.caller.user_id, results)
+    if query.class_name == "_User":
+        results = await _with_sign_ins(call, query, results)
     if params.get("redirectClassNameForKey") is not None:
         class_said = f'"className":"{query.class_name}",'  # in each of them too: SDKs look there when they ask for one
         results = [f"{{{class_said}{text[1:]}" for text in results]
@@ -95,14 +96,20 @@ async def find_objects(call: Call, class_name: str) -> Answer:
     return Answer("".join((*parts, "}")).encode())
 
 
-async def _with_own_sign_ins(call: Call, user_id: str, texts: list[str]) -> list[str]:
-    """The accounts that were found, one's own with its sign-ins: SDKs get by a find too."""
-    own = f'{{"objectId":"{user_id}",'
-    if not any(text.startswith(own) for text in texts):
+async def _with_sign_ins(call: Call, query: Query, texts: list[str]) -> list[str]:
+    """Accounts, each with its sign-ins where the caller may know them: one's own (SDKs get by a find too), the master key all."""
+    is_asked = (query.keys is None or "authData" in query.keys) and "authData" not in query.exclude_keys
+    if not texts or not is_asked or (call.caller.user_id is None and not call.caller.is_master):
         return texts
-    linked = await call.services.users.auth_data(call.caller, user_id)
-    told = f',"authData":{encode(linked).decode()}}}'
-    return [text[:-1] + told if linked and text.startswith(own) else text for text in texts]
+    ids = [_object_id(text) for text in texts]
+    linked = await call.services.users.auth_data(call.caller, ids)
+    told = {user_id: f',"authData":{encode(each).decode()}}}' for user_id, each in linked.items()}
+    return [text[:-1] + told[user_id] if user_id in told else text for user_id, text in zip(ids, texts, strict=True)]
+
+
+def _object_id(text: str) -> str:
+    """Of an object as the database rendered it, which begins with its id."""
+    return text.split('"', 4)[3]
 
 
 async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
@@ -113,15 +120,14 @@ async def get_object(call: Call, class_name: str, object_id: str) -> Answer:
     query = call.services.objects.parse_query(class_name, call.params)
     text = await call.services.objects.get(call.caller, query, object_id, files_url=call.services.settings.file_urls)
     if class_name == "_User":
-        text = await _with_own(call, object_id, text)
+        [text] = await _with_sign_ins(call, query, [text])
+        text = _with_own_token(call, object_id, text)
     return Answer(text.encode())
 
 
-async def _with_own(call: Call, user_id: str, text: str) -> str:
-    """An account with what only itself and the master key are told of it."""
+def _with_own_token(call: Call, user_id: str, text: str) -> str:
+    """One's own account with the token it was asked with."""
     caller = call.caller
-    if "keys" not in call.params and (linked := await call.services.users.auth_data(caller, user_id)):
-        text = f'{text[:-1]},"authData":{encode(linked).decode()}}}'
     if caller.user_id == user_id and caller.session_token:
         text = f'{text[:-1]},"sessionToken":"{caller.session_token}"}}'
     return text

@@ -94,8 +94,10 @@ def _check_key(schema: ClassSchema, before: Object, key: str, value: Json) -> No
 
 
 def _new_acl(acl: Json) -> dict[str, Value]:
-    """The ACL as Parse would answer it; null leaves the old one, as in Parse."""
-    return {} if acl is None else {"ACL": permissions_to_acl(*acl_to_permissions(acl))}
+    """The ACL as Parse would answer it; null leaves the old one, a Delete nobody but the master key, as in Parse."""
+    if acl is None:
+        return {}
+    return {"ACL": {} if acl == {"__op": "Delete"} else permissions_to_acl(*acl_to_permissions(acl))}
 
 
 def _stored(value: Value) -> Value:

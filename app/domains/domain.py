@@ -18,7 +18,6 @@ from app.actions.objects import Objects
 from app.actions.ticker import Tick
 from app.actions.users import Users
 from app.core.wire import Json, Object
-from app.domains.simulation import Simulate
 from app.errors import ErrorCode, ParseError
 from app.live.boards.board import Board
 from app.store.tables import ParseTable
@@ -258,7 +257,6 @@ class Domain:
     board: Board | None = None
     tick: Tick | None = None
     demo: Demo | None = None
-    simulate: Simulate | None = None
     read_logged: frozenset[str] = frozenset()
     subjects: Mapping[str, str] = field(default_factory=dict)
     """Whose record an object is, by class: the pointers that lead to the account, as `"SideEffect": "chemoCycle.patient"`."""

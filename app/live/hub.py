@@ -16,6 +16,7 @@ from app.live.addresses import Addressed
 from app.live.authority.authority import Authorities
 from app.live.authority.moves import AUTHORITY_CLASSES
 from app.live.connection import GOING_AWAY, SERVICE_RESTART, Connection, Outlet, Prepare
+from app.live.limits import Guests
 from app.live.membership import Member
 from app.live.opening import Opening
 from app.live.protocol import Drop, Effect, Find, Greet, Open, Protocol, Send, error_frame
@@ -43,6 +44,8 @@ class Hub:
         self._learners = learners or {}
         self._connections: dict[Connection[Member], None] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self.guests = Guests(objects.settings.live_connections)
+        """Who is connected, by address; the doors let in and out."""
         planner = Planner(objects)
         self.stream = Stream(feed)
         planner.is_current = lambda: self.stream.is_current

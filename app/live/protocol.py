@@ -107,9 +107,16 @@ class Protocol:
         cookie_token: str | None = None,
         may_use_master_key: bool = False,
         most_queries: int = MOST_QUERIES,
+        most_query_bytes: int = 0,
     ) -> None:
-        """`cookie_token`: the session of a board of our own origin, which needs no client key."""
+        """`cookie_token`: the session of a board of our own origin, which needs no client key.
+
+        `most_query_bytes`: how long all that it subscribes to may be together; 0 is no limit.
+        """
         self._most_queries = most_queries
+        self._most_query_bytes = most_query_bytes
+        self._sizes: dict[RequestId, int] = {}
+        self._size = 0
         self._keys = keys
         self._new_id = new_id
         self._cookie_token = cookie_token
@@ -133,9 +140,9 @@ class Protocol:
             case "connect":
                 return self._connect(message)
             case "subscribe":
-                return self._subscribe(message)
+                return self._subscribe(message, len(text))
             case "update":
-                return [*self._unsubscribe(message, answer=False), *self._subscribe(message)]
+                return [*self._unsubscribe(message, answer=False), *self._subscribe(message, len(text))]
             case "query":
                 return self._find(message)
             case _:
@@ -147,7 +154,8 @@ class Protocol:
         if not is_ours or is_master is None or not (is_master or self._has_client_key(message)):
             return [Send(_error(_WRONG_KEY, "Key in request is not valid", reconnect=True))]
         dropped: list[Effect] = [Drop(request_id) for request_id in self.subscriptions]
-        self.subscriptions.clear()
+        for request_id in list(self.subscriptions):
+            self._forget(request_id)
         self.client_id = self._new_id()
         self.is_master = is_master
         self.installation_id = _text(message.get("installationId"))
@@ -168,7 +176,7 @@ class Protocol:
             return True
         return any(_same(_text(message.get(name)) or "", key) for name, key in self._keys.clients.items())
 
-    def _subscribe(self, message: Object) -> list[Effect]:
+    def _subscribe(self, message: Object, size: int) -> list[Effect]:
         if self.client_id is None:
             return [_not_connected("subscribing")]
         subscription = _read_subscription(message)
@@ -176,16 +184,25 @@ class Protocol:
         if subscription.request_id in self.subscriptions:
             replaced = [Drop(subscription.request_id)]
         elif len(self.subscriptions) >= self._most_queries:
-            words = f"One connection may have {self._most_queries} live queries; unsubscribe some, or connect once more."
-            return [Send(error_frame(subscription.request_id, ParseError(ErrorCode.EXCEEDED_QUOTA, words)))]
+            return [_too_much(subscription, f"One connection may have {self._most_queries} live queries")]
+        kept = self._size - self._sizes.get(subscription.request_id, 0)
+        if self._most_query_bytes and kept + size > self._most_query_bytes:
+            words = f"The live queries of one connection may be {self._most_query_bytes} bytes long together"
+            return [_too_much(subscription, words)]
+        self._forget(subscription.request_id)
         self.subscriptions[subscription.request_id] = subscription
+        self._sizes[subscription.request_id], self._size = size, kept + size
         return [*replaced, Open(subscription)]
+
+    def _forget(self, request_id: RequestId) -> Subscription | None:
+        self._size -= self._sizes.pop(request_id, 0)
+        return self.subscriptions.pop(request_id, None)
 
     def _unsubscribe(self, message: Object, *, answer: bool) -> list[Effect]:
         if self.client_id is None:
             return [_not_connected("unsubscribing")]
         request_id = _request_id(message)
-        if self.subscriptions.pop(request_id, None) is None:
+        if self._forget(request_id) is None:
             return [self._no_subscription(request_id, "unsubscribing")]
         dropped: list[Effect] = [Drop(request_id)]
         return [*dropped, Send(self._frame("unsubscribed", request_id))] if answer else dropped
@@ -214,7 +231,7 @@ class Protocol:
 
     def refused(self, request_id: RequestId, error: ParseError) -> bytes:
         """Forgets a subscription that cannot be (or can no longer be), and says why."""
-        self.subscriptions.pop(request_id, None)
+        self._forget(request_id)
         return _error(int(error.code), error.message, reconnect=False, request_id=request_id)
 
     def result(self, request_id: RequestId, results: list[str]) -> bytes:
@@ -265,6 +282,11 @@ def error_frame(request_id: RequestId, error: ParseError) -> bytes:
 
 def _error(code: int, words: str, *, reconnect: bool, request_id: RequestId | None = None) -> bytes:
     return encode({"op": "error", "error": words, "code": code, "reconnect": reconnect, "requestId": request_id})
+
+
+def _too_much(subscription: Subscription, words: str) -> Send:
+    error = ParseError(ErrorCode.EXCEEDED_QUOTA, f"{words}; unsubscribe some, or connect once more.")
+    return Send(error_frame(subscription.request_id, error))
 
 
 def _not_connected(act: str) -> Send:

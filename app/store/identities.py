@@ -5,7 +5,7 @@ keeps the rows in step with the column, whoever writes it, and refuses an id tha
 refusals.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from app.errors import ErrorCode
 from app.store.database import Connection
@@ -85,3 +85,12 @@ async def read_auth_data(connection: Connection, user_id: str) -> str | None:
     """The `authData` of an account as JSON text; None where it has none, or there is no such account."""
     found = await connection.fetchval("""select "authData"::text from "_User" where "objectId" = $1""", user_id)
     return found if isinstance(found, str) else None
+
+
+async def read_auth_data_of(connection: Connection, user_ids: Collection[str]) -> Mapping[str, str]:
+    """The same for those of several accounts that have any."""
+    text = """
+        select "objectId" as id, "authData"::text as linked from "_User" where "objectId" = any($1) and "authData" is not null
+    """
+    rows = await connection.fetch(text, list(user_ids))
+    return {row["id"]: row["linked"] for row in rows}

@@ -1,12 +1,13 @@
 """The outbox: a row for each mail that is to be sent, written in the transaction of what it tells.
 
 Owns: the table `careboard.mail`, which is no class, so that no caller of the API can ask for it and no change of it is told.
-Holds: a row names an account, not an address, and holds no secret and no health data; of those who send at once each takes rows
+Holds: a row names an account and holds no secret and no health data; an address is in it only until the account of a request is
+looked up, and where the mail goes to one that the account has no more; of those who send at once each takes rows
 of its own; what was taken by a process that died is taken again once its time is over; a sent mail has no row. May import
 database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,7 @@ create index if not exists mail_user on careboard.mail (user_id);
 
 PASSWORD_RESET = "password_reset"  # noqa: S105 - a kind of mail
 VERIFICATION = "email_verification"
+ADDRESS_CHANGED = "email_changed"
 NEWS = "news"
 """The kinds of mail."""
 
@@ -63,9 +65,10 @@ class Mail:
     dead_at: datetime | None
 
 
-async def insert_mail(connection: Connection, mail_id: str, kind: str, user_id: str) -> None:
-    """A mail to an account, sent when the transaction has committed."""
-    await connection.execute("insert into careboard.mail (id, kind, user_id) values ($1, $2, $3)", mail_id, kind, user_id)
+async def insert_mail(connection: Connection, mail_id: str, kind: str, user_id: str, *, address: str | None = None) -> None:
+    """A mail to an account, sent when the transaction has committed; `address` is one that the account has no more."""
+    text = "insert into careboard.mail (id, kind, user_id, address) values ($1, $2, $3, $4)"
+    await connection.execute(text, mail_id, kind, user_id, address)
 
 
 async def insert_request(connection: Connection, mail_id: str, kind: str, address: str) -> None:
@@ -130,7 +133,8 @@ async def postpone_mail(connection: Connection, mail_id: str, seconds: float, re
 
 async def bury_mail(connection: Connection, mail: Mail, reason: str) -> None:
     """Gives a mail up, and tells the administrators."""
-    given_up = "claimed_until = null, address = null, reason = $2, dead_at = clock_timestamp()"
+    kept = "case when user_id is not null then address end"  # what somebody has typed is not kept
+    given_up = f"claimed_until = null, address = {kept}, reason = $2, dead_at = clock_timestamp()"
     await connection.execute(f"update careboard.mail set {given_up} where id = $1", mail.id, reason)
     if mail.user_id is not None:
         words = f"A mail to this account could not be delivered ({reason}). See `careboard mail list`."
@@ -150,12 +154,28 @@ async def list_mails(connection: Connection) -> list[Mail]:
     return _mails(await connection.fetch(f"select {_COLUMNS} from careboard.mail order by dead_at, created_at limit 1000"))
 
 
-async def revive_mails(connection: Connection) -> int:
-    """Has those that were given up tried again, and says how many."""
-    status = await connection.execute(
-        "update careboard.mail set dead_at = null, attempts = 0, due_at = clock_timestamp() where dead_at is not null"
+async def revive_mails(connection: Connection, hours: Mapping[str, int]) -> tuple[int, int]:
+    """Has those that were given up tried again, and drops those whose link has ended; says how many of each.
+
+    `hours` says how long the links of a kind last; 0 is for ever.
+    """
+    row = await connection.fetchrow(
+        """
+        with ended as (
+            delete from careboard.mail m using unnest($1::text[], $2::int[]) as each(kind, hours)
+            where m.dead_at is not null and m.kind = each.kind and each.hours > 0
+              and m.created_at + make_interval(hours => each.hours) <= clock_timestamp()
+            returning m.id),
+        revived as (
+            update careboard.mail set dead_at = null, attempts = 0, due_at = clock_timestamp()
+            where dead_at is not null and id not in (select id from ended)
+            returning id)
+        select (select count(*) from revived) revived, (select count(*) from ended) ended
+        """,
+        list(hours.keys()),
+        list(hours.values()),
     )
-    return int(status.rpartition(" ")[2])
+    return row["revived"], row["ended"]
 
 
 async def forget_dead_mails(connection: Connection) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.actions.caller import MASTER
 from app.actions.signing import attempts as attempting
-from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Attempts, SignUps
+from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR, WINDOW_SECONDS, Asked, Attempts
 from app.actions.users import Users
 from app.core.wire import Object
 from tests.actions.world import PASSWORD, World, at, refusing
@@ -118,7 +118,7 @@ async def test_an_account_that_is_not_there_waits_alike(world: World) -> None:
 
 def test_accounts_are_counted_by_the_address_they_are_made_from_and_this_machine_is_not() -> None:
     clock = Clock()
-    sign_ups = SignUps(2, clock=clock)
+    sign_ups = Asked(2, "Too many accounts were made", clock=clock)
     for address in ("", "127.0.0.1", "::1"):
         for _ in range(5):
             sign_ups.begin(address)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from app.actions.signing.links import Links
 from app.config import Settings
 from app.core.wire import Json, Object
 from app.store.database import Database
+from app.store.mails import ADDRESS_CHANGED
 from app.store.schemas import Schemas
 from tests.actions.post import Post, make_post
 from tests.actions.world import PASSWORD, at, refusing
@@ -19,6 +21,7 @@ from tests.mailbox import PUBLIC_URL, Mailbox, text_of
 
 WRONG = "Failed to reset password: username / email / token is invalid"
 OLD = "The verification link is invalid or has expired"
+CHANGED = "Your e-mail address was changed"
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +230,57 @@ async def test_who_asks_too_often_waits_whether_the_address_is_known_or_not(post
     await post.send()
 
 
+# --- an address that is left ---
+
+
+@pytest.mark.parametrize("change", ["new-{}", {"__op": "Delete"}, ""])
+async def test_the_address_of_before_is_told_that_it_was_changed_and_not_to_which(post: Post, change: Json) -> None:
+    user_id, address, answer = await post.sign_up()
+    caller = await post.world.caller(answer)
+    new = change.format(address) if isinstance(change, str) else change
+    await post.world.objects.update(caller, "_User", user_id, {"email": new, "displayName": "Ann"})
+    await post.send()
+    [letter] = post.mailbox.to(address)
+    assert letter["Subject"] == CHANGED
+    assert PUBLIC_URL in text_of(letter)
+    assert [told for told in (f"new-{address}", user_id, "Ann", "person-") if told in text_of(letter)] == []
+    assert post.mailbox.to(f"new-{address}") == []
+    assert await post.rows() == []
+
+
+async def test_nobody_is_told_where_no_address_is_left_or_the_change_is_refused(post: Post) -> None:
+    user_id, address, answer = await post.sign_up()
+    _, taken, _ = await post.sign_up()
+    caller, objects = await post.world.caller(answer), post.world.objects
+    await objects.update(caller, "_User", user_id, {"email": address.title()})
+    await objects.update(caller, "_User", user_id, {"displayName": "Ann", "password": "another"})
+    caller = await post.world.signed_in(address.title(), "another")
+    with refusing(203):
+        await objects.update(caller, "_User", user_id, {"email": taken})
+    assert await post.rows() == []
+    silent = post.world.with_settings(smtp_url=None)
+    await silent.objects.update(caller, "_User", user_id, {"email": f"new-{address}"})
+    post.world.with_settings()
+    assert await post.rows() == []
+
+
+async def test_who_gives_a_strangers_address_for_a_moment_has_few_mails_sent_to_it(post: Post) -> None:
+    world = post.world.with_settings(mail_requests=1)
+    stranger = f"stranger-{uuid4().hex[:8]}@example.org"
+
+    async def lend(address: str) -> None:
+        made = await world.users.sign_up(at(address), {"username": uuid4().hex, "password": PASSWORD, "email": stranger})
+        caller = replace(await world.caller(made), address=address)
+        await world.objects.update(caller, "_User", str(made["objectId"]), {"email": {"__op": "Delete"}})
+
+    await lend("203.0.113.9")
+    with refusing(155):
+        await lend("203.0.113.9")
+    post.world.with_settings()
+    await post.send()
+    assert len(post.mailbox.to(stranger)) == 1
+
+
 # --- a confirmed address ---
 
 
@@ -310,8 +364,9 @@ async def test_one_account_does_not_have_mails_sent_to_many_addresses(strict: Po
         await world.objects.update(caller, "_User", user_id, {"email": f"4-{address}"})
     await world.objects.update(MASTER, "_User", user_id, {"email": address})
     await strict.send()
-    assert [len(strict.mailbox.to(f"{number}-{address}")) for number in range(5)] == [0] * 5, "of each only the newest counts"
-    assert len(strict.mailbox.to(address)) == 1
+    left = [[letter["Subject"] for letter in strict.mailbox.to(f"{number}-{address}")] for number in range(5)]
+    assert left == [[CHANGED]] * 4 + [[]], "of the links only the newest counts"
+    assert sorted(letter["Subject"] for letter in strict.mailbox.to(address)) == ["Confirm your e-mail address", CHANGED]
 
 
 async def test_sign_ups_from_one_place_do_not_have_mails_sent_to_all_the_world(strict: Post) -> None:
@@ -357,4 +412,5 @@ async def test_without_the_setting_a_new_address_is_not_taken_for_confirmed_and_
     assert (await post.world.stored("_User", user_id))["emailVerified"] is False
     with refusing(1, "This server does not confirm e-mail addresses; whoever runs it can set CAREBOARD_VERIFY_EMAILS."):
         await post.links.ask_verification(ANONYMOUS, {"email": address})
-    assert await post.rows() == []
+    assert [row.kind for row in await post.rows()] == [ADDRESS_CHANGED]
+    await post.send()

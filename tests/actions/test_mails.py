@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.actions.caller import ANONYMOUS
-from app.actions.mails import DELAYS_S, Mails
+from app.actions.caller import ANONYMOUS, MASTER
+from app.actions.mails import DELAYS_S, Mails, link_hours
 from app.actions.news import post_news
 from app.actions.signing.links import Links
 from app.config import Settings, SettingsError, load_settings
 from app.errors import ErrorCode, ParseError
 from app.store.database import Database
-from app.store.mails import LEASE, insert_mail, list_mails, revive_mails
+from app.store.mails import ADDRESS_CHANGED, LEASE, VERIFICATION, insert_mail, list_mails, revive_mails
 from app.store.schemas import Schemas
 from app.store.smtp import Letter, Smtp, UndeliveredError
 from tests.actions.post import Post, make_post
@@ -236,9 +236,27 @@ async def test_after_its_last_try_a_mail_is_given_up_told_to_admins_and_may_be_r
     await post.due_now()
     assert await post.mails.send_due() == 0
     async with post.world.database.connection() as connection:
-        assert await revive_mails(connection) == 1
+        assert await revive_mails(connection, link_hours(post.world.objects.settings)) == (1, 0)
     await post.send()
     assert len(post.mailbox.to(address)) == 1
+
+
+async def test_of_what_was_given_up_links_that_have_expired_are_dropped_and_the_rest_is_tried_again(post: Post) -> None:
+    user_id, address, _ = await post.sign_up()
+    await post.links.ask_reset(ANONYMOUS, {"email": address})
+    post.mailbox.refusal = "550 no such user"
+    await post.send()
+    await post.world.objects.update(MASTER, "_User", user_id, {"email": f"new-{address}", "emailVerified": True})
+    await post.send()
+    assert all(row.dead_at is not None for row in await post.rows())
+    await post.sql("update careboard.mail set created_at = created_at - interval '25 hours'")
+    post.mailbox.refusal = ""
+    async with post.world.database.connection() as connection:
+        assert await revive_mails(connection, link_hours(post.world.objects.settings)) == (2, 1)
+    assert {row.kind for row in await post.rows()} == {VERIFICATION, ADDRESS_CHANGED}
+    await post.send()
+    assert [letter["Subject"] for letter in post.mailbox.letters] == ["Your e-mail address was changed"]
+    assert await post.rows() == []
 
 
 async def test_an_address_that_the_server_refuses_is_not_tried_again(post: Post) -> None:

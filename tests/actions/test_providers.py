@@ -17,6 +17,7 @@ from joserfc.jwk import RSAKey
 from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.actions.hooks import AuthAnswer, AuthRequest
 from app.actions.signing.accounts import TAKEN_EMAIL
+from app.actions.signing.attempts import ADDRESS_FACTOR
 from app.actions.signing.oidc import OpenId
 from app.config import Issuer as IssuerSetting
 from app.core.wire import Json, Object
@@ -432,6 +433,7 @@ class Badges:
 
     def __init__(self) -> None:
         self.steps: list[tuple[str, str | None]] = []
+        self.sent = 0
 
     async def validate(self, part: Object, request: AuthRequest) -> AuthAnswer | None:
         self.steps.append((request.step, request.user_id))
@@ -442,6 +444,7 @@ class Badges:
         return AuthAnswer(response={"ward": "ICU"}, save={"id": part["id"]})
 
     async def challenge(self, part: Object, request: AuthRequest) -> AuthAnswer:
+        self.sent += 1
         return AuthAnswer(response={"asked": part.get("for"), "who": request.user_id})
 
 
@@ -567,6 +570,37 @@ async def test_guesses_at_a_code_beside_a_password_must_wait_whatever_id_they_na
             await few.users.log_in(at("10.0.0.6"), {**by_password, **badge(f"9{number}", "0000")})
     with refusing(155):
         await few.users.log_in(at("10.0.0.6"), {**by_password, **badge("93", "0000")})
+    world.with_settings()
+
+
+async def test_challenges_wait_after_some_by_account_and_by_address_where_nobody_is_named(world: World, badges: Badges) -> None:
+    few = world.with_settings(sign_in_failures=2)
+    asked: Object = {"challengeData": {"badge": {}}}
+    for _ in range(2 * ADDRESS_FACTOR):
+        await few.users.challenge(at("203.0.113.5"), asked)
+    with refusing(155, "Too many challenges were asked for; wait 1 minute and try again."):
+        await few.users.challenge(at("203.0.113.5"), asked)
+    for _ in range(2 * ADDRESS_FACTOR + 1):
+        await few.users.challenge(at("127.0.0.1"), asked)
+        await few.users.challenge(replace(MASTER, address="203.0.113.5"), asked)
+    number = uuid4().hex
+    await few.users.sign_up(ANONYMOUS, badge(number))
+    for _ in range(2):
+        await few.users.challenge(at("203.0.113.6"), {**asked, **badge(number)})
+    with refusing(155):
+        await few.users.challenge(at("203.0.113.6"), {**asked, **badge(number)})
+    assert badges.sent == 2 * ADDRESS_FACTOR + 2 * (2 * ADDRESS_FACTOR + 1) + 2
+    world.with_settings()
+
+
+async def test_wrong_links_from_one_address_wait_as_wrong_sign_ins_do(world: World, badges: Badges) -> None:
+    few = world.with_settings(sign_in_failures=2)
+    person = replace(await few.person(), address="203.0.113.7")
+    for _ in range(2):
+        with refusing(101):
+            await few.objects.update(person, "_User", str(person.user_id), badge("b1", "0000"))
+    with refusing(155):
+        await few.objects.update(person, "_User", str(person.user_id), badge("b1"))
     world.with_settings()
 
 

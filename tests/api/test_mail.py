@@ -255,7 +255,15 @@ async def test_what_was_given_up_is_counted_listed_and_tried_again(office: Offic
     assert user_id in listed
     assert "given up SMTPRecipientRefused 550" in listed
     assert address not in listed
-    assert await run(office, "mail", "retry") == "1 mail will be tried again.\n"
+    await office.sql(
+        "insert into careboard.mail (id, kind, user_id, dead_at, created_at)"
+        " values ('old', 'password_reset', $1, now(), now() - interval '25 hours')",
+        user_id,
+    )
+    again, dropped = (await run(office, "mail", "retry")).splitlines()
+    assert again == "1 mail will be tried again."
+    assert dropped == "1 was dropped, as its link has expired; who needs it can ask anew."
+    assert await run(office, "mail", "retry") == "0 mails will be tried again.\n"
     await office.mailbox.wait(address)
     log = office.server.log.read_text(encoding="utf-8")
     assert "given up" in log

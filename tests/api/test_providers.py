@@ -71,6 +71,19 @@ async def test_only_the_account_and_the_master_key_read_its_sign_ins(
     for path in ("/users/me", user):
         assert (await http.get(path, headers=own)).json()["authData"] == linked
     assert (await http.get(user, headers=master)).json()["authData"] == linked
+    await http.post("/users", json={**body(issuer, "second"), "ACL": {}})
+    for path in ("/users", "/classes/_User"):
+        listed = (await http.get(path, headers=master)).json()["results"]
+        assert {each["authData"]["hospital"]["id"] for each in listed if "authData" in each} >= {"reader", "second"}
+        assert "authData" not in next(each for each in listed if each["objectId"] == other["objectId"])
+    for key, is_told in (("authData", True), ("username", False)):
+        for headers in (master, own):
+            found = (await http.get("/users", params={"keys": key, "where": named(told)}, headers=headers)).json()["results"]
+            assert [each.get("authData") for each in found] == [linked if is_told else None]
+            assert ((await http.get(user, params={"keys": key}, headers=headers)).json().get("authData") == linked) is is_told
+    asked_less = {"excludeKeys": "authData", "where": named(told)}
+    (less,) = (await http.get("/users", params=asked_less, headers=master)).json()["results"]
+    assert "authData" not in less
     for headers in (foreign, {}):
         assert (await http.get(user, headers=headers)).json()["username"]
         assert "authData" not in (await http.get(user, headers=headers)).json()

@@ -80,6 +80,7 @@ CHANGES: list[tuple[Object, dict[str, Json | Unset]]] = [
     ({"ACL": None}, {}),
     ({"ACL": {"*": {"read": True, "write": False}}}, {}),
     ({"ACL": {}}, {"ACL": {}}),
+    ({"ACL": DELETE}, {"ACL": {}}),
     ({"ACL": {"role:a.b": {"write": True}}}, {"ACL": {"role:a.b": {"write": True}}}),
 ]
 
@@ -134,6 +135,7 @@ def test_a_dotted_key_makes_what_it_needs_and_deletes_nothing_from_nothing() -> 
         ({"tags": {"__op": "Remove", "objects": [1]}}, {"tags": []}),
         ({"psi": {"__op": "SetOnInsert", "amount": 5}}, {"psi": 5}),
         ({"ACL": {"u1": {"read": True}}}, {"ACL": {"u1": {"read": True}}}),
+        ({"ACL": DELETE}, {"ACL": {}}),
         ({"objectId": "mine"}, {}),
     ],
 )
@@ -242,7 +244,6 @@ REFUSED: list[tuple[Object, ErrorCode, str]] = [
     ),
     ({"notes.rows.4": 1}, ErrorCode.INCORRECT_TYPE, "notes.rows.4 can't be set: the array has 2 elements."),
     ({"notes.rows.x": 1}, ErrorCode.INCORRECT_TYPE, "notes.rows.x can't be set: the array has 2 elements."),
-    ({"ACL": DELETE}, ErrorCode.INVALID_ACL, "Invalid ACL. The entry of '__op' may only hold read and write."),
     ({"new": {"__type": "Object"}}, ErrorCode.INCORRECT_TYPE, "This is not a valid Object"),
 ]
 

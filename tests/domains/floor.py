@@ -1,7 +1,7 @@
 """What the tests of every domain stand on: the floor of actions with that domain on a real database, callers by name, and a
 clock that can be set."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -18,6 +18,7 @@ from app.domains.domain import Domain, SignIn
 from app.domains.guard import audit_accounts
 from app.store.database import Database
 from app.store.migrate import migrate
+from app.store.tables import ParseTable, schema_of
 
 PASSWORD = "open sesame"
 
@@ -112,3 +113,17 @@ async def make_demo(database: Database, settings: Settings, domain: Domain) -> F
     assert domain.demo is not None
     demo.sign_ins = await domain.demo(demo.objects, demo.users, demo.made_at, Random(7), lambda name: f"{name}-secret")
     return demo
+
+
+def typed(tables: Iterable[type[ParseTable]], class_name: str) -> dict[str, str]:
+    """The fields of a class, as the templates' tests write them: type, `!` where it is required, the class of a pointer."""
+    table = next(table for table in tables if table._meta.tablename == class_name)
+    fields = schema_of(table).fields
+    return {name: f"{field.type}{'!' if field.required else ''}{field.target_class or ''}" for name, field in fields.items()}
+
+
+def check_template(tables: Iterable[type[ParseTable]], class_name: str, template: Mapping[str, str]) -> None:
+    """Every field of a seed's template is there as typed, and nothing else must be given."""
+    fields = typed(tables, class_name)
+    assert {name: fields[name] for name in template} == template
+    assert {name for name, kind in fields.items() if "!" in kind} <= template.keys()

@@ -24,7 +24,7 @@ from app.domains.assets.rules import (
 from app.domains.assets.tables import TABLES
 from app.domains.domain import StateMachine, permissions_of
 from app.errors import ParseError
-from app.store.tables import schema_of
+from tests.domains.floor import check_template, typed
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -259,20 +259,12 @@ PROMPT: dict[str, dict[str, str]] = {
 """Classes and fields that only the template's prompt names."""
 
 
-def typed(class_name: str) -> dict[str, str]:
-    table = next(table for table in TABLES if table._meta.tablename == class_name)
-    fields = schema_of(table).fields
-    return {name: f"{field.type}{'!' if field.required else ''}{field.target_class or ''}" for name, field in fields.items()}
-
-
 @pytest.mark.parametrize("class_name", list(SEED))
 def test_every_field_of_the_template_is_there_as_typed(class_name: str) -> None:
-    fields = typed(class_name)
-    assert {name: fields[name] for name in SEED[class_name]} == SEED[class_name]
-    assert {name for name, kind in fields.items() if "!" in kind} <= set(SEED[class_name])
+    check_template(TABLES, class_name, SEED[class_name])
 
 
 @pytest.mark.parametrize("class_name", list(PROMPT))
 def test_every_field_of_the_prompt_is_there_too(class_name: str) -> None:
-    fields = typed(class_name)
+    fields = typed(TABLES, class_name)
     assert {name: fields[name] for name in PROMPT[class_name]} == PROMPT[class_name]

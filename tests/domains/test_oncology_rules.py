@@ -24,7 +24,7 @@ from app.domains.oncology.rules import (
 )
 from app.domains.oncology.tables import TABLES
 from app.errors import ParseError
-from app.store.tables import schema_of
+from tests.domains.floor import check_template
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 START, END = NOW + timedelta(days=5), NOW + timedelta(days=19)
@@ -279,11 +279,4 @@ SEED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("class_name", list(SEED))
 def test_every_field_of_the_template_is_there_as_typed(class_name: str) -> None:
-    table = next(table for table in TABLES if table._meta.tablename == class_name)
-    fields = schema_of(table).fields
-    told = {
-        name: f"{fields[name].type}{'!' if fields[name].required else ''}{fields[name].target_class or ''}"
-        for name in SEED[class_name]
-    }
-    assert told == SEED[class_name]
-    assert {name for name, field in fields.items() if field.required} <= set(SEED[class_name])
+    check_template(TABLES, class_name, SEED[class_name])

@@ -20,7 +20,8 @@ from app.domains.pharmacy.rules import (
 )
 from app.domains.pharmacy.tables import TABLES
 from app.errors import ParseError
-from app.store.tables import AuditLog, ParseTable, schema_of
+from app.store.tables import AuditLog
+from tests.domains.floor import check_template
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 MACHINES = (PRESCRIPTION_STATES, DELIVERY_STATES, MESSAGE_STATES)
@@ -208,12 +209,4 @@ SEED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("class_name", list(SEED))
 def test_every_field_of_the_template_is_there_as_typed(class_name: str) -> None:
-    tables: list[type[ParseTable]] = [*TABLES, AuditLog]
-    table = next(table for table in tables if table._meta.tablename == class_name)
-    fields = schema_of(table).fields
-    told = {
-        name: f"{fields[name].type}{'!' if fields[name].required else ''}{fields[name].target_class or ''}"
-        for name in SEED[class_name]
-    }
-    assert told == SEED[class_name]
-    assert {name for name, field in fields.items() if field.required} <= set(SEED[class_name])
+    check_template((*TABLES, AuditLog), class_name, SEED[class_name])

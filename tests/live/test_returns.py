@@ -7,7 +7,9 @@ import pytest
 from app.actions.caller import MASTER
 from app.core.wire import Json, Object, pointer
 from app.live.resuming import history, past
-from app.live.resuming.position import parse_position
+from app.live.resuming.position import Position, parse_position
+from app.store.changes.feed import Change
+from app.store.changes.snapshot import Snapshot
 from tests.actions.world import acl
 from tests.live.stage import Client, Following, Stage
 
@@ -242,6 +244,33 @@ async def test_who_missed_more_than_memory_should_hold_reads_anew(stage: Stage, 
 
 def made_up(stage: Stage, snapshot: str) -> str:
     return f"1.{stage.feed.feed_id}.{base64.urlsafe_b64encode(snapshot.encode()).decode().rstrip('=')}"
+
+
+async def test_what_comes_while_the_table_is_read_for_one_who_returns_is_not_read_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST_BYTES", 0)
+    thing, _ = await numbers(stage, 1)
+    client = await stage.client()
+    await client.subscribe(thing)
+    await stage.quiet()
+    position, reads = Position(stage.hub.stream.snapshot), 0
+
+    async def read(since: Position) -> tuple[list[Change], Snapshot]:
+        nonlocal reads
+        reads += 1
+        assert reads == 1
+        batches = [batch async for batch in stage.feed.replay(since.base)]
+        await create(stage, thing, n=3)
+        await stage.quiet()
+        return [change for batch in batches for change in batch.changes], batches[-1].snapshot
+
+    await create(stage, thing, n=2)
+    await stage.quiet()
+    plan = next(iter(client.connection.members.values())).plan
+    missed = await past.Trail(stage.hub.stream, position, plan, read).changes()
+    assert [change.after_object and change.after_object["n"] for change in missed if change.class_name == thing] == [2, 3]
+    assert stage.hub.stream.history.bytes == 0
 
 
 @pytest.mark.parametrize("snapshot", [f"5:6:{10**30}", f"5:{10**30}:7"])

@@ -5,6 +5,7 @@ import pytest
 from app.actions.caller import MASTER
 from app.config import Settings
 from app.core.wire import Json, Object
+from app.errors import ErrorCode, ParseError
 from app.live.connection import HARD_MARK, SOFT_MARK, Connection
 from app.live.counters import Counters
 from app.live.limits import BURST_SECONDS, Limits, Meter
@@ -242,3 +243,20 @@ def test_more_queries_than_a_connection_may_have_are_refused() -> None:
     assert [type(effect).__name__ for effect in (*first, *again, *more)] == ["Open", "Drop", "Open", "Send"]
     assert b'"code":140' in more[0].frame  # type: ignore[union-attr]  # a Send
     assert Settings().live_queries >= 100
+
+
+def test_what_a_connection_subscribes_to_is_so_long_together_and_what_it_gives_up_counts_no_more() -> None:
+    ask = '{"op":"subscribe","requestId":%d,"query":{"className":"A","where":{}}}'
+    protocol = Protocol(Keys("app", "master"), lambda: "one", most_query_bytes=2 * len(ask % 1))
+
+    def said(text: str) -> str:
+        return type(protocol.receive(text)[-1]).__name__
+
+    said('{"op":"connect","applicationId":"app"}')
+    assert [said(ask % number) for number in (1, 2, 2, 3)] == ["Open", "Open", "Open", "Send"]
+    protocol.refused(2, ParseError(ErrorCode.OPERATION_FORBIDDEN, "closed"))
+    assert [said(ask % number) for number in (3, 4)] == ["Open", "Send"]
+    said('{"op":"unsubscribe","requestId":1}')
+    assert [said(ask % number) for number in (4, 1)] == ["Open", "Send"]
+    said('{"op":"connect","applicationId":"app"}')
+    assert [said(ask % number) for number in (1, 2, 3)] == ["Open", "Open", "Send"]

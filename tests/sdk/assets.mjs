@@ -1,35 +1,8 @@
 // Every class of the hospital asset template on the official Parse SDK: node assets.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import Parse from "parse/node";
+import { live, Parse, person, tag } from "./app.mjs";
+import { refused, step, until } from "./steps.mjs";
 
-const [url, appId, masterKey] = process.argv.slice(2);
-Parse.initialize(appId, undefined, masterKey);
-Parse.serverURL = url;
-Parse.liveQueryServerURL = url.replace(/^http/, "ws");
-
-const step = (name) => console.log(`ok ${name}`);
-const refused = async (promise, code, words) => {
-  const error = await promise.then(() => null, (cause) => cause);
-  assert.ok(error, `expected error ${code}, but it went through`);
-  assert.equal(error.code, code, error.message);
-  if (words) assert.match(error.message, words);
-};
-const until = async (what, probe) => {
-  for (let tries = 0; tries < 2400; tries += 1) {
-    if (probe()) return;
-    await new Promise((done) => setTimeout(done, 25));
-  }
-  assert.fail(`never saw: ${what}`);
-};
-
-// People, made by an administrator; they sign in by themselves
-const tail = Math.random().toString(36).slice(2);
-const person = async (role, more = {}) => {
-  const user = new Parse.User({ username: `${role}-${tail}`, password: "correct horse", email: `${role}-${tail}@example.com`, role, active: true, ...more });
-  await user.save(null, { useMasterKey: true });
-  const signedIn = await Parse.User.logIn(`${role}-${tail}`, "correct horse");
-  return { user: signedIn, options: { sessionToken: signedIn.getSessionToken() } };
-};
 const admin = await person("admin");
 const biomed = await person("biomed");
 const technician = await person("technician");
@@ -45,7 +18,7 @@ const now = () => new Date();
 let asset;
 const classes = {
   Facility: {
-    body: () => ({ name: "Main", code: `M-${tail}`, campus: "North", floorCount: 7, isOperational: true }),
+    body: () => ({ name: "Main", code: `M-${tag}`, campus: "North", floorCount: 7, isOperational: true }),
     required: ["name", "code", "isOperational"],
     change: { floorCount: 8 },
   },
@@ -128,9 +101,7 @@ const classes = {
 };
 const made = {};
 
-const client = new Parse.LiveQueryClient({ applicationId: appId, serverURL: Parse.liveQueryServerURL, masterKey: undefined });
-client.on("error", () => {});
-client.open();
+const client = live();
 
 for (const [className, { body, required, change, changedBy, include }] of Object.entries(classes)) {
   const Class = Parse.Object.extend(className);
@@ -180,7 +151,7 @@ const seen = [];
 const watch = client.subscribe(new Parse.Query(Asset).equalTo("department", "ICU"), manager.options.sessionToken);
 for (const event of ["create", "enter", "update", "leave"]) watch.on(event, (object) => seen.push(`${event} ${object.get("currentLocation")}`));
 await watch.subscribePromise;
-const other = await new Asset({ ...classes.Asset.body(), assetTag: `V2-${tail}` }).save(null, biomed.options);
+const other = await new Asset({ ...classes.Asset.body(), assetTag: `V2-${tag}` }).save(null, biomed.options);
 await refused(new Parse.Query(Asset).get(other.id, manager.options), 101);
 const first = await new AssetAssignment({ ...classes.AssetAssignment.body(), asset: other }).save(null, biomed.options);
 await until("enter", () => seen.includes("enter ICU Room 12"));

@@ -1,11 +1,7 @@
 // Parse.Config of the official Parse SDK against a running server: node config.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import Parse from "parse/node";
-
-const [url, appId, masterKey] = process.argv.slice(2);
-Parse.initialize(appId, undefined, masterKey);
-Parse.serverURL = url;
-const step = (name) => console.log(`ok ${name}`);
+import { Parse } from "./app.mjs";
+import { step } from "./steps.mjs";
 
 assert.deepEqual((await Parse.Config.get()).attributes, {});
 step("none yet");

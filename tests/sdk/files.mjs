@@ -1,12 +1,8 @@
 // Parse.File of the official Parse SDK against a running server: node files.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
-import Parse from "parse/node";
-
-const [url, appId, masterKey] = process.argv.slice(2);
-Parse.initialize(appId, undefined, masterKey);
-Parse.serverURL = url;
-const step = (name) => console.log(`ok ${name}`);
+import { appId, Parse, url } from "./app.mjs";
+import { step } from "./steps.mjs";
 
 const name = `fay-${Math.random().toString(36).slice(2)}`;
 const fay = await Parse.User.signUp(name, "correct horse");

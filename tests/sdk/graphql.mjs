@@ -6,7 +6,6 @@ import WebSocket from "ws";
 const [url, appId, masterKey] = process.argv.slice(2);
 const PATIENCE = 60_000;
 
-export const step = (name) => console.log(`ok ${name}`);
 /** An object is there that was not: `enter` is also said of a new one whose pointers had to be looked up first. */
 export const arrives = ({ event }) => event === "create" || event === "enter";
 

@@ -1,6 +1,7 @@
 // The sequence diagram of the hospital asset template, step by step, over GraphQL: node graphql_assets.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import { Caller, Live, arrives, signIn, step } from "./graphql.mjs";
+import { Caller, Live, arrives, signIn } from "./graphql.mjs";
+import { step } from "./steps.mjs";
 
 const master = new Caller("master");
 const nurse = await signIn("nurse");

@@ -1,6 +1,7 @@
 // The sequence diagram of the home health template, step by step, over GraphQL: node graphql_homehealth.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import { Live, arrives, signIn, step } from "./graphql.mjs";
+import { Live, arrives, signIn } from "./graphql.mjs";
+import { step } from "./steps.mjs";
 
 const aide = await signIn("technician");
 const other = await signIn("technician");

@@ -1,6 +1,7 @@
 // The sequence diagram of the oncology template, step by step, over GraphQL: node graphql_oncology.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import { Live, arrives, signIn, step } from "./graphql.mjs";
+import { Live, arrives, signIn } from "./graphql.mjs";
+import { step } from "./steps.mjs";
 
 const [patient, nurse, oncologist, stranger] = await Promise.all(["patient", "nurse", "oncologist", "nurse"].map(signIn));
 const reference = (account) => ({ __type: "Pointer", className: "_User", objectId: account.objectId });

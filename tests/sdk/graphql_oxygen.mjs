@@ -1,6 +1,7 @@
 // The sequence diagram of the oxygen template, step by step, over GraphQL: node graphql_oxygen.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import { Live, signIn, step } from "./graphql.mjs";
+import { Live, signIn } from "./graphql.mjs";
+import { step } from "./steps.mjs";
 
 const dispatcher = await signIn("dispatcher");
 const driver = await signIn("driver");

@@ -1,6 +1,7 @@
 // The sequence diagram of the pharmacy template, step by step, over GraphQL: node graphql_pharmacy.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import { Live, signIn, step } from "./graphql.mjs";
+import { Live, signIn } from "./graphql.mjs";
+import { step } from "./steps.mjs";
 
 const [url] = process.argv.slice(2);
 const [patient, pharmacist, courier] = await Promise.all(["patient", "pharmacist", "courier"].map(signIn));

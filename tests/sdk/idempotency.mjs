@@ -1,13 +1,10 @@
 // Parse.idempotency of the official SDK over a network that loses answers: node idempotency.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import Parse from "parse/node";
+import { Parse, useMasterKey } from "./app.mjs";
+import { step } from "./steps.mjs";
 
-const [url, appId, masterKey] = process.argv.slice(2);
-Parse.initialize(appId, undefined, masterKey);
-Parse.serverURL = url;
 Parse.idempotency = true;
-const step = (name) => console.log(`ok ${name}`);
-const options = { useMasterKey: true };
+const options = useMasterKey;
 const count = () => new Parse.Query("Sent").count(options);
 
 // The answer to the first try is lost on its way; the SDK then sends the same request, with the same number, again.

@@ -1,15 +1,11 @@
 // An app on the official Parse SDK asks for mails: node mail.mjs URL APP_ID ADDRESS
 import assert from "node:assert/strict";
 import Parse from "parse/node";
+import { refused } from "./steps.mjs";
 
 const [url, appId, email] = process.argv.slice(2);
 Parse.initialize(appId);
 Parse.serverURL = url;
-
-const refused = async (promise, code) => {
-  const error = await promise.then(() => null, (cause) => cause);
-  assert.equal(error?.code, code, error?.message);
-};
 
 const user = new Parse.User();
 user.set({ username: email.split("@")[0], password: "open sesame", email });

@@ -1,34 +1,9 @@
 // A pharmacy app on the official Parse SDK: every class of the template created, read, updated, queried, included and followed live.
 // node pharmacy.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import Parse from "parse/node";
+import { live, Parse, person, tag, useMasterKey } from "./app.mjs";
+import { refused, step, until } from "./steps.mjs";
 
-const [url, appId, masterKey] = process.argv.slice(2);
-Parse.initialize(appId, undefined, masterKey);
-Parse.serverURL = url;
-Parse.liveQueryServerURL = url.replace(/^http/, "ws");
-
-const step = (name) => console.log(`ok ${name}`);
-const refused = async (promise, code, words) => {
-  const error = await promise.then(() => null, (cause) => cause);
-  assert.ok(error, `expected error ${code}, but it went through`);
-  assert.equal(error.code, code, error.message);
-  if (words) assert.match(error.message, words);
-};
-const until = async (what, probe) => {
-  for (let tries = 0; tries < 2400; tries += 1) {
-    if (probe()) return;
-    await new Promise((done) => setTimeout(done, 25));
-  }
-  assert.fail(`never saw: ${what}`);
-};
-const tag = Math.random().toString(36).slice(2, 8);
-const person = async (role) => {
-  const user = new Parse.User({ username: `${role}-${tag}`, password: "open sesame", email: `${role}-${tag}@example.com`, role, active: true });
-  await user.save(null, { useMasterKey: true });
-  const session = await Parse.User.logIn(`${role}-${tag}`, "open sesame");
-  return { user, options: { sessionToken: session.getSessionToken() } };
-};
 const pharmacist = await person("pharmacist");
 const patient = await person("patient");
 const provider = await person("provider");
@@ -37,9 +12,7 @@ const admin = await person("admin");
 step("people");
 
 // Everything that happens is followed by those it concerns
-const client = new Parse.LiveQueryClient({ applicationId: appId, serverURL: Parse.liveQueryServerURL, masterKey: undefined });
-client.on("error", () => {});
-client.open();
+const client = live();
 const seen = {};
 const follow = async (name, who) => {
   seen[name] = [];
@@ -139,7 +112,7 @@ assert.equal(trail[0].get("entityType"), "Delivery");
 assert.equal(trail.at(-1).get("actor").id, courier.user.id);
 assert.ok(trail[0].get("summary") && trail[0].get("metadata").changes);
 await until("the audit trail, live", () => seen.AuditLog.length > 0);
-await refused(trail[0].save({ summary: "nothing" }, { useMasterKey: true }), 119);
+await refused(trail[0].save({ summary: "nothing" }, useMasterKey), 119);
 const entry = { actor: admin.user, action: "note", entityType: "Delivery", entityId: parcel.id, summary: "Checked.", metadata: { by: "phone" } };
 await refused(new Parse.Object("AuditLog").save({ ...entry, actor: courier.user }, courier.options), 119);
 const noted = await new Parse.Object("AuditLog").save(entry, admin.options);
@@ -158,7 +131,7 @@ const whole = {
 for (const [name, fields] of Object.entries(whole)) {
   for (const missing of Object.keys(fields)) {
     const rest = Object.fromEntries(Object.entries(fields).filter(([field]) => field !== missing));
-    await refused(new Parse.Object(name).save(rest, { useMasterKey: true }), 142, new RegExp(`^${missing} is required$`));
+    await refused(new Parse.Object(name).save(rest, useMasterKey), 142, new RegExp(`^${missing} is required$`));
   }
 }
 await refused(new Parse.Object("Prescription").save({ ...whole.Prescription, dosage: 5 }, pharmacist.options), 111);

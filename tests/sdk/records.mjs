@@ -1,27 +1,10 @@
 // AuditLog and AccessLog by the official Parse SDK: node records.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import Parse from "parse/node";
+import { Parse, person, useMasterKey } from "./app.mjs";
+import { refused, step, until } from "./steps.mjs";
 
-const [url, appId, masterKey] = process.argv.slice(2);
-Parse.initialize(appId, undefined, masterKey);
-Parse.serverURL = url;
-Parse.liveQueryServerURL = url.replace(/^http/, "ws");
-const step = (name) => console.log(`ok ${name}`);
-const refused = async (promise, code, words) => {
-  const error = await promise.then(() => null, (cause) => cause);
-  assert.ok(error, `expected error ${code}, but it went through`);
-  assert.deepEqual([error.code, words ? error.message : undefined], [code, words]);
-};
-
-const account = async (role) => {
-  const name = `${role}-${Math.random().toString(36).slice(2)}`;
-  const user = new Parse.User({ username: name, password: "correct horse", email: `${name}@example.com`, role, active: true });
-  await user.save(null, { useMasterKey: true });
-  const signedIn = await Parse.User.logIn(name, "correct horse");
-  return { user: signedIn, options: { sessionToken: signedIn.getSessionToken() } };
-};
-const admin = await account("admin");
-const nurse = await account("nurse");
+const admin = await person("admin");
+const nurse = await person("nurse");
 
 const heard = [];
 const subscription = await new Parse.Query("AuditLog").equalTo("entityType", "Prescription").subscribe(admin.user.getSessionToken());
@@ -32,7 +15,7 @@ const found = await new Parse.Query("AuditLog").include("actor").get(note.id, ad
 assert.equal(found.get("actor").get("username"), admin.user.get("username"));
 assert.deepEqual([found.get("metadata"), found.get("payload"), found.get("byHand")], [{ answer: "yes" }, { answer: "yes" }, true]);
 assert.equal(await new Parse.Query("AuditLog").equalTo("entityId", "x1").count(admin.options), 1);
-for (let tries = 0; tries < 2400 && heard.length === 0; tries += 1) await new Promise((done) => setTimeout(done, 25));
+await until("the note, live", () => heard.length > 0);
 assert.equal(heard[0].id, note.id);
 await subscription.unsubscribe();
 for (const name of Object.keys(body)) {
@@ -40,7 +23,7 @@ for (const name of Object.keys(body)) {
   await refused(new Parse.Object("AuditLog").save(rest, admin.options), 142, `${name} is required`);
 }
 await refused(new Parse.Object("AuditLog").save({ ...body, actor: nurse.user }, nurse.options), 119);
-for (const options of [admin.options, { useMasterKey: true }]) {
+for (const options of [admin.options, useMasterKey]) {
   await refused(note.save({ summary: "nothing" }, options), 119);
   await refused(note.destroy(options), 119);
 }
@@ -49,7 +32,7 @@ step("AuditLog");
 const look = await new Parse.Object("AccessLog").save({ user: nurse.user, accessTime: new Date() }, nurse.options);
 const seen = await new Parse.Query("AccessLog").include("user").get(look.id, nurse.options);
 assert.equal(seen.get("user").id, nurse.user.id);
-for (const options of [nurse.options, { useMasterKey: true }]) {
+for (const options of [nurse.options, useMasterKey]) {
   await refused(look.save({ accessTime: new Date(0) }, options), 119);
   await refused(look.destroy(options), 119);
 }

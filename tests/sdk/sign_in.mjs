@@ -2,18 +2,12 @@
 // and of another, as JSON: [{id, id_token}, {id, id_token}]
 import assert from "node:assert/strict";
 import Parse from "parse/node";
+import { refused, step } from "./steps.mjs";
 
 const [url, appId, tokens] = process.argv.slice(2);
 const [ana, ben] = JSON.parse(tokens);
 Parse.initialize(appId);
 Parse.serverURL = url;
-
-const step = (name) => console.log(`ok ${name}`);
-const refused = async (promise, code) => {
-  const error = await promise.then(() => null, (cause) => cause);
-  assert.ok(error, `expected error ${code}, but it went through`);
-  assert.equal(error.code, code, error.message);
-};
 
 // The app's side of a provider, as the SDK asks for it.
 const hospital = {

@@ -1,25 +1,7 @@
 // A developer's app on the official Parse SDK, told as one story against a running server: node story.mjs URL APP_ID MASTER_KEY
 import assert from "node:assert/strict";
-import Parse from "parse/node";
-
-const [url, appId, masterKey] = process.argv.slice(2);
-Parse.initialize(appId, undefined, masterKey);
-Parse.serverURL = url;
-Parse.liveQueryServerURL = url.replace(/^http/, "ws");
-
-const step = (name) => console.log(`ok ${name}`);
-const refused = async (promise, code) => {
-  const error = await promise.then(() => null, (cause) => cause);
-  assert.ok(error, `expected error ${code}, but it went through`);
-  assert.equal(error.code, code, error.message);
-};
-const until = async (what, probe) => {
-  for (let tries = 0; tries < 2400; tries += 1) {
-    if (probe()) return;
-    await new Promise((done) => setTimeout(done, 25));
-  }
-  assert.fail(`never saw: ${what}`);
-};
+import { live, Parse, useMasterKey } from "./app.mjs";
+import { refused, step, until } from "./steps.mjs";
 
 // Accounts
 const name = `ada-${Math.random().toString(36).slice(2)}`;
@@ -114,7 +96,7 @@ await refused(new Parse.Query(Note).get(secret.id, bobs), 101);
 await refused(new Note({ id: secret.id }).save({ text: "mine now" }, bobs), 101);
 const role = new Parse.Role(`crew_${name.replace(/-/g, "_")}`, new Parse.ACL());
 role.getUsers().add(bob);
-await role.save(null, { useMasterKey: true });
+await role.save(null, useMasterKey);
 const acl = new Parse.ACL(ada);
 acl.setRoleReadAccess(role.getName(), true);
 secret.setACL(acl);
@@ -124,11 +106,9 @@ step("ACL and roles");
 
 // A live query, held while things change
 const seen = [];
-const client = new Parse.LiveQueryClient({ applicationId: appId, serverURL: Parse.liveQueryServerURL, masterKey: undefined });
-client.on("error", () => {});
-client.open();
-const live = new Parse.Query(Note).greaterThan("count", 100);
-const subscription = client.subscribe(live, bob.getSessionToken());
+const client = live();
+const large = new Parse.Query(Note).greaterThan("count", 100);
+const subscription = client.subscribe(large, bob.getSessionToken());
 for (const event of ["create", "enter", "update", "leave", "delete"]) {
   subscription.on(event, (object, original) => seen.push([event, object.get("text"), original?.get?.("count")]));
 }

@@ -143,6 +143,31 @@ async def test_plain_use_of_broadcaster_bears_what_its_own_backend_does_not(data
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@pytest.mark.parametrize("engine", ["postgres", "redis"])
+async def test_channels_that_are_asked_for_while_others_are_being_opened_are_heard_too(
+    database: Database, engine: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("redis").url if engine == "redis" else None
+    async with make_broadcast(database, url, waiting=1000) as broadcast:
+        open_channels: set[str] = set()
+
+        async def listen(channel: str) -> None:
+            async with broadcast.subscribe(channel) as events:
+                await events.get()  # the call that each new line makes by itself
+                open_channels.add(channel)
+                await asyncio.Event().wait()
+
+        names = {f"channel{number}" for number in range(100)}
+        tasks: list[asyncio.Task[None]] = []
+        for name in sorted(names):
+            tasks.append(asyncio.create_task(listen(name)))
+            await asyncio.sleep(0.001)
+        await until(lambda: open_channels == names)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_an_unreachable_line_fails_no_sender() -> None:
     class Away:
         async def connect(self, **_: str) -> object:

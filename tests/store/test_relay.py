@@ -11,7 +11,9 @@ from app.core.schema import Field, FieldType, class_schema
 from app.store.changes import relay as relaying
 from app.store.changes.capture import install_capture
 from app.store.changes.feed import Batch, Change, Feed
-from app.store.changes.reading import CHUNK
+from app.store.changes.reading import CHUNK, read_now
+from app.store.changes.relay import BEAT_SECONDS
+from app.store.changes.snapshot import Snapshot
 from app.store.database import Database
 from tests.conftest import PATIENCE
 from tests.store.redis_server import RedisServer, need_redis
@@ -24,6 +26,9 @@ class Node:
         self.feed = Feed(database, url, relay=True)
         self.feed.wanted = lambda: frozenset(wanted) if wanted else None
         self.batches: list[Batch] = []
+        self.takes = asyncio.Event()
+        """Cleared: its consumer is busy with the batch that it has."""
+        self.takes.set()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -38,6 +43,7 @@ class Node:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        self.takes.set()
         await self.feed.stop()
         if self._task is not None:
             await self._task
@@ -45,12 +51,22 @@ class Node:
     async def _run(self) -> None:
         async for batch in self.feed.subscribe():
             self.batches.append(batch)
+            await self.takes.wait()
 
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not holds():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
+
+
+async def heard(leader: Node, database: Database) -> Snapshot:
+    """The moment of now, once the one that reads has come to it and has told the others."""
+    async with database.connection() as connection:
+        now = await read_now(connection)
+    await until(lambda: leader.feed.current.covers(now))
+    await asyncio.sleep(2 * BEAT_SECONDS)
+    return now
 
 
 @pytest.fixture(params=["postgres", "redis"])
@@ -124,6 +140,25 @@ async def test_the_others_take_what_they_need_and_do_not_look_at_the_table(
         later = [batch.classes for batch in for_one.batches if batch.classes is not None]
         assert set(later) == {frozenset({one})}
         assert for_one.feed.current.covers(for_one.batches[-1].snapshot)
+
+
+async def test_one_who_was_busy_hears_how_far_the_feed_is_when_nothing_more_is_written(
+    database: Database, redis: RedisServer | None, classes: tuple[str, str]
+) -> None:
+    one, _ = classes
+    async with nodes(database, redis, (), (one,)) as [leader, node]:
+        node.takes.clear()
+        for number in (0, 1):
+            await write(database, one, number, 1)
+            await heard(leader, database)
+        async with database.transaction() as connection:
+            await connection.execute("select pg_current_xact_id()")  # it changes nothing
+        now = await heard(leader, database)
+        assert node.names(one) == ["0"]
+        assert not node.feed.current.covers(now)
+        node.takes.set()
+        await until(lambda: node.feed.current.covers(now))
+        assert node.names(one) == ["0", "1"]
 
 
 async def test_what_is_too_large_or_too_much_is_read_from_the_table(

@@ -15,7 +15,7 @@ from app.actions.caller import Caller, hash_token
 from app.actions.hooks import DeleteEvent, Draft, Hooks, Next, SaveEvent
 from app.actions.mails import link_token, new_mail_id
 from app.actions.roles import STAFF_ROLES, move_member_as_master
-from app.actions.signing.attempts import Attempts, SignUps
+from app.actions.signing.attempts import Asked, Attempts
 from app.actions.signing.passwords import hash_password
 from app.actions.signing.providers import Proven, Providers
 from app.actions.signing.sessions import end_sessions_of_user, start_session
@@ -23,7 +23,7 @@ from app.config import Settings
 from app.core.wire import Json, Object, decode, encode
 from app.errors import ErrorCode, ParseError
 from app.store.identities import read_auth_data
-from app.store.mails import VERIFICATION, insert_mail
+from app.store.mails import ADDRESS_CHANGED, VERIFICATION, insert_mail
 
 SIGN_UP_ROLES = ("patient", "provider")
 """What a stranger may claim to be; a provider stays inactive until an admin approves."""
@@ -46,14 +46,16 @@ def install(hooks: Hooks, settings: Settings, providers: Providers, mailed: Atte
     async def prepare(draft: Draft) -> None:
         await _prepare(draft, providers)
 
-    sign_ups = SignUps(settings.sign_ups)
+    sign_ups = Asked(settings.sign_ups, "Too many accounts were made")
 
     async def save(event: SaveEvent, go_on: Next) -> None:
         await _link(event)
         _settle_role(event)
         if not event.caller.is_master:
-            _count(event, sign_ups, mailed if settings.verify_emails else None)
+            _count(event, settings, sign_ups, mailed)
         await _settle_email(event, settings, clock)
+        if (left := _left_address(event, settings)) is not None:
+            await insert_mail(event.tx, new_mail_id(), ADDRESS_CHANGED, event.object_id, address=left)
         _settle_acl(event, private=settings.enforce_private_users)
         await _check_unique(event)
         await go_on()
@@ -93,7 +95,7 @@ async def _take_auth_data(draft: Draft, providers: Providers) -> bool:
     caller, is_new = draft.caller, draft.object_id is None
     may_name = caller.is_master or (is_new and is_admin(caller))
     given = draft.body.pop("authData")
-    proven = await providers.prove(caller, given, user_id=draft.object_id, by_admin=may_name)
+    proven = await providers.prove(caller, given, user_id=draft.object_id, by_admin=may_name, address=caller.address)
     if is_new and not may_name:
         providers.check_may_join(proven)
     draft.context["proven"] = proven
@@ -116,18 +118,28 @@ def _check_credentials(body: Object, *, is_new: bool, linked: bool) -> None:
         body["email"] = {"__op": "Delete"}  # two accounts without an address must not collide on ""
 
 
-def _count(event: SaveEvent, sign_ups: SignUps, mailed: Attempts | None) -> None:
+def _count(event: SaveEvent, settings: Settings, sign_ups: Asked, mailed: Attempts) -> None:
     """Raises 155 for too many accounts from one place, and for too many mails to addresses that nobody has confirmed."""
     caller = event.caller
     if event.is_new:
         sign_ups.begin(caller.address)
+    if (left := _left_address(event, settings)) is not None:
+        mailed.begin(left, caller.address)  # it may never have been the account's own
     email = event.object.get("email")
-    if mailed is None or not event.changed("email") or not isinstance(email, str):
+    if not settings.verify_emails or not event.changed("email") or not isinstance(email, str):
         return
     if event.is_new:
         mailed.begin(email, caller.address)
     else:
         mailed.begin(event.object_id, "")  # or one account would have mails sent to all the world
+
+
+def _left_address(event: SaveEvent, settings: Settings) -> str | None:
+    """The address that an account gives up for another or for none, which is told so where mails are sent."""
+    old, new = (event.original or {}).get("email"), event.object.get("email")
+    if settings.missing_for_mail or not isinstance(old, str) or not event.changed("email"):
+        return None
+    return None if isinstance(new, str) and new.lower() == old.lower() else old
 
 
 async def _link(event: SaveEvent) -> None:

@@ -1,16 +1,16 @@
 """Wrong sign-ins, and what else a stranger may try so often: how many of them one may make.
 
-Owns: `Attempts` and `SignUps`. Holds: an attempt counts as wrong until it has shown to be right, so that many at once gain
+Owns: `Attempts` and `Asked`. Holds: an attempt counts as wrong until it has shown to be right, so that many at once gain
 nothing; who is limited reads the same whether the account exists or not; a stranger's attempts elsewhere do not soon lock an
 account's owner out, as the narrow limit is of account and address together; memory is bounded. Counts are of this process.
-Imports errors only.
+Imports errors and core/addresses.
 """
 
 import hashlib
-import ipaddress
 import time
 from collections.abc import Callable
 
+from app.core.addresses import is_loopback
 from app.errors import ErrorCode, ParseError
 
 WINDOW_SECONDS = 300.0
@@ -38,16 +38,19 @@ def mail_attempts(most: int) -> "Attempts":
     return Attempts(most, words="Too many mails were asked for", account_factor=MAIL_FACTOR)
 
 
-class SignUps:
-    """Accounts made from one address. This very machine may make any number: tools are there, and proxies that name nobody."""
+class Asked:
+    """What anybody may ask for without being anybody, by address: new accounts, challenges. `words` are told to who is limited.
 
-    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._made = Attempts(most, words="Too many accounts were made", account_factor=1, clock=clock)
+    This very machine may ask for any number: tools are there, and proxies that name nobody.
+    """
+
+    def __init__(self, most: int, words: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._asked = Attempts(most, words=words, account_factor=1, clock=clock)
 
     def begin(self, address: str) -> None:
-        """Counts an account. Raises 155 with how long to wait when there were too many."""
-        if address and not _is_loopback(address):
-            self._made.begin(address, "")
+        """Counts one. Raises 155 with how long to wait when there were too many."""
+        if address and not is_loopback(address):
+            self._asked.begin(address, "")
 
 
 class Attempts:
@@ -111,10 +114,3 @@ class Attempts:
             self._levels[key] = (level, now)
         while len(self._levels) > MOST_KEYS:
             del self._levels[next(iter(self._levels))]
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -1,4 +1,4 @@
-"""Links in mails: a new password, and an address that is shown to be one's own.
+"""Links in mails: a new password, and an address that is shown to be one's own; and the notice that an address was changed.
 
 Owns: `Links`. Holds: who asks for a mail hears the same, in the same time, whether or not there is such an account: the sender
 looks for it later; a link works once, until its time is over or a newer one is sent; a new password ends every session of its
@@ -15,7 +15,7 @@ from app.core.access import Authority
 from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.mails import PASSWORD_RESET, VERIFICATION, Mail, address_mail, insert_request
+from app.store.mails import ADDRESS_CHANGED, PASSWORD_RESET, VERIFICATION, Mail, address_mail, insert_request
 from app.store.smtp import Letter
 
 _OPEN = """ "active" is not false and ("_rperm" = '{}' and "_wperm" = '{}') is not true """
@@ -67,7 +67,11 @@ class Links:
     @property
     def writers(self) -> dict[str, Writer]:
         """What writes the letters of these mails."""
-        return {PASSWORD_RESET: self._write_reset, VERIFICATION: self._write_verification}
+        return {
+            PASSWORD_RESET: self._write_reset,
+            VERIFICATION: self._write_verification,
+            ADDRESS_CHANGED: self._write_address_changed,
+        }
 
     async def ask_reset(self, caller: Caller, params: Mapping[str, Json]) -> None:
         """Has a link sent that sets a new password. Raises 1 where no mails are sent, 204, 125, 155 after too many."""
@@ -157,6 +161,15 @@ class Links:
             f"The link works once{_for_hours(hours)}. If you have no account there, do nothing.\n"
         )
         return None if to is None else Letter(mail.id, to, "Confirm your e-mail address", text)
+
+    async def _write_address_changed(self, tx: Connection, mail: Mail) -> Letter | None:
+        """To the address of before. It does not tell the new one: who reads this may be anybody."""
+        text = (
+            f"This is not the e-mail address of your account at {self._at} any more: it was changed.\n\n"
+            "If it was you, do nothing. If it was not you, somebody else may be using your account: tell whoever runs it, "
+            "who can close it and give it back to you.\n"
+        )
+        return None if mail.address is None else Letter(mail.id, mail.address, "Your e-mail address was changed", text)
 
     async def _addressed(
         self, tx: Connection, mail: Mail, token: str, expires: datetime | None, statements: tuple[str, str, str]

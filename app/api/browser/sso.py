@@ -146,7 +146,8 @@ async def _refused(site: Site, request: AnyRequest) -> Response[Any]:
 
 async def _sign_ins(site: Site, request: AnyRequest, caller: Caller, *, said: str = "") -> Response[Any]:
     services = services_of(request)
-    linked = await services.users.auth_data(caller, str(caller.user_id))
+    own = str(caller.user_id)
+    linked = (await services.users.auth_data(caller, [own])).get(own, {})
     ways = [
         {"name": each.name, "label": each.label, "is_linked": each.name in linked}
         for each in services.settings.issuers

@@ -96,13 +96,18 @@ class Context:
             await self.follow(node, rows)
 
     async def follow(self, plan: ObjectPlan, rows: Iterable[Row], tx: Connection | None = None) -> None:
-        """Reads the relations of these objects, and of those included in them: one statement for each relation."""
+        """Reads the relations of these objects, and of those included in them: one statement for each relation. What a caller
+        may know of how accounts sign in is read here too, as it is in no row."""
         rows = list(rows)
+        if plan.wants_sign_ins:
+            linked = await self.services.users.auth_data(self.caller, {str(row["objectId"]) for row in rows}, tx=tx)
+            for row in rows:
+                row["authData"] = linked.get(str(row["objectId"]))
         for relation in plan.relations:
             await self._follow_relation(relation, rows, tx)
         for name, below in plan.within:
             for each, inner in _inside(below, (row.get(name) for row in rows)):
-                if each.relations or each.within:
+                if each.relations or each.within or each.wants_sign_ins:
                     await self.follow(each, inner, tx)
 
     async def _follow_relation(self, relation: RelationPlan, rows: list[Row], tx: Connection | None) -> None:

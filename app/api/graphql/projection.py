@@ -14,7 +14,7 @@ from graphql import FieldNode, GraphQLError
 from app.api.graphql.names import to_global_id
 from app.api.graphql.statics import Finished
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 Reader = Callable[[Row], Any]
 
 

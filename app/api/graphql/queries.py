@@ -79,8 +79,6 @@ async def load_object(info: GraphQLResolveInfo, types: ClassTypes, object_id: st
     selection = selection_of(info)
     plan = selection.of_object(types, info.field_nodes)
     row = {**await context.get(plan, object_id), **beside}
-    if types.class_name == "_User" and "authData" in plan.keys:
-        row["authData"] = await context.services.users.auth_data(context.caller, object_id) or None
     return Loaded(selection.output, lambda: plan.writer.write(row))
 
 

@@ -59,6 +59,11 @@ class ObjectPlan:
         """Whether nothing is asked but what a write answers anyway."""
         return not self.relations and self.keys <= {"objectId", "createdAt", "updatedAt"}
 
+    @property
+    def wants_sign_ins(self) -> bool:
+        """Whether how accounts sign in is asked for, which no find reads."""
+        return self.types.class_name == "_User" and "authData" in self.keys
+
     def add_below(self, name: str, plan: "ObjectPlan") -> None:
         """Reads what `plan` asks of the object that a pointer names."""
         self.keys |= {f"{name}.{key}" for key in plan.keys} or {name}

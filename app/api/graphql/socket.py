@@ -7,6 +7,7 @@ operation; a cookie counts only for a page of our own origin. May import live an
 
 import asyncio
 import contextlib
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from app.api.graphql.execution import to_graphql
 from app.api.graphql.http import GraphQLDoor, HttpDoor, told
 from app.api.graphql.live import Stream
 from app.api.livequery import protocol_for
-from app.api.request import RefusedError, caller_with, keys_in_headers
+from app.api.request import RefusedError, address_of, caller_with, keys_in_headers
 from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
 from app.live.limits import Meter, limits_of
@@ -30,7 +31,7 @@ from app.live.protocol import Protocol
 SUBPROTOCOL = "graphql-transport-ws"
 
 _GONE = (WebSocketDisconnect, OSError, RuntimeError)
-_FORBIDDEN, _BAD_SUBPROTOCOL, _BAD_REQUEST, _TOO_FAST = 4403, 4406, 4400, 1008
+_FORBIDDEN, _BAD_SUBPROTOCOL, _BAD_REQUEST, _TOO_MUCH = 4403, 4406, 4400, 1008
 _LONGEST_REASON = 120
 
 
@@ -39,10 +40,26 @@ class Socket:
     """One client: its keys, and the streams it has open."""
 
     door: GraphQLDoor
-    websocket: WebSocket
     asked: ASGIConnection[Any, Any, Any, Any]
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str]
+    websocket: WebSocket = field(init=False)
     streams: set[Stream] = field(default_factory=set)
+    heard: int = 0
+    """The length of the last message."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """How long the messages of its operations were."""
+
+    def take(self, operation_id: str, operations: Container[str]) -> None:
+        """Counts one more operation beside those that are open. Raises 140 where they are too many, or too long together."""
+        settings = self.door.services.settings
+        self.sizes = {each: size for each, size in self.sizes.items() if each in operations}
+        if len(self.sizes) >= settings.live_queries:
+            words = f"One socket may have {settings.live_queries} operations; complete some."
+            raise ParseError(ErrorCode.EXCEEDED_QUOTA, words)
+        if settings.live_query_bytes and sum(self.sizes.values()) + self.heard > settings.live_query_bytes:
+            words = f"The operations of one socket may be {settings.live_query_bytes} bytes long together; complete some."
+            raise ParseError(ErrorCode.EXCEEDED_QUOTA, words)
+        self.sizes[operation_id] = self.heard
 
     def protocol(self) -> Protocol:
         """A conversation with the hub, for one stream."""
@@ -86,12 +103,18 @@ class SocketDoor(GraphQLTransportWSHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]  # Litestar's names of ASGI
         """One socket, from handshake to close."""
         asked: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
-        websocket = WebSocket(dict(scope), self._metered(receive, send), send)  # type: ignore[arg-type]  # Litestar's names of ASGI
-        socket = Socket(self._door, websocket, asked, keys_in_headers(dict(scope["headers"])))
+        socket = Socket(self._door, asked, keys_in_headers(dict(scope["headers"])))
+        heard = self._metered(socket, receive, send)
+        websocket = socket.websocket = WebSocket(dict(scope), heard, send)  # type: ignore[arg-type]  # Litestar's names of ASGI
         websocket.state.careboard = socket
         if SUBPROTOCOL not in (websocket.scope.get("subprotocols") or [SUBPROTOCOL]):
             await websocket.accept()
             await socket.close(_BAD_SUBPROTOCOL, f"Subprotocol not acceptable; speak {SUBPROTOCOL}.")
+            return
+        guests, address = self._door.hub.guests, address_of(asked)
+        if (refusal := guests.enter(address)) is not None:
+            await websocket.accept(SUBPROTOCOL)
+            await socket.close(_TOO_MUCH, refusal)
             return
         try:
             await self.handle_websocket(websocket)
@@ -100,22 +123,23 @@ class SocketDoor(GraphQLTransportWSHandler):
         except _GONE:
             pass
         finally:
+            guests.leave(address)
             for stream in list(socket.streams):
                 stream.end()
 
-    def _metered(self, receive: Receive, send: Send) -> Any:
+    def _metered(self, socket: Socket, receive: Receive, send: Send) -> Any:
         """Messages no faster than the settings allow; who is faster is told so and closed."""
         meter = Meter(limits_of(self._door.services.settings), asyncio.get_running_loop().time())
 
         async def receive_paid() -> Any:
             message: Any = await receive()
             if message["type"] == "websocket.receive":
-                size = len(message.get("text") or message.get("bytes") or "")
+                size = socket.heard = len(message.get("text") or message.get("bytes") or "")
                 excess = meter.take(size, asyncio.get_running_loop().time())
                 if excess is not None:
-                    close: Any = {"type": "websocket.close", "code": _TOO_FAST, "reason": excess[:_LONGEST_REASON]}
+                    close: Any = {"type": "websocket.close", "code": _TOO_MUCH, "reason": excess[:_LONGEST_REASON]}
                     await send(close)
-                    return {"type": "websocket.disconnect", "code": _TOO_FAST, "reason": excess}
+                    return {"type": "websocket.disconnect", "code": _TOO_MUCH, "reason": excess}
             return message
 
         return receive_paid
@@ -137,9 +161,7 @@ class SocketDoor(GraphQLTransportWSHandler):
         """One operation; what is refused before it begins is an error of that operation."""
         socket: Socket = websocket.state.careboard
         try:
-            if len(client_context.operations) >= self._door.services.settings.live_queries:
-                words = f"One socket may have {self._door.services.settings.live_queries} operations; complete some."
-                raise ParseError(ErrorCode.EXCEEDED_QUOTA, words)
+            socket.take(operation_id, client_context.operations)
             if client_context.connection_acknowledged:
                 context = websocket.state.context = await socket.context()
                 # From here to its use nothing waits, so that no other socket's schema comes between.

@@ -6,7 +6,6 @@ from app.domains.assets.board import BOARD
 from app.domains.assets.demo import create_demo
 from app.domains.assets.effects import install
 from app.domains.assets.rules import GRANTS, LIMITS, MACHINES, PARENTS_FIRST
-from app.domains.assets.simulate import simulate
 from app.domains.assets.tables import TABLES
 from app.domains.assets.triggers import SQL, tick
 from app.domains.domain import Domain, permissions_of
@@ -22,7 +21,6 @@ ASSETS: Final = Domain(
     board=BOARD,
     tick=tick,
     demo=create_demo,
-    simulate=simulate,
     filled={"Asset": frozenset({"currentLocation"}), "MaintenanceLog": frozenset({"startedAt", "status"})},
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

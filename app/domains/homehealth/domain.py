@@ -7,7 +7,6 @@ from app.domains.homehealth.board import BOARD
 from app.domains.homehealth.demo import create_demo
 from app.domains.homehealth.effects import install
 from app.domains.homehealth.rules import GRANTS, JOB_STATES, LIMITS, PARENTS_FIRST
-from app.domains.homehealth.simulate import simulate
 from app.domains.homehealth.tables import TABLES
 from app.domains.homehealth.triggers import SQL, tick
 
@@ -22,6 +21,5 @@ HOMEHEALTH: Final = Domain(
     board=BOARD,
     tick=tick,
     demo=create_demo,
-    simulate=simulate,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

@@ -7,7 +7,6 @@ from app.domains.oncology.board import BOARD
 from app.domains.oncology.demo import create_demo
 from app.domains.oncology.effects import install
 from app.domains.oncology.rules import CYCLE_STATES, GRANTS, LIMITS, PARENTS_FIRST
-from app.domains.oncology.simulate import simulate
 from app.domains.oncology.tables import TABLES
 from app.domains.oncology.triggers import SQL, tick
 
@@ -22,7 +21,6 @@ ONCOLOGY: Final = Domain(
     board=BOARD,
     tick=tick,
     demo=create_demo,
-    simulate=simulate,
     read_logged=frozenset(PARENTS_FIRST),
     subjects={
         "Patient": "user",

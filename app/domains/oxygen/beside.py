@@ -1,9 +1,10 @@
 """What stands beside the PSI board: the refill log, the contacts, the audit trail, and the driver's route.
 
-Owns: `BESIDE`. Holds: data only. May import live.boards.board, live.boards.trails.
+Owns: `BESIDE`. Holds: data only. May import inputs, live.boards.board, live.boards.trails.
 """
 
-from app.live.boards.board import Action, Board, Choice, Column, Fact, Input, Join, Mine, Panel, Part, Section, Source
+from app.domains.oxygen.inputs import AFTER, BEFORE, PRESSURE, REASON, REMARKS
+from app.live.boards.board import Action, Board, Column, Fact, Input, Join, Mine, Panel, Part, Section, Source
 from app.live.boards.trails import audit_list
 
 _STAFF = ("dispatcher", "admin", "driver", "careTeam")
@@ -68,7 +69,7 @@ REFILLS = Board(
             Section(kind="others", label="More refills of this tank", field="tankAssignment.objectId"),
         ),
     ),
-    empty="No refill is logged yet.",
+    empty="A refill appears here as soon as one is logged, from a tank's panel or on a driver's phone.",
 )
 
 CONTACTS = Board(
@@ -114,17 +115,8 @@ CONTACTS = Board(
             Section(kind="others", label="Others of this site", field="site.objectId"),
         ),
     ),
-    empty="A contact appears here as soon as a site has one.",
+    empty="A contact appears here as soon as a dispatcher adds one to a site.",
 )
-
-_REASONS = (
-    Choice(value="routine", label="Routine"),
-    Choice(value="low pressure", label="Low pressure"),
-    Choice(value="will-call", label="Will-call"),
-    Choice(value="correction", label="Correction of an earlier entry"),
-)
-
-_PRESSURE = Input(name="psiLevel", label="Pressure", kind="number", unit="psi", required=True, minimum=0, maximum=3000)
 
 ROUTE = Mine(
     name="route",
@@ -170,12 +162,7 @@ ROUTE = Mine(
                     fixed={"tankAssignment": "row", "recordedBy": "me", "eventType": "=psi_check", "eventTime": "now"},
                     place="location",
                     shows={"psiLevel": "psiLevel"},
-                    inputs=(
-                        Input(
-                            name="psiLevel", label="Pressure", kind="number", unit="psi", required=True, minimum=0, maximum=3000
-                        ),
-                        Input(name="locationNote", label="Note", kind="note"),
-                    ),
+                    inputs=(PRESSURE, Input(name="locationNote", label="Note", kind="note")),
                 ),
                 Action(
                     key="refill",
@@ -187,21 +174,7 @@ ROUTE = Mine(
                     roles=_DRIVER,
                     fixed={"tankAssignment": "row", "refilledBy": "me", "refillTime": "now"},
                     shows={"psiLevel": "psiAfter"},
-                    inputs=(
-                        Input(
-                            name="psiBefore",
-                            label="Before",
-                            kind="number",
-                            unit="psi",
-                            required=True,
-                            default="psiLevel",
-                            minimum=0,
-                            maximum=3000,
-                        ),
-                        Input(name="psiAfter", label="After", kind="number", unit="psi", required=True, minimum=0, maximum=3000),
-                        Input(name="refillReason", label="Reason", kind="choice", required=True, choices=_REASONS),
-                        Input(name="remarks", label="Remarks", kind="note"),
-                    ),
+                    inputs=(BEFORE, AFTER, REASON, REMARKS),
                 ),
                 Action(
                     key="handoff",

@@ -1,10 +1,13 @@
 """The PSI board: what a dispatcher watches, as data for the one board engine.
 
 Owns: `BOARD`. Holds: data only; the order of `LEVELS` is the order of the list. The words of an urgency and its limits are those
-of the oxygen rules (critical under 2 h, low under 8 h). May import live.boards and what stands beside.
+of the oxygen rules (critical under 2 h, low under 8 h). May import live.boards, inputs and what stands beside.
 """
 
+from dataclasses import replace
+
 from app.domains.oxygen.beside import BESIDE
+from app.domains.oxygen.inputs import AFTER, BEFORE, PRESSURE, REASON, REASONS, REMARKS
 from app.live.boards.board import (
     Action,
     Board,
@@ -159,14 +162,6 @@ _TILES = (
     ),
 )
 
-_REASONS = (
-    Choice(value="routine", label="Routine"),
-    Choice(value="low pressure", label="Low pressure"),
-    Choice(value="will-call", label="Will-call"),
-    Choice(value="after hours", label="After hours"),
-    Choice(value="correction", label="Correction of an earlier entry"),
-)
-
 _EVENTS = (
     Choice(value="psi_check", label="PSI check"),
     Choice(value="contact_called", label="Contact called"),
@@ -218,20 +213,11 @@ _ACTIONS = (
         fixed={"tankAssignment": "row", "refilledBy": "me"},
         shows={"psiLevel": "psiAfter", "lastCheckedAt": "refillTime"},
         inputs=(
-            Input(
-                name="psiBefore",
-                label="Before",
-                kind="number",
-                unit="psi",
-                required=True,
-                default="psiLevel",
-                minimum=0,
-                maximum=3000,
-            ),
-            Input(name="psiAfter", label="After", kind="number", unit="psi", required=True, minimum=0, maximum=3000),
+            BEFORE,
+            AFTER,
             Input(name="refillTime", label="When", kind="time", required=True, default="now"),
-            Input(name="refillReason", label="Reason", kind="choice", required=True, choices=_REASONS),
-            Input(name="remarks", label="Remarks", kind="note"),
+            REASON,
+            REMARKS,
         ),
     ),
     Action(
@@ -248,16 +234,7 @@ _ACTIONS = (
         shows_when=("eventType", "psi_check"),
         inputs=(
             Input(name="eventType", label="What happened", kind="choice", required=True, choices=_EVENTS),
-            Input(
-                name="psiLevel",
-                label="Pressure",
-                kind="number",
-                unit="psi",
-                required=True,
-                minimum=0,
-                maximum=3000,
-                when=("eventType", "psi_check"),
-            ),
+            replace(PRESSURE, when=("eventType", "psi_check")),
             Input(name="eventTime", label="When", kind="time", required=True, default="now"),
             Input(name="locationNote", label="Note", kind="note", hint="Where, or what was said."),
         ),
@@ -345,7 +322,7 @@ _LANGUAGES = {
 _LABELS = {
     "status": {"qc_hold": "QC hold"},
     "eventType": {choice.value: choice.label for choice in _EVENTS},
-    "refillReason": {choice.value: choice.label for choice in _REASONS},
+    "refillReason": {choice.value: choice.label for choice in REASONS},
     "preferredLanguage": _LANGUAGES,
 }
 
@@ -387,5 +364,5 @@ BOARD = Board(
     labels=_LABELS,
     people_roles=_DISPATCH,
     beside=BESIDE,
-    empty="A tank appears here as soon as one is assigned that you may see.",
+    empty="A tank appears here as soon as a dispatcher adds one that you may see.",
 )

@@ -7,7 +7,6 @@ from app.domains.oxygen.board import BOARD
 from app.domains.oxygen.demo import create_demo
 from app.domains.oxygen.effects import install
 from app.domains.oxygen.rules import GRANTS, LIMITS, PARENTS_FIRST, TANK_STATES
-from app.domains.oxygen.simulate import simulate
 from app.domains.oxygen.tables import TABLES
 from app.domains.oxygen.triggers import SQL, tick
 
@@ -22,6 +21,5 @@ OXYGEN: Final = Domain(
     board=BOARD,
     tick=tick,
     demo=create_demo,
-    simulate=simulate,
     sentences={limit.name: limit.sentence for limit in LIMITS},
 )

@@ -14,7 +14,6 @@ from app.domains.pharmacy.rules import (
     PARENTS_FIRST,
     PRESCRIPTION_STATES,
 )
-from app.domains.pharmacy.simulate import simulate
 from app.domains.pharmacy.tables import TABLES
 from app.domains.pharmacy.triggers import SQL, tick
 
@@ -29,7 +28,6 @@ PHARMACY: Final = Domain(
     board=BOARD,
     tick=tick,
     demo=create_demo,
-    simulate=simulate,
     read_logged=frozenset({"Prescription", "Delivery", "Signature", "Message"}),
     subjects={
         "Prescription": "patient.user",

@@ -6,6 +6,8 @@ the table. Changes are kept as the texts they came as. May import store.changes.
 """
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.live.resuming.position import Position
 from app.store.changes.feed import Batch, Change
@@ -13,6 +15,9 @@ from app.store.changes.snapshot import Snapshot
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of texts."""
+
+MOST_BYTES_HELD = 64 * 1024 * 1024
+"""The same while somebody reads from the table what is too old: what comes meanwhile would be too old as well by then."""
 
 _EACH = 400
 """About what a change takes beside its texts."""
@@ -28,6 +33,7 @@ class History:
         self._batches: deque[tuple[Batch, bool, int]] = deque()
         """With each whether it stands before its snapshot (not so in the middle of a backlog), and its size."""
         self._end = self._floor
+        self._holders = 0
 
     def begin(self, snapshot: Snapshot) -> None:
         """Forgets everything: changes are known from this moment on."""
@@ -51,8 +57,17 @@ class History:
         self._batches.append((batch, batch.snapshot != self._end, size))
         self._end = batch.snapshot
         self.bytes += size
-        while self.bytes > MOST_BYTES and self._batches:
-            self._let_go()
+        self._make_room()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """What comes while this lasts is kept beyond the usual measure, for one who reads what came before."""
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            self._make_room()
 
     def since(self, position: Position, needed: frozenset[str] | None = None) -> list[Change] | None:
         """What a client at this position has not been given, in order; None when that reaches back too far.
@@ -70,6 +85,11 @@ class History:
             found += [change for change in batch.changes if not position.has(change)]
         found.sort(key=lambda change: change.seq)
         return found
+
+    def _make_room(self) -> None:
+        most = MOST_BYTES_HELD if self._holders else MOST_BYTES
+        while self.bytes > most and self._batches:
+            self._let_go()
 
     def _let_go(self) -> None:
         """Of a backlog that came in parts, all but the last carry the snapshot before it: they go together."""

@@ -73,13 +73,21 @@ class Trail:
 
     async def changes(self) -> list[Change]:
         """In order, up to where the stream is when this returns. Raises UnknownPastError when they are gone, or too many."""
-        while True:
-            older = self._older
-            recent = self._stream.history.since(self.position if older is None else Position(older[1]), self._needed)
-            if recent is not None:
-                return recent if older is None else older[0] + recent
-            self._older = await self._read(self.position)
-            await self._stream.reach(self._older[1])
+        found = self._found()
+        while found is None:
+            with self._stream.history.held():
+                self._older = await self._read(self.position)
+                await self._stream.reach(self._older[1])
+                found = self._found()
+        return found
+
+    def _found(self) -> list[Change] | None:
+        """What was read and what memory has behind it; None where something lies between."""
+        older, history = self._older, self._stream.history
+        if older is None:
+            return history.since(self.position, self._needed)
+        recent = history.since(Position(older[1]), self._needed)
+        return None if recent is None else older[0] + recent
 
 
 class Past:

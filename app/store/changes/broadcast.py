@@ -164,12 +164,13 @@ class PostgresBackend(_Line):
             listening: set[str] = set()
             while not connection.is_closed():
                 self._changed.clear()
-                for channel in self._channels - listening:
+                asked = set(self._channels)  # while it is done, others may be asked for
+                for channel in asked - listening:
                     await connection.add_listener(channel, self._heard)
                     self._put(channel, "")  # a call may have been missed
-                for channel in listening - self._channels:
+                for channel in listening - asked:
                     await connection.remove_listener(channel, self._heard)
-                listening = set(self._channels)
+                listening = asked
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(WATCHDOG_SECONDS):
                         await self._changed.wait()
@@ -219,11 +220,12 @@ class RedisBackend(_Line):
             listening: set[str] = set()
             while True:
                 self._changed.clear()
-                if fresh := self._channels - listening:
+                asked = set(self._channels)  # while it is done, others may be asked for
+                if fresh := asked - listening:
                     await pubsub.subscribe(*fresh)
-                if stale := listening - self._channels:
+                if stale := listening - asked:
                     await pubsub.unsubscribe(*stale)
-                listening = set(self._channels)
+                listening = asked
                 if not listening:
                     await self._changed.wait()
                     continue

@@ -244,12 +244,17 @@ class Feed:
             found = None if position.since is since or found is None else changes
             if changes:
                 await self._batches.put(Batch(changes, position.since, to_cursor(self._feed_id, position.since)))
-            elif self._batches.empty():
-                self._current = position.since
+            else:
+                self._come_to(position.since)
         self._head = time.monotonic()
         if self._relay is not None and self._relay.leads:
             self._relay.publish(since, position.since, found)
         return found is None or bool(found)
+
+    def _come_to(self, snapshot: Snapshot) -> None:
+        """There is nothing to hand out up to there. A consumer that still has something to take hears of it the next time."""
+        if self._batches.empty():
+            self._current = snapshot
 
     async def _follow(self, connection: Connection, relay: Relay) -> None:
         """Takes what the node that reads for all has read, as long as it is heard. Raises as `_read` when the connection is lost.
@@ -276,6 +281,7 @@ class Feed:
         if header.parts is None or not position.is_plain or not position.since.covers(header.since):
             return False
         if position.since.covers(header.until):
+            self._come_to(position.since)  # the consumer may have been behind when that was read
             return True
         changes = await relay.collect(header, wanted)
         now_wanted = self.wanted()
@@ -286,8 +292,8 @@ class Feed:
             cursor = to_cursor(self._feed_id, header.until)
             await self._batches.put(Batch(fresh, header.until, cursor, classes=now_wanted))
             self.relayed += 1
-        elif self._batches.empty():
-            self._current = header.until
+        else:
+            self._come_to(header.until)
         position.take(header.until, fresh, now_wanted if header.parts else None)
         return True
 

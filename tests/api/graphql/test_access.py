@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -13,7 +14,7 @@ from app.api.graphql.context import Context
 from app.api.graphql.execution import Executor
 from app.api.graphql.schema import Schemata
 from app.config import Settings
-from app.core.wire import Json
+from app.core.wire import Json, pointer
 from app.errors import ErrorCode, ParseError
 from app.main import assemble
 from tests.api.depot import CLASSES, READERS, Depot, open_depot
@@ -88,6 +89,25 @@ async def test_a_protected_field_is_neither_shown_nor_asked_about(depot: Depot) 
     assert {edge["node"]["authData"] for edge in told["users"]["edges"]} == {None}
     status, _ = await caller.post("{ users { edges { node { password } } } }")
     assert status == 400
+
+
+async def test_the_master_key_is_told_how_accounts_sign_in_whatever_way_they_are_reached(depot: Depot) -> None:
+    linked: Json = {"anonymous": {"id": uuid4().hex}}
+    _, made = await depot["anonymous"].ask("POST", "/users", {"authData": linked})
+    account, master = made["objectId"], depot["master"]
+    _, role = await master.ask("POST", "/roles", {"name": f"linked{account}", "ACL": {}})
+    member: Json = {"__op": "AddRelation", "objects": [pointer("_User", account)]}
+    await master.ask("PUT", f"/roles/{role['objectId']}", {"users": member})
+    asker = Asker(depot.server, master.headers)
+    many, this = "{ edges { node { %s } } }", '{ objectId: { equalTo: "%s" } }'
+    told = await asker.ask(f'{{ user(id: "{account}") {{ authData }} }}')
+    assert told["user"] == {"authData": linked}
+    told = await asker.ask(f"{{ users(where: {this % account}) {many % 'authData'} }}")
+    assert told["users"] == {"edges": [{"node": {"authData": linked}}]}
+    told = await asker.ask(f"{{ roles(where: {this % role['objectId']}) {many % ('users ' + many % 'authData')} }}")
+    assert told["roles"]["edges"][0]["node"]["users"] == {"edges": [{"node": {"authData": linked}}]}
+    told = await asker.ask(f"{{ sessions(where: {{ user: {{ have: {this % account} }} }}) {many % 'user { authData }'} }}")
+    assert told["sessions"] == {"edges": [{"node": {"user": {"authData": linked}}}]}
 
 
 async def test_a_nested_selection_costs_one_statement_a_relation(depot: Depot) -> None:
