@@ -33,7 +33,7 @@ def careboard(*words: str, folder: Path, **environment: str) -> subprocess.Compl
     """Runs one command to its end in `folder`."""
     command = [sys.executable, "-m", "app.cli", *words]
     env = CLEAN | {"PYTHONPATH": str(ROOT)} | environment
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE * 4, check=False)
 
 
 class Served:
@@ -110,7 +110,7 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path, envir
 def test_who_asks_for_help_does_not_wait_for_the_whole_application(words: list[str]) -> None:
     code = f"import sys; from app.cli import main; main({words}, standalone_mode=False); print('app.main' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout.startswith("Usage:")
     assert done.stdout.endswith("False\n")

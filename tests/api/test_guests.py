@@ -9,9 +9,9 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.api.test_livequery import CONNECT, PATIENCE
+from tests.api.test_livequery import CONNECT
 from tests.api.test_metrics import numbers
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 HOME, ELSEWHERE = "203.0.113.9", "203.0.113.10"
 """Of clients behind a proxy on the server's machine, which says for whom it calls."""
