@@ -13,7 +13,8 @@ from app.store.changes.feed import Change
 from app.store.changes.snapshot import Snapshot
 from app.store.database import Database
 from tests.actions.world import acl
-from tests.live.stage import PATIENCE, Client, Following, Stage
+from tests.conftest import PATIENCE
+from tests.live.stage import Client, Following, Stage
 
 FIELDS: Object = {"n": {"type": "Number"}, "m": {"type": "Number"}, "name": {"type": "String"}}
 

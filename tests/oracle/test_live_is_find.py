@@ -28,7 +28,8 @@ from app.live.resuming import history
 from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.world import acl
-from tests.live.stage import PATIENCE, Client, Following, Stage, open_stage
+from tests.conftest import PATIENCE
+from tests.live.stage import Client, Following, Stage, open_stage
 
 ROUNDS = int(os.environ.get("CAREBOARD_ORACLE_ROUNDS", "3"))
 WRITERS = 4
