@@ -30,14 +30,14 @@ from app.actions.signing.links import Links
 from app.actions.signing.sessions import forget_sessions
 from app.actions.ticker import Ticker, seldom
 from app.actions.users import Users
-from app.api.browser.pages import draws_states, pages
+from app.api.browser.pages import answers_faults, draws_states, pages
 from app.api.browser.site import Site
 from app.api.events import event_handler
 from app.api.files import file_handlers
 from app.api.graphql.routes import graphql_handlers
 from app.api.livequery import live_handlers
 from app.api.metrics import MetricsController, registered
-from app.api.request import Services, answer_error
+from app.api.request import Services
 from app.api.rest import ParseController
 from app.api.states import DRAW, states_handler
 from app.config import Settings, load_settings, with_master_key
@@ -185,7 +185,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> Lites
         ],
         lifespan=[lifespan],
         state=State({"services": floors.services, "hub": floors.hub, DRAW: draws_states(site)}),
-        exception_handlers={Exception: answer_error},
+        exception_handlers={Exception: answers_faults(site, settings.mount)},
         request_max_body_size=settings.max_body_bytes,
         openapi_config=None,
         logging_config=None,
@@ -197,7 +197,8 @@ def place_of(domain: Domain) -> Place | None:
     if domain.board is None:
         return None
     readers = {name: frozenset(domain.grants.roles(name, "read")) for name in domain.permissions}
-    return Place(domain.board, readers, _states([domain]))
+    writers = {name: frozenset(domain.grants.roles(name, "create")) for name in domain.permissions}
+    return Place(domain.board, readers, _states([domain]), writers)
 
 
 def app_from_environment() -> Litestar:

@@ -3,6 +3,7 @@
 import { when } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
 import { toggleSheet } from "./sheets.js";
+import { upper } from "./text.js";
 import { now, onTick } from "./time.js";
 import { toast } from "./toast.js";
 
@@ -103,5 +104,3 @@ export class Bell {
     this.#draw();
   }
 }
-
-const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -170,7 +170,7 @@ function heading() {
 
 /** What an empty list says: why, and what comes next. */
 function explain() {
-  if (model.rows.size === 0) return [h("h2", {}, `No ${many} yet`), h("p", {}, board.empty)];
+  if (model.rows.size === 0) return [h("h2", {}, `No ${many} yet`), h("p", {}, board.empty), start.adds && h("p", {}, "You may add the first one: by hand in ", h("a", { href: "/graphql" }, "GraphQL"), ", or by a program with ", h("code", {}, `POST ${start.adds}`), ".")];
   const all = h("p", {}, h("a", { class: "button clear", href: here }, `Show all ${many}`));
   const tile = model.tiles.find((each) => each.key === state.show);
   if (state.text || !tile) {
@@ -185,12 +185,14 @@ function explain() {
   return [h("h2", {}, `No ${tile.one}`), h("p", {}, words), all];
 }
 
+const chooseFirst = () => (list.ids.length ? `Choose a ${one} first: j and k move, Enter opens.` : `There is no ${one} here to do that to.`);
+
 /** Opens the dialog of an action for a row. */
 function act(key, id = list.current) {
   const action = actions.find((each) => each.key === key && each.roles.includes(me.role));
   const row = model.rows.get(id);
   if (!action || !row) {
-    if (action) toast(`Choose a ${one} first: j and k move, Enter opens.`);
+    if (action) toast(chooseFirst());
     return;
   }
   if (!isOffered(desk, action, row)) {
@@ -250,7 +252,7 @@ async function echo(row, shown) {
 /** Calls the first contact of the row at hand. */
 function call() {
   const id = list.current;
-  if (!id) return toast(`Choose a ${one} first: j and k move, Enter opens.`);
+  if (!id) return toast(chooseFirst());
   if (state.chosen !== id) go(address({ chosen: id }));
   const until = Date.now() + 3000;
   const dial = () => {
@@ -330,7 +332,8 @@ function find(text) {
     { label: "Keyboard", note: "?", run: () => showKeys(keys) },
   ];
   const rows = text ? model.choose("", text).slice(0, 6).map((each) => ({ label: each.$label, note: [fill(board, board.panel.title, each), model.levelOf(each).label].filter((text) => text && text !== each.$label).join(" · "), icon: board.icon, run: () => { go(address({ chosen: each.objectId })); list.focus(each.objectId); } })) : [];
-  return [...rows, ...[...acts, ...filters, ...views].filter((command) => hit(command.label))];
+  const pages = [...document.querySelectorAll(".rail-link[href], .tabs a")].filter((link) => link.pathname !== here).map((link) => ({ label: `Go to ${link.textContent.trim()}`, icon: "open", run: () => (location.href = link.href) }));
+  return [...rows, ...[...acts, ...filters, ...views, ...pages].filter((command) => hit(command.label))];
 }
 
 function listen() {

@@ -6,6 +6,7 @@ import { h, icon } from "./dom.js";
 import { isoOf, read, timeOf } from "./model.js";
 import { trend } from "./plot.js";
 import { tel } from "./sections.js";
+import { upper } from "./text.js";
 import { dateKey, now } from "./time.js";
 
 /** A part with its items in order. @param {object} desk @param {object} part @param {object[]} items */
@@ -105,6 +106,3 @@ function trends(desk, part, items) {
   if (!series.size) return [h("p", { class: "quiet" }, part.empty)];
   return [h("div", { class: "trends" }, ...[...series.keys()].sort().map((name) => h("figure", { class: "trend", "data-key": name }, h("figcaption", {}, h("b", {}, name), h("span", { class: "quiet" }, ` ${series.get(name).unit}`)), trend(series.get(name).points.sort((a, b) => a.at - b.at), { unit: series.get(name).unit, label: name }))))];
 }
-
-/** "on hold" -> "On hold". */
-export const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);

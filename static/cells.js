@@ -5,6 +5,7 @@
 
 import { h, icon } from "./dom.js";
 import { isoOf, read, timeOf } from "./model.js";
+import { upper } from "./text.js";
 import { ago, clock, day, dayOf, full, now, say, short } from "./time.js";
 
 // Made once: a formatter costs more than a row.
@@ -105,8 +106,6 @@ export const geoLink = (point) => (point?.latitude === undefined ? "" : `geo:${p
 
 /** '37.771, -122.270' for a place without an address. */
 export const placeWords = (point) => (point?.latitude === undefined ? "" : `${point.latitude.toFixed(3)}, ${point.longitude.toFixed(3)}`);
-
-const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 const SHORT = 40;
 const VERBS = { create: "Created", update: "Changed", delete: "Deleted" };
@@ -271,14 +270,14 @@ export function cell(what) {
   const made = plain(what);
   if (column.personal) made.classList.add("personal");
   if (!column.personal || !what.masked) return made;
-  for (const text of made.querySelectorAll("b")) text.textContent = masked(text.textContent);
+  for (const text of made.querySelectorAll("b")) text.textContent = column.kind === "place" ? "not shown" : masked(text.textContent);
   for (const text of made.querySelectorAll("small")) text.remove();
   made.setAttribute("data-masked", "");
   return made;
 }
 
 /** "Rosa Delgado" -> "R. D." */
-const masked = (text) => text.split(/\s+/).filter(Boolean).map((word) => `${word[0]}.`).slice(0, 3).join(" ");
+const masked = (text) => text.split(/\s+/).filter(Boolean).map((word) => `${upper([...word][0])}.`).slice(0, 3).join(" ");
 
 function plain(what) {
   const { column, row } = what;

@@ -27,16 +27,21 @@ function draw(figures) {
   refresh();
 }
 
-function figure({ label, value, formula, numbers, note, tone, bars }) {
+function figure({ label, value, formula, numbers, note, tone, bars, bars_label: barsLabel }) {
   return h("li", { class: "figure", "data-key": label, "data-tone": tone },
-    h("h2", {}, label),
-    h("p", { class: value === null ? "figure-value quiet" : "figure-value" }, value ?? "not known"),
-    h("p", { class: "figure-formula" }, formula),
-    numbers && h("p", { class: "figure-numbers" }, numbers),
-    note && h("p", { class: "quiet" }, note),
-    bars.length > 0 && h("dl", { class: "bars" }, ...bars.map(([name, share, words]) => h("div", {}, h("dt", {}, name), h("dd", {},
-      h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { class: "track", width: 100, height: 6 }), h("rect", { class: "fill", width: Math.round(share * 1000) / 10, height: 6 })),
-      h("span", {}, words))))));
+    h("div", { class: "figure-told" },
+      h("h2", {}, label),
+      h("p", { class: value === null ? "figure-value quiet" : "figure-value" }, value ?? "not known"),
+      h("p", { class: "figure-formula" }, formula),
+      numbers && h("p", { class: "figure-numbers" }, numbers),
+      note && h("p", { class: "quiet" }, note)),
+    bars.length > 0 && h("div", { class: "figure-parts" }, h("h3", {}, barsLabel), h("dl", { class: "bars" }, ...bars.map(bar))));
+}
+
+function bar([name, share, words]) {
+  const track = h("rect", { class: "track", width: 100, height: 6 });
+  const fill = h("rect", { class: "fill", width: Math.round(share * 1000) / 10, height: 6 });
+  return h("div", {}, h("dt", {}, name), h("dd", {}, h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, track, fill), h("span", {}, words)));
 }
 
 for (const { className, where } of start.sources)

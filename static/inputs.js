@@ -3,6 +3,7 @@
 import { number, words, fill } from "./cells.js";
 import { h } from "./dom.js";
 import { meets, read } from "./model.js";
+import { upper } from "./text.js";
 import { dateKey, now } from "./time.js";
 
 /** @typedef {{common: object, input: object, value: unknown, form: object}} Asked */
@@ -67,8 +68,6 @@ export async function valueOf(form, input, text) {
 
 /** A name that every server takes. */
 const named = (file) => [file.name.replace(/[^\w.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(-80) || "file", file];
-
-const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function radios(form, input, choices, chosen) {
   return h("div", { class: "options" }, ...choices.map(([value, label], index) => h("label", { class: "option" },

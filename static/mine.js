@@ -4,7 +4,7 @@
  */
 
 import { doneWords } from "./actions.js";
-import { inOrder, partOf, stepWords, upper } from "./cards.js";
+import { inOrder, partOf, stepWords } from "./cards.js";
 import { fill, when, words } from "./cells.js";
 import { byId, h, icon, morph } from "./dom.js";
 import { Form } from "./form.js";
@@ -16,6 +16,7 @@ import { shrunk } from "./photo.js";
 import { findPlace } from "./place.js";
 import { Queue } from "./queue.js";
 import { Safe } from "./safe.js";
+import { upper } from "./text.js";
 import { clock, onTick, stamp } from "./time.js";
 import { toast } from "./toast.js";
 

@@ -1,5 +1,7 @@
 /** The REST door as a board uses it: same origin, the session cookie, JSON in and out; a refusal is an error with its sentence. */
 
+import { upper } from "./text.js";
+
 /** A refusal by the server (its words, Parse code and HTTP status), or the lack of an answer (`code` 100). */
 export class Refusal extends Error {
   /** @param {string} words @param {number} code `field` is the field the words are about, where they name one */
@@ -73,6 +75,6 @@ export class Rest {
 const path = (className) => (className === "_User" ? "/users" : `/classes/${className}`);
 
 function sentence(words) {
-  const text = words[0].toUpperCase() + words.slice(1);
+  const text = upper(words);
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }

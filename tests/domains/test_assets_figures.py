@@ -150,6 +150,26 @@ def test_the_page_prints_its_formulas_with_their_numbers() -> None:
     assert (mtbf.value, mtbf.numbers) == ("729.9 days", "(17,520 h - 1.5 h) ÷ 1")
     assert (mttr.value, mttr.numbers) == ("1.5 h", "1.5 h ÷ 1")
     assert availability.value == "99.99 %"
+    assert (mtbf.bars, mttr.bars, availability.bars) == (
+        (("No category", 1.0, "1"),),
+        (("No category", 1.0, "1.5 h"),),
+        (("a1", 1.0, "1.5 h"),),
+    )
+
+
+def test_bars_tell_which_kinds_fail_most_and_which_assets_were_down_the_longest() -> None:
+    assets = [asset("a1", category="infusion_pump"), asset("a2", category="ecg"), asset("a3", category="bed", status="retired")]
+    second: Object = {"asset": pointer("Asset", "a2")}
+    logs = [
+        failure(NOW - DAY, 60),
+        failure(NOW - 2 * DAY),
+        failure(NOW - DAY, 240) | second,
+        failure(NOW, 600, asset=pointer("Asset", "a3")),
+    ]
+    _, mtbf, mttr, availability = figures({"assets": assets, "plans": [], "logs": logs}, NOW)
+    assert mtbf.bars == (("Infusion pump", 1.0, "2"), ("ECG", 0.5, "1"))
+    assert mttr.bars == (("ECG", 1.0, "4.0 h"), ("Infusion pump", 0.25, "1.0 h"))
+    assert [label for label, _, _ in availability.bars] == ["a2", "a1"]
 
 
 def test_nobody_misses_the_service_of_a_retired_asset() -> None:
@@ -161,6 +181,12 @@ def test_without_failures_the_page_says_how_long_it_looked() -> None:
     _, mtbf, mttr, _ = figures({"assets": [asset()], "plans": [], "logs": []}, NOW)
     assert (mtbf.value, mttr.value) == (None, None)
     assert mtbf.note == "Nothing failed in the last 365 days, in 8,760 h of service: it is longer than that."
+    assert mttr.note == "Nothing failed in the last 365 days."
+
+
+def test_without_assets_nothing_is_said_of_how_long_they_last() -> None:
+    _, *others = figures({"assets": [], "plans": [], "logs": []}, NOW)
+    assert {(figure.value, figure.note, figure.bars) for figure in others} == {(None, "No asset is in service.", ())}
 
 
 moments = st.integers(0, 200).map(lambda number: NOW - timedelta(hours=12 * number))

@@ -54,3 +54,15 @@ def test_a_phone_s_card_has_a_title_though_nobody_said_so() -> None:
         "window": "",
         "read": "",
     }
+
+
+def test_paper_has_as_many_tracks_as_columns_that_stay() -> None:
+    made = sheet([("toys", board(NAME, NOTE, Column(key="age", label="Age", kind="age", field="at", width=(60, 0.0), yields=1)))])
+    screen, paper = made.split("@media print")
+    assert "@media screen" in screen
+    assert "--columns: minmax(0, 100fr) minmax(0, 140fr) minmax(0, 60fr); }" in paper
+    narrow = re.search(r"@container list \(max-width: (\d+)px\) \{ (.*)", paper)
+    assert narrow
+    assert int(narrow[1]) < 361
+    assert "--columns: minmax(0, 100fr) minmax(0, 140fr); }" in narrow[2]
+    assert ".k-age { display: none; }" in narrow[2]

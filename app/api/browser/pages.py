@@ -5,7 +5,7 @@ own page. Holds: a form counts only from our own pages. Boards are data (app.liv
 any domain. May import actions, live and below, litestar.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ from app.api.browser.kept import worker_handlers
 from app.api.browser.site import Site, headed
 from app.api.browser.sso import single_sign_on
 from app.api.browser.view import View, read, read_names, read_panel, read_sources, source_query, with_names, zone_of
-from app.api.request import COOKIE, caller_of, services_of
+from app.api.request import COOKIE, answer_error, caller_of, services_of
 from app.api.states import Draw
 from app.core.wire import Object
 from app.errors import ErrorCode, ParseError
@@ -45,6 +45,19 @@ _NOTES = {
 }
 """What the sign-in page says first, by what its address holds."""
 _WRONG = "This name and this password do not belong together. Check both and try again."
+
+
+def answers_faults(site: Site, mount: str) -> Callable[[AnyRequest, Exception], Response[Any]]:
+    """What answers where no route does: with a page for who opened an address in a browser, for programs as the API does."""
+
+    def answer(request: AnyRequest, error: Exception) -> Response[Any]:
+        is_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+        is_api = f"{request.url.path}/".startswith(f"{mount}/")
+        if isinstance(error, NotFoundException) and is_page and not is_api:
+            return site.broken(request, error)
+        return answer_error(request, error)
+
+    return answer
 
 
 def draws_states(site: Site) -> Draw:

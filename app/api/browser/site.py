@@ -125,6 +125,7 @@ class Site:
             "tiles": rows.tiles_for(board, sees_people=view.caller.role in board.people_roles),
             "counts": rows.tally(board, view.rows),
             "nothing": _nothing(view),
+            "adds": _adds(view, services_of(request).settings),
             "page": _page_of(request, len(view.chosen)),
             "panel": view.panel,
             "query": _query,
@@ -146,6 +147,7 @@ class Site:
             "machines": machines,
             "cards": {**places},
             "row": view.row_id,
+            "adds": _adds(view, services_of(request).settings),
             "seesPeople": view.caller.role in view.board.people_roles,
             "names": {**view.names},
         }
@@ -298,6 +300,13 @@ def _page_of(request: AnyRequest, total: int) -> dict[str, int]:
     last = max(1, -(-total // ROWS_A_PAGE))
     number = min(last, max(1, int(asked))) if asked.isdecimal() and len(asked) < 6 else 1
     return {"number": number, "last": last, "from": (number - 1) * ROWS_A_PAGE, "to": number * ROWS_A_PAGE}
+
+
+def _adds(view: View, settings: Settings) -> str:
+    """Where who may add to an empty list by hand does so; "" for others, and for a log, which is written as things are done."""
+    class_name = view.board.sources[0].class_name
+    may = not view.board.newest_first and view.caller.role in view.place.writers.get(class_name, ())
+    return f"{settings.mount}/classes/{class_name}" if may else ""
 
 
 def _nothing(view: View) -> dict[str, str]:

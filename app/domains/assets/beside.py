@@ -7,7 +7,7 @@ import live.boards.board, live.boards.trails, figures and rules.
 from typing import Final
 
 from app.domains.assets.figures import figures
-from app.domains.assets.rules import MAINTENANCE_TYPES, OPEN, OUTCOMES, PARENTS_FIRST
+from app.domains.assets.rules import CATEGORY_WORDS, MAINTENANCE_TYPES, OPEN, OUTCOMES, PARENTS_FIRST
 from app.live.boards.board import (
     Action,
     Board,
@@ -50,7 +50,7 @@ LABELS: Final[dict[str, dict[str, str]]] = {
         "deferred_in_use": "deferred, in use",
     },
     "criticality": {"low": "low risk", "medium": "medium risk", "high": "high risk", "critical": "life support"},
-    "category": {"ecg": "ECG"},
+    "category": CATEGORY_WORDS,
     "assignmentStatus": {"active": "there now"},
     "maintenanceType": _TYPES,
     "outcome": {},
@@ -185,7 +185,18 @@ _GO_ON: Final = Action(
 _ASSETS: Final = Source(
     name="assets",
     class_name="Asset",
-    keys=("assetTag", "name", "model", "currentLocation", "department", "status", "criticality", "purchaseDate", "createdAt"),
+    keys=(
+        "assetTag",
+        "name",
+        "model",
+        "category",
+        "currentLocation",
+        "department",
+        "status",
+        "criticality",
+        "purchaseDate",
+        "createdAt",
+    ),
 )
 _OF_ASSET: Final = Join(name="of", field="asset", source="assets")
 _ASSET_NAME: Final = Column(key="asset", label="Asset", kind="name", field="of.assetTag", detail="{of.name}", width=(140, 1.0))
@@ -277,7 +288,7 @@ _WORK: Final = Board(
     actions=(_GO_ON,),
     labels=LABELS,
     people_roles=DESK,
-    empty="Work that is logged appears here, the newest first.",
+    empty="Work that is logged from an asset's panel appears here, the newest first.",
 )
 
 _MOVES: Final = Board(
@@ -349,7 +360,7 @@ _MOVES: Final = Board(
     ),
     labels=LABELS,
     people_roles=DESK,
-    empty="Each move appears here, the newest first.",
+    empty="Each move appears here, the newest first; an asset is moved from its panel.",
 )
 
 _PLANS: Final = Board(

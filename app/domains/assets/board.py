@@ -436,6 +436,6 @@ BOARD: Final = Board(
     labels=LABELS,
     people_roles=DESK,
     roles=(*HANDS, "departmentManager"),
-    empty="An asset appears here as soon as one is registered that you may see.",
+    empty="An asset appears here as soon as biomedical engineering registers one that you may see.",
     beside=LISTS,
 )

@@ -7,10 +7,11 @@ or 100 %; what was due counts once, however often it was tried. May import live.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import fmean
 from typing import Final, Literal
 
 from app.core.wire import Object, parse_iso
-from app.domains.assets.rules import CRITICALITIES, DONE, TRIED
+from app.domains.assets.rules import CATEGORY_WORDS, CRITICALITIES, DONE, TRIED
 from app.domains.limits import instant, pointed
 from app.live.boards.board import Figure
 
@@ -18,6 +19,7 @@ PM_PERIOD: Final = timedelta(days=90)
 FAILURE_PERIOD: Final = timedelta(days=365)
 GRACE: Final = timedelta(days=1)
 """Work on the day it was due for is on time."""
+MOST_BARS: Final = 6
 
 Result = Literal["on_time", "deferred_in_use", "could_not_locate", "late", "missed"]
 ON_TIME: Final[tuple[Result, ...]] = ("on_time", "deferred_in_use", "could_not_locate")
@@ -56,6 +58,14 @@ class Compliance:
     def percent(self) -> float | None:
         """None where nothing was due."""
         return 100 * self.kept / self.due if self.due else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Corrective work that was begun: on which asset, and how long it was down; None where nobody wrote that down."""
+
+    asset: str
+    down_h: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +149,22 @@ def reliability(
         if asset.get("status") != "retired":
             since = instant(asset.get("purchaseDate")) or parse_iso(str(asset["createdAt"]))
             observed[str(asset["objectId"])] = max(0.0, (now - max(since, begins)) / timedelta(hours=1))
-    failures = [
-        log
+    failed = [failure for failure in failures(logs, now, period) if failure.asset in observed]
+    downtimes = [each.down_h for each in failed if each.down_h is not None]
+    return Reliability(sum(observed.values()), sum(downtimes), len(failed), len(downtimes))
+
+
+def failures(logs: Iterable[Object], now: datetime, period: timedelta = FAILURE_PERIOD) -> list[Failure]:
+    """Every failure in the period before `now`."""
+    return [
+        Failure(pointed(log.get("asset")) or "", None if minutes is None else float(str(minutes)) / 60)
         for log in logs
         if log.get("maintenanceType") == "corrective"
         and log.get("status") != "cancelled"
-        and pointed(log.get("asset")) in observed
         and (at := instant(log.get("startedAt"))) is not None
-        and begins < at <= now
+        and now - period < at <= now
+        for minutes in [log.get("downtimeMinutes")]
     ]
-    downtimes = [float(str(log["downtimeMinutes"])) / 60 for log in failures if log.get("downtimeMinutes") is not None]
-    return Reliability(sum(observed.values()), sum(downtimes), len(failures), len(downtimes))
 
 
 def figures(found: Mapping[str, Sequence[Object]], now: datetime) -> Sequence[Figure]:
@@ -157,7 +172,9 @@ def figures(found: Mapping[str, Sequence[Object]], now: datetime) -> Sequence[Fi
     assets, logs = found["assets"], found["logs"]
     retired = {asset["objectId"] for asset in assets if asset.get("status") == "retired"}
     services = services_due(logs, [plan for plan in found["plans"] if pointed(plan.get("asset")) not in retired], now)
-    return (_compliance_figure(services, assets), *_reliability_figures(reliability(assets, logs, now)))
+    in_service = {str(asset["objectId"]): asset for asset in assets if asset["objectId"] not in retired}
+    failed = [failure for failure in failures(logs, now) if failure.asset in in_service]
+    return (_compliance_figure(services, assets), *_reliability_figures(reliability(assets, logs, now), failed, in_service))
 
 
 def _compliance_figure(services: Sequence[Due], assets: Sequence[Object]) -> Figure:
@@ -173,6 +190,7 @@ def _compliance_figure(services: Sequence[Due], assets: Sequence[Object]) -> Fig
         note=note if whole.due else f"No service was due in the last {days} days.",
         tone="calm" if whole.kept == whole.due else "warn",
         bars=_by_criticality(services, assets),
+        bars_label="Kept, by criticality",
     )
 
 
@@ -187,12 +205,16 @@ def _by_criticality(services: Sequence[Due], assets: Sequence[Object]) -> tuple[
     return tuple(bars)
 
 
-def _reliability_figures(told: Reliability) -> tuple[Figure, ...]:
+def _reliability_figures(told: Reliability, failed: Sequence[Failure], in_service: Mapping[str, Object]) -> tuple[Figure, ...]:
     days = FAILURE_PERIOD.days
     observed, down, up = f"{told.observed_h:,.0f} h", f"{told.down_h:,.1f} h", f"{told.observed_h - told.down_h:,.0f} h"
-    none = f"Nothing failed in the last {days} days, in {observed} of service: it is longer than that."
+    unused = "" if told.observed_h else "No asset is in service."
+    none = unused or f"Nothing failed in the last {days} days, in {observed} of service: it is longer than that."
     untimed = told.failures - told.timed
+    unwritten = f"The downtime of {untimed} failures was not written down." if untimed else ""
     share = told.availability
+    kinds = {name: _kind(asset) for name, asset in in_service.items()}
+    names = {name: str(asset.get("assetTag") or name) for name, asset in in_service.items()}
     return (
         Figure(
             label="MTBF, mean time between failures",
@@ -200,22 +222,53 @@ def _reliability_figures(told: Reliability) -> tuple[Figure, ...]:
             formula=f"(hours in service - hours down) ÷ failures (corrective work begun), of the last {days} days",
             numbers=f"({observed} - {down}) ÷ {told.failures}" if told.failures else "",
             note="" if told.failures else none,
+            bars=_greatest({kind: float(len(hours)) for kind, hours in _grouped(failed, kinds).items()}, "{:,.0f}"),
+            bars_label="Failures, by category",
         ),
         Figure(
             label="MTTR, mean time to restore",
             value=None if told.mttr_h is None else _span(told.mttr_h),
             formula="hours down ÷ failures whose downtime was written down",
             numbers=f"{down} ÷ {told.timed}" if told.timed else "",
-            note=f"The downtime of {untimed} failures was not written down." if untimed else "",
+            note=unwritten if told.failures else unused or f"Nothing failed in the last {days} days.",
+            bars=_greatest({kind: fmean(hours) for kind, hours in _timed(failed, kinds).items()}, "{:,.1f} h"),
+            bars_label="Mean time down, by category",
         ),
         Figure(
             label="Availability",
             value=None if share is None else f"{100 * share:.2f} %",
             formula="(hours in service - hours down) ÷ hours in service",
             numbers=f"{up} ÷ {observed}" if told.observed_h else "",
-            note="" if told.observed_h else "No asset is in service.",
+            note=unused,
+            bars=_greatest({name: sum(hours) for name, hours in _timed(failed, names).items()}, "{:,.1f} h"),
+            bars_label="Down the longest",
         ),
     )
+
+
+def _kind(asset: Object) -> str:
+    category = str(asset.get("category") or "no category")
+    return CATEGORY_WORDS.get(category) or category.replace("_", " ").capitalize()
+
+
+def _grouped(failed: Iterable[Failure], names: Mapping[str, str]) -> dict[str, list[float | None]]:
+    """The hours down of each failure, by what its asset is called."""
+    found: dict[str, list[float | None]] = {}
+    for each in failed:
+        found.setdefault(names[each.asset], []).append(each.down_h)
+    return found
+
+
+def _timed(failed: Iterable[Failure], names: Mapping[str, str]) -> dict[str, list[float]]:
+    """The same of those whose downtime is known."""
+    known = _grouped((each for each in failed if each.down_h is not None), names)
+    return {name: [each for each in hours if each is not None] for name, hours in known.items()}
+
+
+def _greatest(amounts: Mapping[str, float], words: str) -> tuple[tuple[str, float, str], ...]:
+    """A bar for each of the greatest, against the greatest of them."""
+    first = sorted(amounts.items(), key=lambda item: (-item[1], item[0]))[:MOST_BARS]
+    return tuple((name, amount / first[0][1], words.format(amount)) for name, amount in first if amount)
 
 
 def _span(hours: float) -> str:

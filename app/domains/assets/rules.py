@@ -30,6 +30,8 @@ OF_AN_ASSET: Final = ("MaintenancePlan", "MaintenanceLog", "Inspection", "AssetA
 CRITICALITIES: Final = ("low", "medium", "high", "critical")
 GRAVE: Final = ("high", "critical")
 """Criticalities whose failure endangers a patient."""
+CATEGORY_WORDS: Final = {"ecg": "ECG"}
+"""Categories that are not read as they are written."""
 
 DUE_SOON: Final[Mapping[str, timedelta]] = {
     "low": timedelta(days=7),

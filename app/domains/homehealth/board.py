@@ -382,6 +382,6 @@ BOARD: Final = Board(
     alarm=("missed", "no_show", "late"),
     labels=LABELS,
     people_roles=_DESK,
-    empty="A visit appears here as soon as one is scheduled that you may see.",
+    empty="A visit appears here as soon as a dispatcher schedules one that you may see.",
     beside=(MY_VISITS, TECHNICIANS, PARTS, LOGS, audit_list(PARENTS_FIRST)),
 )

@@ -214,7 +214,7 @@ PARTS: Final = Board(
         ),
     ),
     labels=LABELS,
-    empty="A part appears here as soon as one is set aside for a visit of yours.",
+    empty="A part appears here as soon as one is set aside from a visit's panel.",
 )
 
 LOGS: Final = Board(
@@ -309,5 +309,5 @@ LOGS: Final = Board(
         ),
     ),
     labels=LABELS,
-    empty="An entry appears here as soon as a visit is recorded that you may see.",
+    empty="An entry appears here as soon as a visit is recorded, from its panel or on a technician's phone.",
 )

@@ -160,7 +160,7 @@ PATIENT_LIST = Board(
     ),
     labels=LABELS,
     roles=STAFF,
-    empty="A patient appears here as soon as you are on their care team.",
+    empty="A nurse registers patients; those whose care team you are on appear here.",
 )
 
 EFFECT_LIST = Board(
@@ -259,7 +259,7 @@ EFFECT_LIST = Board(
     ),
     labels=LABELS,
     roles=STAFF,
-    empty="No side effect is reported.",
+    empty="A side effect appears here as soon as a patient reports one, or a nurse logs it from a cycle's panel.",
 )
 
 MY_CARE = Mine(

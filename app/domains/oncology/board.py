@@ -369,6 +369,6 @@ BOARD = Board(
     labels=LABELS,
     people_roles=("admin",),
     roles=STAFF,
-    empty="A cycle appears here as soon as one is planned for a patient whose care team you are on.",
+    empty="A cycle appears here as soon as a nurse or oncologist plans one for a patient whose care team you are on.",
     beside=(PATIENT_LIST, EFFECT_LIST, MY_CARE, audit_list(PARENTS_FIRST), access_list(("admin", "patient"))),
 )

@@ -69,7 +69,7 @@ REFILLS = Board(
             Section(kind="others", label="More refills of this tank", field="tankAssignment.objectId"),
         ),
     ),
-    empty="No refill is logged yet.",
+    empty="A refill appears here as soon as one is logged, from a tank's panel or on a driver's phone.",
 )
 
 CONTACTS = Board(
@@ -115,7 +115,7 @@ CONTACTS = Board(
             Section(kind="others", label="Others of this site", field="site.objectId"),
         ),
     ),
-    empty="A contact appears here as soon as a site has one.",
+    empty="A contact appears here as soon as a dispatcher adds one to a site.",
 )
 
 ROUTE = Mine(

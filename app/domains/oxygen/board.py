@@ -364,5 +364,5 @@ BOARD = Board(
     labels=_LABELS,
     people_roles=_DISPATCH,
     beside=BESIDE,
-    empty="A tank appears here as soon as one is assigned that you may see.",
+    empty="A tank appears here as soon as a dispatcher adds one that you may see.",
 )

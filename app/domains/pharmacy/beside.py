@@ -238,7 +238,7 @@ PAPERS = Board(
     ),
     labels=LABELS,
     roles=(*PHARMACY, "provider"),
-    empty="A prescription appears here as soon as one is written.",
+    empty="A prescription appears here as soon as a provider, pharmacist or patient adds one.",
 )
 
 _TALKERS = ("patient", "provider", "pharmacist", "courier", "admin")

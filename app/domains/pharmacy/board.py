@@ -88,7 +88,16 @@ _COLUMNS = (
         width=(136, 0.9),
         personal=True,
     ),
-    Column(key="to", label="To", kind="place", field="deliveryAddress", point="location", yields=2, personal=True),
+    Column(
+        key="to",
+        label="To",
+        kind="place",
+        field="deliveryAddress",
+        point="location",
+        width=(130, 1.2),
+        yields=2,
+        personal=True,
+    ),
     Column(
         key="medicine",
         label="Medicine",
@@ -96,6 +105,7 @@ _COLUMNS = (
         field="paper.medicationName",
         detail="{paper.dosage}",
         detail_missing="not shown",
+        width=(156, 1.3),
         yields=4,
     ),
     Column(
@@ -344,6 +354,6 @@ BOARD = Board(
     labels=LABELS,
     people_roles=PHARMACY,
     roles=(*_HANDS, "provider"),
-    empty="A delivery appears here as soon as one is requested that you may see.",
+    empty="A delivery appears here as soon as a pharmacist, provider or patient asks for one that you may see.",
     beside=(PAPERS, MESSAGES, ROUTE, MY_MEDICINES),
 )

@@ -308,7 +308,8 @@ class Trail:
 class Figure:
     """One computed number: what it is, the formula in words, and the same formula with its numbers filled in.
 
-    `value` is as it is read ("96.4 %"), or None where it cannot be known: `note` then says what is missing.
+    `value` is as it is read ("96.4 %"), or None where it cannot be known: `note` then says what is missing. `bars`, each a label,
+    a share and what it stands for, tell what it is made of, under the words `bars_label`.
     """
 
     label: str
@@ -318,6 +319,7 @@ class Figure:
     note: str = ""
     tone: str = "calm"
     bars: tuple[tuple[str, float, str], ...] = ()
+    bars_label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,11 +30,13 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A domain's board. `readers`: the roles that may read a class; `machines`: its state machines as published, by class."""
+    """A domain's board. `readers`, `writers`: the roles that may read a class, or add to it; `machines`: its state machines as
+    published, by class."""
 
     board: Board
     readers: Mapping[str, frozenset[str]]
     machines: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)
+    writers: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def ways(self) -> list[Way]:
         """The board and every page beside it."""

@@ -32,8 +32,10 @@ _SPARK = 50
 """What the small line beside a gauge takes; it is the first thing to go."""
 _LETTER, _PADDING, _TAG = 6.9, 18, 54
 """A letter of the small type, what stands around a head, and what stands around a level's word."""
-_PAPER = {"gauge": 72, "text": 140, "place": 140}
+_PAPER = {"gauge": 104, "text": 140, "place": 140}
 """What they need on paper, where no bar is drawn and words take a second line."""
+_ON_PAPER = 0.72
+"""How much of the room that a list needs on a screen it needs on paper."""
 _ESSENTIAL = {"level", "name", "left", "due", "gauge", "status"}
 
 
@@ -51,14 +53,17 @@ def _rules(path: str, board: Board) -> str:
         narrow = f"{selector} .rows {{ --columns: {_tracks(columns)}; }} {selector} .spark {{ display: none; }}"
         lines.append(f"@container list (max-width: {room + _SPARK}px) {{ {narrow} }}")
     hidden: list[str] = []
+    paper = [f"{selector} .rows {{ --columns: {_print_tracks(columns)}; }}"]
     for column in _in_order_of_going(columns):
         columns = [each for each in columns if each.key != column.key]
         hidden.append(f"{selector} .rows .k-{column.key}")
-        rule = f"{selector} .rows {{ --columns: {_tracks(columns)}; }} {', '.join(hidden)} {{ display: none; }}"
-        lines.append(f"@container list (min-width: 641px) and (max-width: {room - 1}px) {{ {rule} }}")
+        gone = f"{', '.join(hidden)} {{ display: none; }}"
+        narrow = f"{selector} .rows {{ --columns: {_tracks(columns)}; }} {gone}"
+        lines.append(f"@container list (min-width: 641px) and (max-width: {room - 1}px) {{ @media screen {{ {narrow} }} }}")
+        printed = f"{selector} .rows {{ --columns: {_print_tracks(columns)}; }} {gone}"
+        paper.append(f"@container list (max-width: {round(room * _ON_PAPER) - 1}px) {{ {printed} }}")
         room = _least(columns)
-    every = [_sized(board, column) for column in board.columns]
-    lines.append(f"@media print {{ {selector} .rows {{ --columns: {_print_tracks(every)}; }} }}")
+    lines.append(f"@media print {{ {' '.join(paper)} }}")
     return "\n".join(lines)
 
 
@@ -99,7 +104,13 @@ def _track(column: Column, *, spark: bool) -> str:
 
 
 def _print_tracks(columns: Sequence[Column]) -> str:
-    return " ".join(f"minmax(0, {_PAPER.get(column.kind, _width(column)[0])}fr)" for column in columns)
+    return " ".join(_print_track(column) for column in columns)
+
+
+def _print_track(column: Column) -> str:
+    least = _width(column)[0]
+    # The word for urgency is one that does not wrap.
+    return f"{least - 12}px" if column.kind == "level" else f"minmax(0, {_PAPER.get(column.kind, least)}fr)"
 
 
 def card_places(columns: Sequence[Column]) -> dict[str, str]:
