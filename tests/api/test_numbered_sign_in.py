@@ -53,7 +53,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """In the task of the test: the server's lifespan is left by whom it was entered."""
     app = create_app(settings)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar's names of ASGI
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://desk") as http:
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://desk", timeout=PATIENCE) as http:
         yield Desk(http, app.state.services)
 
 
