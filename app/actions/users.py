@@ -95,8 +95,8 @@ class Users:
         """The body of a save of an account (None: a new one) with its authData proven: for who is about to take a connection, as
         an issuer may be slow to answer."""
         given, is_new = body.get("authData"), user_id is None
-        if not given or not (is_new or caller.user_id or caller.is_master):
-            return body
+        if not given or not (is_new or caller.is_master or caller.user_id == user_id):
+            return body  # to be refused
         by_admin = is_admin(caller) if is_new else caller.is_master
         proven = await self._providers.prove(caller, given, user_id=user_id, by_admin=by_admin, address=caller.address)
         return {**body, "authData": proven}

@@ -51,6 +51,16 @@ def test_accounts_made_at_two_doors_from_one_place_are_one_count(running_server:
     assert _by_graphql(running_server, ELSEWHERE, "dora") is None
 
 
+def test_accounts_made_in_one_operation_are_counted_each(running_server: RunningServer) -> None:
+    one = "signUp(input: {fields: {username: %s, password: %s}}) { clientMutationId }"
+    names = [f'"many{number}"' for number in range(4)]
+    query = "mutation { %s }" % " ".join(f"a{index}: {one % (name, name)}" for index, name in enumerate(names))  # noqa: UP031 - braces
+    told = _ask(running_server, "/graphql", "203.0.113.11", {"query": query})
+    errors = told["errors"]
+    assert isinstance(errors, list)
+    assert [(each["path"], each["extensions"]["code"]) for each in errors] == [(["a2"], 155), (["a3"], 155)]  # type: ignore[index,call-overload]  # JSON
+
+
 def test_wrong_sign_ins_at_the_page_count_at_every_door(running_server: RunningServer) -> None:
     made = {"username": "emil", "password": "a long one"}
     headers = {"X-Parse-Application-Id": running_server.app_id}
