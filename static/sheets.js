@@ -11,8 +11,11 @@ export function bindSheets() {
     const sheet = byId(id);
     sheet.addEventListener("focusout", ({ relatedTarget }) => relatedTarget && !sheet.contains(relatedTarget) && (sheet.open = false));
   }
-  document.addEventListener("click", ({ target }) => {
-    for (const id of SHEETS) if (byId(id).open && !target.closest(`#${id}, [data-do="menu"]`)) byId(id).open = false;
+  document.addEventListener("click", (event) => {
+    // The way of the click, for what was clicked may be gone by now: an alert that is acknowledged leaves at once.
+    const path = event.composedPath();
+    const isOf = (id) => path.some((each) => each.id === id || each.dataset?.do === "menu");
+    for (const id of SHEETS) if (byId(id).open && !isOf(id)) byId(id).open = false;
   });
 }
 

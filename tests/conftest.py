@@ -6,7 +6,9 @@ made and dropped.
 
 import asyncio
 import contextlib
+import itertools
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -37,6 +39,9 @@ ROOT = Path(__file__).parent.parent
 MASTER_KEY = "test-master-key"
 START_SECONDS = 180
 """A busy machine may take so long to start a server of several workers."""
+PATIENCE = 60.0
+"""Seconds within which whatever is waited for comes, of a machine that is slow or stands still for a while; what never comes
+fails by it."""
 FAST = ("fsync = off", "synchronous_commit = on", "full_page_writes = off", "max_connections = 200")
 
 LONG = ("test_board_pages.py", "test_pages.py", "test_command.py", "test_boards.py", "test_nodes.py", "test_lost_network.py")
@@ -196,7 +201,7 @@ class RunningServer:
         """Asks the process to end, as Ctrl-C does, and gives its exit code."""
         self.process.terminate()
         try:
-            return self.process.wait(15)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -205,7 +210,7 @@ class RunningServer:
         """Ends the process without warning, and the workers it has, which would live on."""
         workers = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None and self.words else []
         self.process.kill()
-        self.process.wait(15)
+        self.process.wait(PATIENCE)
         for worker in workers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
@@ -243,11 +248,17 @@ def running_server(
         server.stop()
 
 
+_ports = itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 1_000 + random.randrange(1_000))
+
+
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, nor takes before it is used: each is given once, each process that runs tests has others,
+    and they are below those which the kernel gives to whoever connects somewhere or asks for any."""
+    while True:
+        port = 12_000 + next(_ports) % 20_000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def _migrate(url: str) -> None:

@@ -19,9 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port
 
-PATIENCE = 20.0
 FROM = "Careboard <careboard@hospital.example>"
 PUBLIC_URL = "https://board.hospital.example"
 

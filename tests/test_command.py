@@ -23,7 +23,7 @@ import websockets
 from app.cli import COMMANDS, main
 from app.config import Settings
 from app.store.database import ensure_embedded, release_embedded
-from tests.conftest import ROOT, START_SECONDS, free_port
+from tests.conftest import PATIENCE, ROOT, START_SECONDS, free_port
 
 APP = {"X-Parse-Application-Id": "careboard"}
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("CAREBOARD_", "DATABASE_", "BROADCAST_"))}
@@ -33,7 +33,7 @@ def careboard(*words: str, folder: Path, **environment: str) -> subprocess.Compl
     """Runs one command to its end in `folder`."""
     command = [sys.executable, "-m", "app.cli", *words]
     env = CLEAN | {"PYTHONPATH": str(ROOT)} | environment
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE * 4, check=False)
 
 
 class Served:
@@ -58,7 +58,7 @@ class Served:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal and gives the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
 
 def postgres_of(folder: Path) -> list[psutil.Process]:
@@ -110,7 +110,7 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path, envir
 def test_who_asks_for_help_does_not_wait_for_the_whole_application(words: list[str]) -> None:
     code = f"import sys; from app.cli import main; main({words}, standalone_mode=False); print('app.main' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout.startswith("Usage:")
     assert done.stdout.endswith("False\n")
@@ -155,10 +155,10 @@ def test_an_empty_folder_becomes_a_board_with_people_and_tanks(tmp_path: Path) -
     assert dispatcher["username"] in told
     assert dispatcher["password"] in told
     account = {"username": dispatcher["username"], "password": dispatcher["password"]}
-    token = httpx.post(f"{served.url}/parse/login", json=account, headers=APP).json()["sessionToken"]
+    token = httpx.post(f"{served.url}/parse/login", json=account, headers=APP, timeout=PATIENCE).json()["sessionToken"]
     asked = {"count": "1", "limit": "0"}
     headers = APP | {"X-Parse-Session-Token": token}
-    counted = httpx.get(f"{served.url}/parse/classes/TankAssignment", params=asked, headers=headers).json()
+    counted = httpx.get(f"{served.url}/parse/classes/TankAssignment", params=asked, headers=headers, timeout=PATIENCE).json()
     assert counted["count"] > 200
     for name in ("master.key", "demo.json"):
         assert stat.S_IMODE((tmp_path / ".careboard" / name).stat().st_mode) == 0o600
@@ -176,18 +176,18 @@ async def test_a_stopping_server_closes_sockets_with_going_away(folder: Path) ->
         assert json.loads(await socket.recv())["op"] == "connected"
         served.process.terminate()
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(socket.recv(), 10)
+            await asyncio.wait_for(socket.recv(), PATIENCE)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
-    assert served.process.wait(20) == 0
+    assert served.process.wait(PATIENCE) == 0
 
 
 def test_two_servers_share_one_data_folder_and_the_last_stops_postgres(folder: Path) -> None:
     first, second = Served(folder, "--no-demo"), Served(folder, "--no-demo")
     assert first.stop() == 0
-    assert httpx.get(f"{second.url}/parse/health").is_success
+    assert httpx.get(f"{second.url}/parse/health", timeout=PATIENCE).is_success
     second.process.kill()
-    second.process.wait(10)
+    second.process.wait(PATIENCE)
     third = Served(folder, "--no-demo")
     assert third.stop() == 0
     assert postgres_of(folder) == []
@@ -196,7 +196,7 @@ def test_two_servers_share_one_data_folder_and_the_last_stops_postgres(folder: P
 def test_several_workers_serve_and_stop(folder: Path) -> None:
     served = Served(folder, "--no-demo", "--workers", "2")
     for _ in range(6):
-        assert httpx.get(f"{served.url}/parse/health").is_success
+        assert httpx.get(f"{served.url}/parse/health", timeout=PATIENCE).is_success
     assert served.stop() == 0
     assert postgres_of(folder) == []
 
@@ -212,11 +212,11 @@ def test_accounts_are_made_changed_and_closed_from_the_terminal(held: Path) -> N
     assert careboard("user", "role", "nobody", "driver", folder=held).stderr == "careboard: there is no account nobody.\n"
     served = Served(held, "--no-demo")
     account = {"username": "cleo", "password": "pw"}
-    assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP).json()["role"] == "dispatcher"
+    assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP, timeout=PATIENCE).json()["role"] == "dispatcher"
     assert served.stop() == 0
     assert careboard("user", "disable", "cleo", folder=held).returncode == 0
     served = Served(held, "--no-demo")
-    assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP).status_code == 400
+    assert httpx.post(f"{served.url}/parse/login", json=account, headers=APP, timeout=PATIENCE).status_code == 400
     assert served.stop() == 0
 
 
@@ -229,7 +229,7 @@ def test_a_fleet_is_driven_through_the_public_api(held: Path) -> None:
     headers = APP | {"X-Parse-Master-Key": key}
     for class_name in ("TankAssignment", "DispatchEvent"):
         asked = {"count": "1", "limit": "0"}
-        told = httpx.get(f"{served.url}/parse/classes/{class_name}", params=asked, headers=headers).json()
+        told = httpx.get(f"{served.url}/parse/classes/{class_name}", params=asked, headers=headers, timeout=PATIENCE).json()
         assert told["count"] >= 5
     assert served.stop() == 0
 
@@ -237,12 +237,12 @@ def test_a_fleet_is_driven_through_the_public_api(held: Path) -> None:
 def test_the_keys_of_files_are_rotated_beside_a_running_server_and_files_are_read_on(held: Path) -> None:
     served = Served(held, "--no-demo")
     key = {**APP, "X-Parse-Master-Key": (held / ".careboard" / "master.key").read_text(encoding="utf-8").strip()}
-    told = httpx.post(f"{served.url}/parse/files/a.txt", content=b"hello", headers=key).json()
+    told = httpx.post(f"{served.url}/parse/files/a.txt", content=b"hello", headers=key, timeout=PATIENCE).json()
     assert told["url"].startswith(f"{served.url}/parse/files/careboard/")
     rotated = careboard("files", "rotate", folder=held)
     assert (rotated.returncode, rotated.stderr) == (0, "")
     assert "Every file is under key 2." in rotated.stdout
-    assert httpx.get(told["url"], headers=key).content == b"hello"
+    assert httpx.get(told["url"], headers=key, timeout=PATIENCE).content == b"hello"
     assert stat.S_IMODE((held / ".careboard" / "files.keys").stat().st_mode) == 0o600
     assert served.stop() == 0
 

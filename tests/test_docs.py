@@ -32,7 +32,7 @@ from app.live import membership
 from app.live.boards.board import Action, Column, Tile
 from app.live.requests import SHAPES
 from app.store.tables import AuditLog
-from tests.conftest import ROOT, RunningServer
+from tests.conftest import PATIENCE, ROOT, RunningServer
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -314,7 +314,7 @@ def test_the_examples_of_rest_run_in_their_order(running_server: RunningServer) 
         if isinstance(answer, dict):
             names |= {"TOKEN": answer["sessionToken"]} if "sessionToken" in answer else {}
             names |= {"ID": answer["objectId"]} if set(answer) == {"objectId", "createdAt"} else {}
-    note = httpx.get(f"{url}/classes/Note/{names['ID']}", headers=keys).json()
+    note = httpx.get(f"{url}/classes/Note/{names['ID']}", headers=keys, timeout=PATIENCE).json()
     assert (note["count"], note["tags"]) == (3, ["new", "read"])
 
 

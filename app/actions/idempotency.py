@@ -15,7 +15,7 @@ from app.actions.caller import Caller
 from app.actions.objects import Objects
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
-from app.store.requests import claim_request
+from app.store.requests import claim_request, is_claimed
 
 T = TypeVar("T")
 
@@ -37,15 +37,29 @@ class Once:
         self, caller: Caller, number: str, work: Callable[[Connection], Awaitable[T]], *, tx: Connection | None = None
     ) -> T:
         """What `work` gives, in the transaction that notes its number. Raises 159 when it was done before."""
-        digest = hashlib.sha256(f"{_scope(caller)}\0{number}".encode()).digest()
+        digest = _digest(caller, number)
 
         async def attempt() -> T:
             async with self._objects.transaction(tx) as own:
                 if not await claim_request(own, digest, self._kept):
-                    raise ParseError(ErrorCode.DUPLICATE_REQUEST, "Duplicate request")
+                    raise _duplicate()
                 return await work(own)
 
         return await self._objects.database.repeated(attempt)
+
+    async def check(self, caller: Caller, number: str) -> None:
+        """Raises 159 when it was done before: for who asks others, which takes long, ahead of `run`."""
+        async with self._objects.database.connection() as connection:
+            if await is_claimed(connection, _digest(caller, number)):
+                raise _duplicate()
+
+
+def _duplicate() -> ParseError:
+    return ParseError(ErrorCode.DUPLICATE_REQUEST, "Duplicate request")
+
+
+def _digest(caller: Caller, number: str) -> bytes:
+    return hashlib.sha256(f"{_scope(caller)}\0{number}".encode()).digest()
 
 
 def _scope(caller: Caller) -> str:

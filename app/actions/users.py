@@ -76,6 +76,8 @@ class Users:
         proven: Proven | None = None
         if given:
             proven = await self._providers.prove(caller, given, by_admin=is_admin(caller), address=caller.address, tx=tx)
+            if proven is given:  # it was proven ahead: somebody may have come in since
+                proven.owners = frozenset(filter(None, [await self._providers.owner(proven, tx)]))
             if owner := next(iter(proven.owners), None):
                 return Entered(await self._enter_as(caller, owner, proven, tx), is_new=False)
             body = {**body, "authData": proven}
@@ -88,6 +90,16 @@ class Users:
             if owner is None:
                 raise
             return Entered(await self._enter_as(caller, owner, proven, tx), is_new=False)
+
+    async def prove_ahead(self, caller: Caller, body: Object, user_id: str | None) -> Object:
+        """The body of a save of an account (None: a new one) with its authData proven: for who is about to take a connection, as
+        an issuer may be slow to answer."""
+        given, is_new = body.get("authData"), user_id is None
+        if not given or not (is_new or caller.is_master or caller.user_id == user_id):
+            return body  # to be refused
+        by_admin = is_admin(caller) if is_new else caller.is_master
+        proven = await self._providers.prove(caller, given, user_id=user_id, by_admin=by_admin, address=caller.address)
+        return {**body, "authData": proven}
 
     async def log_in(self, caller: Caller, params: Mapping[str, Json]) -> Object:
         """The user, with a new `sessionToken`. `params`: password, and username (may be an e-mail address) or email.

@@ -417,7 +417,21 @@ async def _run_once(call: Call, entry: Route, named: dict[str, str]) -> Answer:
     number, once = call.keys.get("request"), call.services.once
     if not number or not once.covers(call.path.strip("/")):
         return await entry.handler(call, **named)
-    return await once.run(call.caller, number, lambda tx: entry.handler(replace(call, tx=tx), **named), tx=call.tx)
+    is_account = entry.path.startswith("/users") or named.get("class_name") == "_User"
+    is_proven = is_account and call.tx is None and "authData" in call.body
+    if is_proven:
+        await once.check(call.caller, number)
+        call = replace(call, body=await call.services.users.prove_ahead(call.caller, call.body, named.get("object_id")))
+
+    async def work(tx: Connection) -> Answer:
+        return await entry.handler(replace(call, tx=tx), **named)
+
+    try:
+        return await once.run(call.caller, number, work, tx=call.tx)
+    except ParseError as error:
+        if not is_proven or error.code != ErrorCode.ACCOUNT_ALREADY_LINKED:
+            raise
+    return await once.run(call.caller, number, work)  # another device was faster: whose account it is is known by now
 
 
 def _crud(path: str, class_name: str) -> list[Route]:

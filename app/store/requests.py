@@ -37,6 +37,12 @@ async def claim_request(tx: Connection, digest: bytes, kept: timedelta) -> bool:
     return bool(await tx.fetchval(_CLAIM, digest, kept))
 
 
+async def is_claimed(connection: Connection, digest: bytes) -> bool:
+    """Whether a request was done before, as of now."""
+    text = "select exists (select from careboard.request where digest = $1 and expires_at > clock_timestamp())"
+    return bool(await connection.fetchval(text, digest))
+
+
 async def forget_requests(connection: Connection) -> bool:
     """Drops a portion of what need not be known any more, and says whether there may be more."""
     return await connection.execute(_FORGET) == f"DELETE {PORTION}"

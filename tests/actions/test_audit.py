@@ -11,6 +11,7 @@ from app.actions.hooks import Next, SaveEvent
 from app.core.query import Query
 from app.core.wire import Object, pointer
 from tests.actions.world import World, refusing
+from tests.conftest import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ async def test_writers_of_different_chains_do_not_wait_for_each_other(world: Wor
             async with world.database.transaction() as own:
                 await record(own, MASTER, "pass", audited, other, "passed")
 
-        await asyncio.wait_for(asyncio.create_task(write(), context=Context()), 5)
+        await asyncio.wait_for(asyncio.create_task(write(), context=Context()), PATIENCE)
     assert [row["action"] for row in await history(world, one) + await history(world, other)] == ["hold", "pass"]
 
 

@@ -17,7 +17,7 @@ from joserfc.jwk import RSAKey
 from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.actions.hooks import AuthAnswer, AuthRequest
 from app.actions.signing.accounts import TAKEN_EMAIL
-from app.actions.signing.attempts import ADDRESS_FACTOR
+from app.actions.signing.attempts import ACCOUNT_FACTOR, ADDRESS_FACTOR
 from app.actions.signing.oidc import OpenId
 from app.config import Issuer as IssuerSetting
 from app.core.wire import Json, Object
@@ -590,6 +590,19 @@ async def test_challenges_wait_after_some_by_account_and_by_address_where_nobody
     with refusing(155):
         await few.users.challenge(at("203.0.113.6"), {**asked, **badge(number)})
     assert badges.sent == 2 * ADDRESS_FACTOR + 2 * (2 * ADDRESS_FACTOR + 1) + 2
+    world.with_settings()
+
+
+async def test_who_tries_to_link_a_sign_in_to_another_account_spends_none_of_its_tries(world: World, badges: Badges) -> None:
+    few = world.with_settings(sign_in_failures=1)
+    victim, stranger, admin = await few.person(), await few.person(), await few.person("admin")
+    for caller in (stranger, admin):
+        for _ in range(ACCOUNT_FACTOR + 1):
+            with refusing(119, "Only the account itself says how it signs in."):
+                await few.objects.update(caller, "_User", str(victim.user_id), badge("b2", "0000"))
+            assert await few.users.prove_ahead(caller, badge("b2"), victim.user_id) == badge("b2")
+    assert badges.steps == []
+    await few.objects.update(victim, "_User", str(victim.user_id), badge(uuid4().hex))
     world.with_settings()
 
 

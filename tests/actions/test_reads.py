@@ -14,6 +14,7 @@ from app.core.wire import Json, Object, date_to_wire, pointer
 from app.errors import ErrorCode, ParseError
 from app.store.accesslog import subject_ddl
 from tests.actions.world import World, refusing
+from tests.conftest import PATIENCE
 
 
 @dataclass
@@ -185,7 +186,7 @@ async def test_the_task_writes_what_live_pushes_showed_and_a_stop_writes_the_res
     reads, nurse = Reads(ward.world.database, {ward.chart}), await ward.world.person("nurse")
     await reads.start()
     reads.note(str(nurse.user_id), ward.chart, "first", "live")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not await ward.logged(nurse):  # noqa: ASYNC110 - it looks at the database
             await asyncio.sleep(0.01)
     monkeypatch.setattr(reading, "FLUSH_SECONDS", 1000)

@@ -11,7 +11,7 @@ import websockets
 from app.actions.objects import utc_now
 from app.core.wire import Object, date_to_wire, pointer
 from tests.api.depot import Phone, sign_in
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ async def test_rest_writes_before_it_answers(people: dict[str, Phone]) -> None:
 async def test_graphql_writes_before_it_answers(people: dict[str, Phone]) -> None:
     lab, phone = await new_lab(people), people["patient"]
     asked = {"query": f'{{ labTrends(where: {{objectId: {{equalTo: "{lab}"}}}}) {{ edges {{ node {{ labTestName }} }} }} }}'}
-    async with httpx.AsyncClient(base_url=phone.server.url, headers=phone.headers) as client:
+    async with httpx.AsyncClient(base_url=phone.server.url, headers=phone.headers, timeout=PATIENCE) as client:
         told: Any = (await client.post("/graphql", json=asked)).json()
     assert told["data"]["labTrends"]["edges"] == [{"node": {"labTestName": "Hemoglobin"}}]
     assert await actions(people, lab) == ["find"]
@@ -72,7 +72,7 @@ async def test_a_live_push_is_written_within_moments(people: dict[str, Phone]) -
         assert json.loads(await socket.recv())["op"] == "subscribed"
         lab = await new_lab(people)
         assert json.loads(await socket.recv())["object"]["objectId"] == lab
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await actions(people, lab) != ["live"]:  # noqa: ASYNC110 - it asks the server
             await asyncio.sleep(0.05)
 

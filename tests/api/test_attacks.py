@@ -10,7 +10,7 @@ from app.core.wire import Object, pointer
 from tests.api.depot import Phone, sign_in
 from tests.api.graphql.asker import anonymous
 from tests.api.test_files import get, upload
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,6 @@ async def test_a_multipart_request_nested_without_end_is_told_so(people: dict[st
         ('{"query": 1}', "{}"),
         ('{"query": "{health}"}', '{"0": 5}'),
     ):
-        async with httpx.AsyncClient(base_url=eve.server.url, headers=eve.headers) as client:
+        async with httpx.AsyncClient(base_url=eve.server.url, headers=eve.headers, timeout=PATIENCE) as client:
             answer = await client.post("/graphql", data={"operations": operations, "map": places}, files={"0": ("a.txt", b"x")})
         assert answer.status_code == 400, (operations[:30], places[:30], answer.status_code, answer.text[:200])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api.graphql.asker import anonymous, master
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 SHOW = "query ($name: String!) { cloudConfig(paramName: $name) { value isMasterKeyOnly } }"
 SET = """
@@ -36,7 +36,9 @@ async def ask(running_server: RunningServer) -> AsyncIterator[Callable[..., Any]
         headers = {"X-Parse-Application-Id": running_server.app_id}
         if by == "master":
             headers["X-Parse-Master-Key"] = running_server.master_key
-        async with httpx.AsyncClient(base_url=f"{running_server.url}/parse", headers=headers, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"{running_server.url}/parse", headers=headers, verify=False, timeout=PATIENCE
+        ) as client:
             answer = await client.request(method, path, json=body)
         return answer.status_code, answer.json()
 

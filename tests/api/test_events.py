@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from app.live.connection import HARD_MARK
-from tests.api.test_livequery import PATIENCE, Rest
-from tests.conftest import RunningServer
+from tests.api.test_livequery import Rest
+from tests.conftest import PATIENCE, RunningServer
 
 APP = {"X-Parse-Application-Id": "careboard"}
 
@@ -76,7 +76,7 @@ async def rest(running_server: RunningServer) -> AsyncIterator[Rest]:
 
 async def change(server: RunningServer, method: str, path: str, **body: object) -> None:
     headers = APP | {"X-Parse-Master-Key": server.master_key}
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE) as http:
         (await http.request(method, f"{server.url}/parse{path}", headers=headers, json=body)).raise_for_status()
 
 
@@ -207,7 +207,7 @@ async def test_what_cannot_be_streamed_is_refused_before_the_stream(
 
 
 async def test_only_get_streams(running_server: RunningServer) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE) as http:
         assert (await http.post(f"{running_server.url}/parse/live/Gauge", headers=APP)).status_code == 405
         asked = await http.options(f"{running_server.url}/parse/live/Gauge")
         assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, "*")
@@ -243,7 +243,7 @@ async def test_a_session_that_ends_ends_the_stream_with_the_reason(running_serve
     session = APP | {"X-Parse-Session-Token": user["sessionToken"]}
     async with open_stream(running_server, "Gauge", session) as stream:
         await stream.next(skip=())
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
             (await http.post(f"{running_server.url}/parse/logout", headers=session)).raise_for_status()
         ended = await stream.next()
         assert (ended.name, ended.data["code"]) == ("error", 209)

@@ -11,7 +11,7 @@ import pytest
 
 from app.core.wire import Object
 from tests.api.depot import Phone, sign_in
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -48,7 +48,7 @@ async def test_raw_bytes_go_in_and_come_out(people: dict[str, Phone]) -> None:
     assert told["name"].endswith("_my scan.png")
     url = f"{people['ana'].server.url}/parse/files/careboard/{told['name'].replace(' ', '%20')}"
     assert (told["url"], answer.headers["location"]) == (url, url)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         found = await client.get(told["url"], headers={"X-Parse-Session-Token": str(people["ana"].token)})
     assert found.content == CONTENT
     assert found.headers["content-type"] == "image/png"
@@ -67,7 +67,7 @@ async def test_the_sdk_s_json_carries_bytes_keys_type_metadata_and_tags(people: 
         "_ApplicationId": "careboard",
         "_SessionToken": ana.token,
     }
-    async with httpx.AsyncClient(base_url=ana.server.url) as client:
+    async with httpx.AsyncClient(base_url=ana.server.url, timeout=PATIENCE) as client:
         answer = await client.post("/parse/files/scan", json=body, headers={"Content-Type": "text/plain"})
         refused = await client.post("/parse/files/scan", json={**body, "_ApplicationId": "other"})
         broken = await client.post("/parse/files/scan", json={**body, "base64": "*"})
@@ -128,7 +128,7 @@ async def test_a_file_is_read_by_the_header_the_cookie_and_the_master_key_and_by
         ({"X-Parse-Session-Token": "r:dead"}, 400),
         ({"X-Parse-Master-Key": "wrong"}, 403),
     ]
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         for headers, status in ways:
             assert (await client.get(url, headers=headers)).status_code == status, headers
         assert (await client.get(url.replace("/careboard/", "/other/"))).status_code == 403

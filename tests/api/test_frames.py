@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -10,13 +11,15 @@ from typing import Any
 
 import pytest
 from litestar.testing import TestClient
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from app.config import Settings
 from app.main import create_app
-from tests.api.test_livequery import CONNECT, PATIENCE, Rest, Socket, open_socket
-from tests.conftest import RunningServer
+from tests.api.test_livequery import CONNECT, Rest, Socket, open_socket
+from tests.conftest import PATIENCE, RunningServer
 from tests.network import Relay
 
 LIMITS = {
@@ -75,15 +78,22 @@ def deaf_socket(server: RunningServer, class_name: str) -> socket.socket:
         b"GET /parse HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    while b"\r\n\r\n" not in deaf.recv(4096):
-        pass
+    hear_until(deaf, b"\r\n\r\n")
     query = {"className": class_name, "where": {}}
     for message, answer in ((CONNECT, b"connected"), ({"op": "subscribe", "requestId": 1, "query": query}, b"subscribed")):
         payload = json.dumps(message).encode()
         deaf.sendall(bytes((0x81, 0x80 | 126)) + len(payload).to_bytes(2, "big") + bytes(4) + payload)
-        while answer not in deaf.recv(4096):
-            pass
+        hear_until(deaf, answer)
     return deaf
+
+
+def hear_until(deaf: socket.socket, words: bytes) -> None:
+    """Reads no further than the words are heard."""
+    heard = b""
+    while words not in heard:
+        piece = deaf.recv(4096)
+        assert piece, heard
+        heard += piece
 
 
 async def test_a_client_that_never_reads_is_cut_off_and_the_others_hear_everything(
@@ -97,16 +107,22 @@ async def test_a_client_that_never_reads_is_cut_off_and_the_others_hear_everythi
         for n in range(40):
             await rest.create("Flood", n=n, text="x" * 400_000)
             assert (await socket.hear())["object"]["n"] == n
-    await asyncio.sleep(12)  # CLOSE_SECONDS, and some
-    with pytest.raises(ConnectionResetError):
-        await asyncio.to_thread(read_to_the_end, deaf)
+    await asyncio.to_thread(be_cut_off, deaf)
+    with deaf, pytest.raises(ConnectionResetError):
+        read_to_the_end(deaf)
+
+
+def be_cut_off(deaf: socket.socket) -> None:
+    """Waits, without reading, until the other end has dropped the connection."""
+    watch = select.poll()
+    watch.register(deaf, 0)
+    assert watch.poll(PATIENCE * 1000), "the connection is still there"
 
 
 def read_to_the_end(deaf: socket.socket) -> None:
     deaf.settimeout(PATIENCE)
-    with deaf:
-        while deaf.recv(1 << 20):
-            pass
+    while deaf.recv(1 << 20):
+        pass
 
 
 async def hear_all(socket: Socket) -> list[dict[str, Any]]:
@@ -176,9 +192,29 @@ async def test_a_query_too_many_is_refused_and_the_others_go_on(strict_server: R
     await rest.close()
 
 
+class Answering(ClientConnection):
+    """A client that knows how much it had heard when it last answered a ping that carries a mark."""
+
+    heard = answered = 0
+
+    def process_event(self, event: Event) -> None:
+        """A ping is answered before it is told here."""
+        super().process_event(event)
+        if isinstance(event, Frame):
+            self.heard += event.opcode is Opcode.TEXT
+            if event.opcode is Opcode.PING and bytes(event.data[:1]) == b"m":
+                self.answered = self.heard
+
+    async def has_marked(self) -> None:
+        """Waits until all that was heard is marked."""
+        async with asyncio.timeout(PATIENCE):
+            while self.answered < self.heard:  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0.05)
+
+
 @asynccontextmanager
 async def phone(port: int) -> AsyncIterator[Socket]:
-    async with connect(f"ws://127.0.0.1:{port}/parse", max_size=None) as raw:
+    async with connect(f"ws://127.0.0.1:{port}/parse", max_size=None, create_connection=Answering) as raw:
         socket = Socket(raw)
         await socket.ask({**CONNECT, "installationId": "phone"})
         yield socket
@@ -209,7 +245,8 @@ async def test_a_mark_after_an_event_keeps_it_from_being_told_again(running_serv
         await socket.subscribe("Marked")
         await rest.create("Marked", n=1)
         assert (await socket.hear())["object"]["n"] == 1
-        await asyncio.sleep(4)  # MARK_SECONDS, and some
+        assert isinstance(socket.socket, Answering)
+        await socket.socket.has_marked()
     await rest.create("Marked", n=2)
     async with phone(running_server.port) as socket:
         await socket.subscribe("Marked")

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.api.test_livequery import CONNECT, PATIENCE
+from tests.api.test_livequery import CONNECT
 from tests.api.test_metrics import numbers
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 HOME, ELSEWHERE = "203.0.113.9", "203.0.113.10"
 """Of clients behind a proxy on the server's machine, which says for whom it calls."""
@@ -71,7 +71,9 @@ async def say(socket: ClientConnection, message: object) -> dict[str, object]:
 @pytest.fixture(scope="module", autouse=True)
 def guests(running_server: RunningServer) -> None:
     headers = {"X-Parse-Application-Id": "careboard", "X-Parse-Master-Key": running_server.master_key}
-    httpx.post(f"{running_server.url}/parse/classes/Guest", json={"text": "a"}, headers=headers).raise_for_status()
+    httpx.post(
+        f"{running_server.url}/parse/classes/Guest", json={"text": "a"}, headers=headers, timeout=PATIENCE
+    ).raise_for_status()
 
 
 async def test_one_address_has_so_many_connections_at_all_doors_together(running_server: RunningServer) -> None:

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from app.core.wire import Json, Object, pointer
 from tests.api.depot import PASSWORD, Depot, Phone, contact_body, open_depot, refill_body, site_body, sql, tank_body
 from tests.api.test_livequery import CONNECT, open_socket
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 APP = {"X-Parse-Application-Id": "careboard"}
 
@@ -200,7 +200,7 @@ async def test_a_chosen_object_id_writes_no_header(locked_server: RunningServer)
     device = {"deviceType": "ios", "installationId": "a-phone"}
     status, told = await anonymous.ask("POST", "/installations", {**device, "objectId": "x\r\nSet-Cookie: a=b"})
     assert (status, told["code"]) == (400, 105)
-    async with httpx.AsyncClient(base_url=locked_server.url, headers=anonymous.headers) as client:
+    async with httpx.AsyncClient(base_url=locked_server.url, headers=anonymous.headers, timeout=PATIENCE) as client:
         answer = await client.post("/parse/installations", json={**device, "objectId": "€ /?#%"})
     assert (answer.status_code, answer.headers["location"].rpartition("/")[2]) == (201, "%E2%82%AC%20%2F%3F%23%25")
 
@@ -259,7 +259,7 @@ async def test_a_page_needs_no_client_key_and_nobody_else_goes_without(locked_se
     keys = {**APP, "X-Parse-REST-API-Key": "rest-key"}
     _, told = await sign_up(Phone(locked_server, "", keys))
     page = {**APP, "Sec-Fetch-Site": "same-origin"}
-    async with httpx.AsyncClient(base_url=f"{locked_server.url}/parse") as client:
+    async with httpx.AsyncClient(base_url=f"{locked_server.url}/parse", timeout=PATIENCE) as client:
         mine, forged = (f"careboard_session={token}" for token in (told["sessionToken"], "r:forged"))
         assert (await client.get("/users/me", headers={**page, "Cookie": mine})).status_code == 200
         assert (await client.get("/users/me", headers={**page, "Cookie": forged})).json()["code"] == 209
@@ -293,7 +293,7 @@ async def test_the_master_key_opens_no_door_from_elsewhere(
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
 async def test_a_form_from_elsewhere_does_nothing(depot: Depot, browser: httpx.AsyncClient, path: str) -> None:
-    async with httpx.AsyncClient(base_url=depot.server.url) as attacker:
+    async with httpx.AsyncClient(base_url=depot.server.url, timeout=PATIENCE) as attacker:
         page = (await attacker.get("/")).text
     token = page.partition('name="token" value="')[2].partition('"')[0]
     assert token

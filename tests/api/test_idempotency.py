@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -151,9 +152,13 @@ async def test_a_server_killed_in_the_middle_leaves_each_done_once(door: Door, r
 async def test_the_settings_say_where_and_how_long_a_number_counts(door: Door, running_server: RunningServer) -> None:
     running_server.environment = {"CAREBOARD_IDEMPOTENCY_TTL": "1", "CAREBOARD_IDEMPOTENCY_PATHS": "classes/Step$"}
     await asyncio.to_thread(running_server.restart)
-    number = uuid4().hex
-    _, made = await door.ask("POST", "/classes/Step", {"word": "short"}, number)
-    assert await door.ask("POST", "/classes/Step", {"word": "short"}, number) == ONCE
+    while True:
+        number, began = uuid4().hex, time.monotonic()
+        _, made = await door.ask("POST", "/classes/Step", {"word": "short"}, number)
+        again = await door.ask("POST", "/classes/Step", {"word": "short"}, number)
+        if time.monotonic() - began < 1:  # else it may count no more, on a machine that stood still meanwhile
+            break
+    assert again == ONCE
     elsewhere = f"/classes/Step/{made['objectId']}"
     assert [(await door.ask("PUT", elsewhere, {"n": n}, number))[0] for n in (1, 2)] == [200, 200]
     await asyncio.sleep(1.2)

@@ -11,10 +11,9 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 CONNECT = {"op": "connect", "applicationId": "careboard"}
-PATIENCE = 20.0
 
 
 class Socket:
@@ -99,7 +98,7 @@ async def test_sdks_find_the_socket_where_they_look(running_server: RunningServe
 
 
 async def test_the_page_of_the_server_is_still_served_beside_the_socket(running_server: RunningServer) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE) as http:
         assert (await http.get(f"{running_server.url}/", follow_redirects=True)).status_code == 200
 
 

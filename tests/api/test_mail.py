@@ -18,8 +18,8 @@ from app.api.browser.forms import FORM_COOKIE
 from app.store.mails import LEASE
 from tests.api.graphql.asker import anonymous
 from tests.api.test_metrics import numbers
-from tests.conftest import ROOT, RunningServer
-from tests.mailbox import PATIENCE, Mailbox
+from tests.conftest import PATIENCE, ROOT, RunningServer
+from tests.mailbox import Mailbox
 
 APP = {"X-Parse-Application-Id": "careboard"}
 PASSWORD = "open sesame"
@@ -170,7 +170,7 @@ async def test_a_form_of_another_site_and_a_form_without_its_cookie_set_nothing(
     form = form_of(await office.http.get(path)) | {"password": "theirs", "again": "theirs"}
     action = path.partition("?")[0]
     elsewhere = await office.http.post(action, data=form, headers={"Sec-Fetch-Site": "cross-site"})
-    async with httpx.AsyncClient(base_url=office.server.url) as stranger:
+    async with httpx.AsyncClient(base_url=office.server.url, timeout=PATIENCE) as stranger:
         bare = await stranger.post(action, data=form)
         other = await stranger.get("/")
         assert FORM_COOKIE in stranger.cookies
@@ -202,7 +202,7 @@ async def test_a_link_without_a_token_with_a_wrong_one_or_of_another_application
 
 async def test_who_is_signed_in_turns_news_off_at_their_account(office: Office) -> None:
     address = await office.sign_up()
-    async with httpx.AsyncClient(base_url=office.server.url) as browser:
+    async with httpx.AsyncClient(base_url=office.server.url, timeout=PATIENCE) as browser:
         assert (await browser.get("/account")).headers["location"] == "/?next=%2Faccount"
         form = form_of(await browser.get("/?next=/account"))
         entered = await browser.post("/sign-in", data={**form, "username": address, "password": PASSWORD})

@@ -8,7 +8,7 @@ import pytest
 from app.actions.names import MOST_NAMES
 from app.api.request import COOKIE
 from tests.api.depot import Depot, open_depot
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 STAFF = ("driver", "careTeam", "dispatcher", "courier", "disabled")
 ASKERS = ("driver", "other_driver", "careTeam", "dispatcher", "contact", "stranger", "master")
@@ -52,7 +52,7 @@ async def test_too_many_at_once_are_refused(depot: Depot) -> None:
 
 
 async def page(depot: Depot, who: str, path: str) -> str:
-    async with httpx.AsyncClient(base_url=depot.server.url, cookies={COOKIE: str(depot[who].token)}) as client:
+    async with httpx.AsyncClient(base_url=depot.server.url, cookies={COOKIE: str(depot[who].token)}, timeout=PATIENCE) as client:
         answer = await client.get(path)
     assert answer.status_code == 200
     return unescape(answer.text)

@@ -13,7 +13,7 @@ import pytest
 from app.core.wire import Json, Object, pointer
 from tests.api.depot import CLASSES, OUTSIDERS, READERS, Depot, Phone, contact_body, event_body, open_depot, refill_body, sql
 from tests.api.test_livequery import CONNECT, Socket, open_socket
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 Door = Callable[[Depot, str], Awaitable[str]]
 
@@ -98,7 +98,7 @@ async def by_snapshot(depot: Depot, who: str) -> str:
 
 async def by_page(depot: Depot, who: str) -> str:
     cookies = {"careboard_session": depot[who].token or ""}
-    async with httpx.AsyncClient(base_url=depot.server.url, cookies=cookies, follow_redirects=True) as browser:
+    async with httpx.AsyncClient(base_url=depot.server.url, cookies=cookies, follow_redirects=True, timeout=PATIENCE) as browser:
         page = await browser.get("/boards/oxygen", params={"tank": depot.ids["TankAssignment"]})
         return page.text + (await browser.get("/boards/oxygen/rows.csv")).text
 

@@ -13,13 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.api.test_livequery import CONNECT, Socket
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 from tests.store.redis_server import RedisServer, need_redis
 
 WORKERS = 2
 SUBSCRIBERS_EACH = 2
-PATIENCE = 60.0
-"""Of a busy machine with four servers."""
 
 Told = tuple[str, int]
 """The op and the number an object had."""

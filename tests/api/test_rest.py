@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import websockets
 
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 APP = {"X-Parse-Application-Id": "careboard"}
 
@@ -40,7 +40,7 @@ async def count(http: httpx.AsyncClient, master: dict[str, str], class_name: str
 
 
 async def test_health_needs_no_key(running_server: RunningServer) -> None:
-    async with httpx.AsyncClient() as bare:
+    async with httpx.AsyncClient(timeout=PATIENCE) as bare:
         answer = await bare.get(f"{running_server.url}/parse/health")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
@@ -54,7 +54,7 @@ async def test_health_needs_no_key(running_server: RunningServer) -> None:
     ],
 )
 async def test_a_wrong_key_opens_nothing(running_server: RunningServer, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient() as bare:
+    async with httpx.AsyncClient(timeout=PATIENCE) as bare:
         answer = await bare.get(f"{running_server.url}/parse/classes/Anything", headers=headers)
     assert answer.status_code == 403
     assert answer.json() == {"error": "unauthorized"}
@@ -121,7 +121,7 @@ async def test_a_body_past_the_limit_is_refused_whole(http: httpx.AsyncClient, m
 async def test_an_sdk_may_put_everything_into_the_body(http: httpx.AsyncClient, running_server: RunningServer) -> None:
     mine = await sign_up(http, "body-keys")
     text = {"_ApplicationId": "careboard", "_SessionToken": mine["X-Parse-Session-Token"], "_method": "GET"}
-    async with httpx.AsyncClient() as bare:
+    async with httpx.AsyncClient(timeout=PATIENCE) as bare:
         answer = await bare.post(
             f"{running_server.url}/parse/users/me", content=json.dumps(text), headers={"Content-Type": "text/plain"}
         )
@@ -278,7 +278,7 @@ async def test_a_client_makes_a_class_only_where_the_setting_allows(clone_databa
     for allowed, code in (("false", 119), ("true", None)):
         server.environment["CAREBOARD_ALLOW_CLIENT_CLASS_CREATION"] = allowed
         server.start()
-        async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=APP) as http:
+        async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=APP, timeout=PATIENCE) as http:
             answer = await http.post("/classes/NewClass", json={"a": 1})
         assert answer.json().get("code") == code
         assert server.stop() == 0
@@ -290,7 +290,7 @@ async def test_a_batch_has_a_largest_size_and_wrong_sign_ins_must_wait(clone_dat
     server.start()
     part = {"method": "GET", "path": "/parse/classes/_Role"}
     wrong = {"username": "nobody", "password": "x"}
-    async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=APP) as http:
+    async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=APP, timeout=PATIENCE) as http:
         assert (await http.post("/batch", json={"requests": [part, part]})).status_code == 200
         refused = await http.post("/batch", json={"requests": [part, part, part]})
         assert refused.json() == {"code": 107, "error": "A batch holds at most 2 requests; send 3 in several."}
@@ -317,7 +317,7 @@ async def test_a_disabled_account_loses_its_sessions_and_its_socket_at_once(
             assert json.loads(await socket.recv())["op"] == op
         disabled = await http.put(f"/users/{me['objectId']}", json={"active": False}, headers={**APP, **master})
         assert disabled.status_code == 200, disabled.text
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (heard := json.loads(await socket.recv()))["op"] != "error":
                 assert heard["op"] in ("leave", "progress"), heard
         assert heard["code"] == 209

@@ -11,7 +11,7 @@ import pytest
 
 from app.api.browser.sso import ERRAND_COOKIE
 from app.api.request import COOKIE
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 from tests.issuer import Issuer
 
 LOST = "This sign-in took too long, or was begun in another tab or browser. Please begin it again."
@@ -109,7 +109,7 @@ async def test_the_issuer_is_asked_with_state_nonce_and_pkce(browser: httpx.Asyn
 async def test_a_state_counts_once_and_only_in_its_browser(browser: httpx.AsyncClient, running_server: RunningServer) -> None:
     back = await leave(browser)
     errand = browser.cookies[ERRAND_COOKIE]
-    async with httpx.AsyncClient(base_url=running_server.url) as other:
+    async with httpx.AsyncClient(base_url=running_server.url, timeout=PATIENCE) as other:
         assert await words_after(other, await other.get(back)) == LOST
         other.cookies.clear()
         await leave(other)
@@ -197,7 +197,7 @@ async def test_an_address_opens_no_account_but_linking_does(
 ) -> None:
     address = f"{uuid4().hex[:8]}@example.org"
     issuer.changes = {"email": address, "email_verified": True}
-    async with httpx.AsyncClient(base_url=running_server.url) as first:
+    async with httpx.AsyncClient(base_url=running_server.url, timeout=PATIENCE) as first:
         user = await sign_up(first, email=address)
         words = await words_after(browser, await browser.get(await leave(browser)))
         assert words.startswith("There is an account with your e-mail address already. Sign in to it with its password and link")
@@ -279,7 +279,8 @@ async def test_a_disabled_account_reads_why_it_stays_out(browser: httpx.AsyncCli
 
 
 async def test_guessed_codes_must_wait(browser: httpx.AsyncClient) -> None:
-    for _ in range(FAILURES + 1):
+    words: list[str] = []
+    while not (words and words[-1].startswith("Too many wrong sign-ins; wait")):
         state = parse_qs(urlsplit(await leave(browser)).query)["state"][0]
-        answer = await browser.get(f"/sign-in/callback/hospital?state={state}&code=guess")
-    assert (await words_after(browser, answer)).startswith("Too many wrong sign-ins; wait")
+        words.append(await words_after(browser, await browser.get(f"/sign-in/callback/hospital?state={state}&code=guess")))
+        assert len(words) < 2 * FAILURES  # one is forgiven every quarter of a minute, so a slow machine guesses more of them

@@ -8,7 +8,7 @@ import pytest
 from app.domains.oxygen.rules import TANK_STATES
 from app.main import DOMAINS
 from tests.api.depot import Phone, sign_in
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ async def test_the_list_names_each_and_an_unknown_class_is_told_which_there_are(
 
 async def test_the_address_without_the_mount_answers_to_a_session_and_to_a_page_s_cookie(people: dict[str, Phone]) -> None:
     phone = people["patient"]
-    async with httpx.AsyncClient(base_url=phone.server.url) as client:
+    async with httpx.AsyncClient(base_url=phone.server.url, timeout=PATIENCE) as client:
         by_cookie = await client.get("/states/TankAssignment", headers={"Cookie": f"careboard_session={phone.token}"})
         by_header = await client.get("/states/TankAssignment", headers=phone.headers)
         nobody = await client.get("/states/TankAssignment")

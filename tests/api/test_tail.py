@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.test_livequery import PATIENCE, Rest
-from tests.conftest import ROOT, RunningServer
+from tests.api.test_livequery import Rest
+from tests.conftest import PATIENCE, ROOT, RunningServer
 from tests.network import Relay
 
 

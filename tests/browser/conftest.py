@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from app.config import Settings
 from app.main import prepare
@@ -13,8 +13,10 @@ from tests.browser.agency import Agency
 from tests.browser.demo import Demo
 from tests.browser.fleet import Fleet
 from tests.browser.shop import Shop
-from tests.browser.visit import ARGUMENTS, PASSWORD, require_chromium
+from tests.browser.visit import ARGUMENTS, PASSWORD, PATIENCE, require_chromium
 from tests.conftest import MASTER_KEY, RunningServer, run_apart
+
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

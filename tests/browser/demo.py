@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from playwright.async_api import Browser, Page
 from app.live.boards.board import Board
 from app.main import DOMAINS
 from tests.browser.trade import Trade
-from tests.browser.visit import open_as
+from tests.browser.visit import PATIENCE, open_as
 
 BOARDS: dict[str, Board] = {domain.board.name: domain.board for domain in DOMAINS if domain.board}
 WORD = re.compile(r"\s+")
@@ -57,15 +58,22 @@ async def said(page: Page) -> dict[str, list[str]]:
     return {object_id: [WORD.sub("", text) for text in texts] for object_id, texts in found}
 
 
-async def be_settled(page: Page, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
-    """What a live page says as soon as its rows stand in the wanted order, which settles once a breath; or else in the end."""
-    shown = await said(page)
-    for _ in range(40):
-        if list(shown) == list(wanted):
-            break
+Said = list[tuple[str, list[str]]]
+
+
+async def compare(plain: Page, live: Page, board: Board) -> tuple[Said, Said]:
+    """What a page drawn now without a script and a live one say of each row, in their order: as soon as it is the same, or else
+    in the end. The live one settles once a breath, and a row may turn between two looks, so that both are looked at again."""
+    columns, deadline = timeless(board), time.monotonic() + PATIENCE / 1000
+    while True:
+        drawn, shown = [
+            [(object_id, [texts[i] for i in columns]) for object_id, texts in (await said(page)).items()]
+            for page in (plain, live)
+        ]
+        if drawn == shown or time.monotonic() > deadline:
+            return drawn, shown
         await asyncio.sleep(0.25)
-        shown = await said(page)
-    return shown
+        await plain.reload()
 
 
 def timeless(board: Board) -> list[int]:

@@ -1,8 +1,9 @@
 """A small oxygen fleet on a running server: three people, one site, three tanks, and how others change them."""
 
+import contextlib
 from typing import Any
 
-from playwright.async_api import Browser, Locator, Page
+from playwright.async_api import Browser, Error, Locator, Page, expect
 
 from tests.browser.trade import Trade
 from tests.browser.visit import visit
@@ -47,6 +48,21 @@ class Fleet(Trade):
 async def sign_in(browser: Browser, url: str, **context: Any) -> tuple[Page, list[str]]:
     """A page on the board, and the list into which the browser's complaints go."""
     return await visit(browser, url, DISPATCHER, **context)
+
+
+async def read_pressure(page: Page, tank: str, psi: int) -> None:
+    """A PSI check that a driver sends from the phone."""
+    dialog = page.get_by_role("dialog")
+    for _ in range(4):
+        # What comes to stand above the card, a line more or the banner, may move the button from under the finger.
+        with contextlib.suppress(Error):
+            if not await dialog.is_visible():
+                await page.locator(f'.own[data-id="{tank}"]').get_by_role("button", name="PSI check").click(timeout=10_000)
+            await dialog.wait_for(timeout=10_000)
+            break
+    await dialog.get_by_label("Pressure").fill(str(psi))
+    await dialog.get_by_role("button", name="Save the reading").click()
+    await expect(dialog).to_be_hidden()
 
 
 def row(page: Page, fleet: Fleet, serial: str) -> Locator:

@@ -47,6 +47,7 @@ async def open_menu(page: Page) -> None:
 
 
 async def open_bell(page: Page) -> None:
+    await expect(page.locator("#bell")).to_be_visible()  # it hears its alerts somewhat later than the list its rows
     await page.keyboard.press("b")
     await expect(page.locator("#bell")).to_have_attribute("open", "")
 
@@ -68,7 +69,7 @@ async def turn_to_wall(page: Page) -> None:
 
 async def be_read(page: Page) -> None:
     """Waits until all that belongs to a row is there."""
-    await expect(page.locator("#panel")).not_to_contain_text("Reading…", timeout=15_000)
+    await expect(page.locator("#panel")).not_to_contain_text("Reading…")
     await be_drawn(page)
 
 

@@ -1,10 +1,12 @@
 """Every board of every trade, in a real browser, filled by its demo: what each of them must do whatever it shows."""
 
+from itertools import cycle, islice
+
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.demo import BOARDS, SPOKEN, Demo, be_settled, open_board, said, timeless
-from tests.browser.visit import WITHIN_A_SECOND
+from tests.browser.demo import BOARDS, SPOKEN, Demo, compare, open_board
+from tests.browser.visit import within_a_second
 
 pytestmark = pytest.mark.browser
 
@@ -16,9 +18,11 @@ async def test_a_rest_write_is_shown_within_a_second(browser: Browser, demo: Dem
     await page.evaluate("window.sameDocument = true")
     object_id = str(await page.locator("tr.row").first.get_attribute("data-id"))
     row = page.locator(f'tr.row[data-id="{object_id}"]')
-    for text in (spoken.first, spoken.second):
-        await demo.write(board, object_id, text)
-        await expect(row).to_contain_text(text, timeout=WITHIN_A_SECOND)
+    await within_a_second(
+        lambda text: demo.write(board, object_id, text),
+        lambda text: expect(row).to_contain_text(text),
+        islice(cycle((spoken.first, spoken.second)), 10),
+    )
     assert await page.evaluate("window.sameDocument") is True
     assert complaints == []
     await page.context.close()
@@ -31,14 +35,9 @@ async def test_the_first_paint_and_the_live_page_say_the_same_in_the_same_order(
     context = await browser.new_context(storage_state=state, java_script_enabled=False, timezone_id="America/Los_Angeles")
     plain = await context.new_page()
     await plain.goto(f"{demo.url}/boards/{name}")
-    drawn = await said(plain)
-    shown = await be_settled(live, drawn)
-    assert list(drawn) == list(shown)
+    drawn, shown = await compare(plain, live, BOARDS[name])
+    assert drawn == shown
     assert len(drawn) > 5
-    columns = timeless(BOARDS[name])
-    assert {key: [texts[i] for i in columns] for key, texts in drawn.items()} == {
-        key: [texts[i] for i in columns] for key, texts in shown.items()
-    }
     assert complaints == []
     await context.close()
     await live.context.close()

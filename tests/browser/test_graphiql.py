@@ -18,6 +18,7 @@ NAME = "greta"
 SIGN_UP = """
 mutation ($fields: CreateUserFieldsInput) { signUp(input: {fields: $fields}) { viewer { sessionToken } } }
 """
+HEIGHT = "document.querySelector('.graphiql-editor-tool').getBoundingClientRect().height"
 EDITED = "document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.getValue()"
 
 pytestmark = pytest.mark.browser
@@ -70,15 +71,22 @@ async def sign_in(page: Page) -> None:
     await page.wait_for_url("**/graphql")
 
 
+async def execute(page: Page) -> None:
+    """Presses the button, which does nothing before both editors are there."""
+    for place in (".graphiql-query-editor", ".graphiql-response"):
+        await expect(page.locator(f"{place} .CodeMirror")).to_be_attached()
+    await page.click(".graphiql-execute-button")
+
+
 async def run(page: Page, query: str) -> None:
     await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
     await page.evaluate(EDITOR, [".graphiql-query-editor", query])
-    await page.click(".graphiql-execute-button")
+    await execute(page)
 
 
 async def test_a_person_asks_with_their_session_and_reads_the_schema(page: Page, greta: Asker) -> None:
     await sign_in(page)
-    await page.click(".graphiql-execute-button")
+    await execute(page)
     await expect(page.locator(".graphiql-response")).to_contain_text(f'"username": "{NAME}"')
     await page.click('[aria-label="Show Documentation Explorer"]')
     await page.click(".graphiql-doc-explorer >> text=Subscription >> nth=0")
@@ -100,7 +108,7 @@ async def test_a_subscription_shows_what_is_written(page: Page, running_server: 
 
 
 async def test_nobody_sees_what_nobody_may_and_keys_may_be_typed_in(page: Page, greta: Asker) -> None:
-    await page.click(".graphiql-execute-button")
+    await execute(page)
     await expect(page.locator(".graphiql-response")).to_contain_text('"health": true')
     await run(page, "{ viewer { user { username } } }")
     await expect(page.locator(".graphiql-response")).to_contain_text("Invalid session token")
@@ -140,31 +148,28 @@ async def test_an_editor_is_left_by_tab_and_panes_are_moved_by_arrow_keys(page: 
     before = await bar.bounding_box()
     await bar.focus()
     await page.keyboard.press("ArrowRight")
-    after = await bar.bounding_box()
     assert before is not None
-    assert after is not None
-    assert after["x"] > before["x"] + 20
+    moved = "before => document.querySelector('[aria-label=\\"Width of the panes\\"]').getBoundingClientRect().x > before + 20"
+    await page.wait_for_function(moved, arg=before["x"])
 
 
 async def test_the_editors_of_variables_grow_and_shrink_by_arrow_keys(page: Page, greta: Asker) -> None:
     await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
     handle = page.get_by_role("separator", name="Height of the editors")
     editor = page.locator(".graphiql-editor-tool")
+    is_as_high = f"([low, high]) => {HEIGHT} > low && {HEIGHT} < high"
     await handle.focus()
     await page.keyboard.press("ArrowUp")  # brings them, where they are put away
     await expect(page.get_by_role("textbox", name="Variables")).to_be_visible()
+    box = await editor.bounding_box()
+    assert box is not None
     told = int(str(await handle.get_attribute("aria-valuenow")))
-    before = await editor.bounding_box()
     await page.keyboard.press("ArrowUp")
-    after = await editor.bounding_box()
-    assert before is not None
-    assert after is not None
-    assert after["height"] > before["height"] + 20
+    await page.wait_for_function(is_as_high, arg=[box["height"] + 20, 900])
+    await expect(handle).not_to_have_attribute("aria-valuenow", str(told))
     assert int(str(await handle.get_attribute("aria-valuenow"))) < told
     await page.keyboard.press("ArrowDown")
-    again = await editor.bounding_box()
-    assert again is not None
-    assert abs(again["height"] - before["height"]) < 3
+    await page.wait_for_function(is_as_high, arg=[box["height"] - 3, box["height"] + 3])
     await expect(handle).to_be_focused()
     for _ in range(12):
         await page.keyboard.press("ArrowDown")

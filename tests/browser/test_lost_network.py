@@ -8,17 +8,13 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from app.live.boards.board import Board
-from tests.browser.demo import BOARDS, SPOKEN, Demo, be_settled, open_board, said, timeless
+from tests.browser.demo import BOARDS, SPOKEN, Demo, compare, open_board
 from tests.network import Relay
 
 pytestmark = pytest.mark.browser
 
 CUT_SECONDS = 20
-BACK = 12_000
-"""Milliseconds within which a page is live again: a wait of 4.5 s and a try, on a busy machine."""
 BY_THE_CUT = re.compile(r"WebSocket connection to .* failed|Failed to load resource: net::ERR_")
-TOLD = 30_000
-"""Milliseconds within which a page tells that it is cut off; it stays so, for it is mended after that."""
 OFFLINE = re.compile("Offline since")
 TIME = re.compile(r"last spoke at \d\d:\d\d:\d\d")
 NOT_SURE = re.compile(r"Not sure since \d\d:\d\d:\d\d")
@@ -52,7 +48,7 @@ async def look(browser: Browser, url: str, name: str) -> Sight:
 
 
 async def be_told(sight: Sight, place: str, words: re.Pattern[str]) -> None:
-    await expect(sight.page.locator(place)).to_contain_text(words, timeout=TOLD)
+    await expect(sight.page.locator(place)).to_contain_text(words)
 
 
 async def test_a_network_lost_for_twenty_seconds_costs_no_board_a_row_or_a_reload(browser: Browser, demo: Demo) -> None:
@@ -78,26 +74,22 @@ async def test_a_network_lost_for_twenty_seconds_costs_no_board_a_row_or_a_reloa
         loud.mend()
         quiet.mend()
         for sight in (*sights, hushed):
-            await expect(sight.page.locator("#pill")).to_have_attribute("data-state", "live", timeout=BACK)
-        await asyncio.gather(*(compare(browser, demo, sight) for sight in (*sights, hushed)))
+            await expect(sight.page.locator("#pill")).to_have_attribute("data-state", "live")
+        await asyncio.gather(*(check(browser, demo, sight) for sight in (*sights, hushed)))
 
 
-async def compare(browser: Browser, demo: Demo, sight: Sight) -> None:
+async def check(browser: Browser, demo: Demo, sight: Sight) -> None:
     """The same document with the rows and the order of a page opened now, and no complaint but of the cut."""
-    page, name, columns = sight.page, sight.board.name, timeless(sight.board)
+    page = sight.page
     await expect(page.locator("#banner")).to_be_hidden()
     await expect(sight.row).to_contain_text(sight.last)
     assert await page.evaluate("window.sameDocument") is True
     state = await page.context.storage_state()
     context = await browser.new_context(storage_state=state, java_script_enabled=False, timezone_id="America/Los_Angeles")
     fresh = await context.new_page()
-    await fresh.goto(f"{demo.url}/boards/{name}")
-    wanted = await said(fresh)
-    shown = await be_settled(page, wanted)
-    assert list(shown) == list(wanted)
-    assert {key: [texts[i] for i in columns] for key, texts in shown.items()} == {
-        key: [texts[i] for i in columns] for key, texts in wanted.items()
-    }
+    await fresh.goto(f"{demo.url}/boards/{sight.board.name}")
+    wanted, shown = await compare(fresh, page, sight.board)
+    assert shown == wanted
     assert [text for text in sight.complaints if not BY_THE_CUT.search(text)] == []
     await context.close()
     await page.context.close()

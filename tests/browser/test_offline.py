@@ -1,16 +1,17 @@
 """A phone without a network: the page that opens all the same, what waits on it, and what is left when its person goes."""
 
 import asyncio
-import contextlib
 import json
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Error, Page, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.fleet import Fleet
+from tests.browser.fleet import Fleet, read_pressure
 from tests.browser.shop import Shop
-from tests.browser.visit import PASSWORD, be_live, open_as, visit
+from tests.browser.visit import PASSWORD, PATIENCE, be_live, open_as, visit
 
 pytestmark = pytest.mark.browser
 
@@ -58,25 +59,27 @@ async def on_the_road(browser: Browser, fleet: Fleet) -> Page:
     return page
 
 
-async def be_kept(page: Page) -> None:
-    """Waits until the phone has the page and what was heard."""
-    async with asyncio.timeout(15):
+async def until(page: Page, script: str, is_so: Callable[[Any], bool]) -> None:
+    """Waits until what a script answers is so: the worker is still at what a page has done when the next page shows already."""
+    async with asyncio.timeout(PATIENCE / 1000):
         # Asked from here, for the browser takes the promise of an asynchronous condition for its being true.
-        while await page.evaluate(KEEPS) != [f"/{page.url.split('/', 3)[3]}", "/kept/heard"]:  # noqa: ASYNC110
+        while not is_so(await page.evaluate(script)):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
-async def read_pressure(page: Page, tank: str, psi: int) -> None:
-    dialog = page.get_by_role("dialog")
-    for _ in range(3):
-        await page.locator(f'.own[data-id="{tank}"]').get_by_role("button", name="PSI check").click()
-        # What comes to stand above the card, a line more or the banner, may move the button from under the finger.
-        with contextlib.suppress(Error):
-            await dialog.wait_for(timeout=5000)
-            break
-    await dialog.get_by_label("Pressure").fill(str(psi))
-    await dialog.get_by_role("button", name="Save the reading").click()
-    await expect(dialog).to_be_hidden()
+async def keeps(page: Page, *paths: str) -> None:
+    """Waits until the phone keeps these, and nothing else."""
+    await until(page, KEEPS, lambda kept: kept == list(paths))
+
+
+async def waits(page: Page, deeds: int, files: int = 0) -> None:
+    """Waits until so many deeds and files wait on the phone."""
+    await until(page, WAITS, lambda waiting: waiting[:2] == [deeds, files])
+
+
+async def be_kept(page: Page) -> None:
+    """Waits until the phone has the page and what was heard."""
+    await keeps(page, f"/{page.url.split('/', 3)[3]}", "/kept/heard")
 
 
 async def checks(fleet: Fleet, psi: int) -> int:
@@ -87,8 +90,8 @@ async def checks(fleet: Fleet, psi: int) -> int:
 async def test_the_page_opens_without_a_network_as_it_was_and_says_since_when(browser: Browser, fleet: Fleet) -> None:
     page = await on_the_road(browser, fleet)
     await fleet.read("OX-2", 1444)
-    await expect(page.locator("#mine")).to_contain_text("1,444 psi", timeout=5000)
-    await page.wait_for_function(HEARD, arg="1444", timeout=15_000)
+    await expect(page.locator("#mine")).to_contain_text("1,444 psi")
+    await page.wait_for_function(HEARD, arg="1444")
     await page.context.set_offline(True)
     again = await page.context.new_page()
     await page.close()
@@ -97,13 +100,13 @@ async def test_the_page_opens_without_a_network_as_it_was_and_says_since_when(br
     await expect(again.locator("#pill")).to_contain_text("no network")
     await expect(again.locator("#banner")).to_contain_text("as it was at")
     await expect(again.locator("#mine")).to_contain_text("1,444 psi")
-    assert await again.locator(".own").count() == 3
+    await expect(again.locator(".own")).to_have_count(3)
     await again.goto(fleet.url)
     assert again.url.endswith("/boards/oxygen/route")
     await fleet.read("OX-2", 1400)
     await again.context.set_offline(False)
     await be_live(again)
-    await expect(again.locator("#mine")).to_contain_text("1,400 psi", timeout=5000)
+    await expect(again.locator("#mine")).to_contain_text("1,400 psi")
     await expect(again.locator("#banner")).to_be_hidden()
     await again.context.close()
 
@@ -112,7 +115,7 @@ async def test_a_board_is_never_shown_from_the_phone(browser: Browser, fleet: Fl
     page = await on_the_road(browser, fleet)
     await page.goto(f"{fleet.url}/boards/oxygen")
     await be_live(page)
-    assert await page.evaluate(KEEPS) == ["/boards/oxygen/route", "/kept/heard"]
+    await keeps(page, "/boards/oxygen/route", "/kept/heard")
     await page.context.set_offline(True)
     await page.reload()
     await expect(page.get_by_role("heading", level=1)).to_have_text("No network")
@@ -126,18 +129,17 @@ async def test_what_waits_is_sealed_outlives_the_page_and_is_sent_once_in_order(
     for psi in (711, 702, 693):
         await read_pressure(page, tank, psi)
     await expect(page.locator(".to-send h2")).to_have_text("3 to send")
-    deeds, _, text = await page.evaluate(WAITS)
-    assert deeds == 3
-    assert "psi" not in text
+    await waits(page, 3)
+    assert "psi" not in (await page.evaluate(WAITS))[2]
     await page.reload()
     await expect(page.locator(".to-send h2")).to_have_text("3 to send")
     await expect(page.locator(f'.own[data-id="{tank}"]')).to_contain_text("693 psi")
     await page.context.set_offline(False)
-    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    await expect(page.locator(".to-send")).to_have_count(0)
     assert [await checks(fleet, psi) for psi in (711, 702, 693)] == [1, 1, 1]
     stored = await fleet.ask("GET", f"/classes/TankAssignment/{tank}", {})
     assert stored["psiLevel"] == 693
-    assert (await page.evaluate(WAITS))[0] == 0
+    await waits(page, 0)
     await page.context.close()
 
 
@@ -155,7 +157,7 @@ async def test_an_answer_that_is_lost_makes_no_second_one(browser: Browser, flee
     await expect(page.locator(".to-send h2")).to_have_text("1 to send")
     await page.unroute_all(behavior="wait")  # one may be on its way
     await page.reload()
-    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    await expect(page.locator(".to-send")).to_have_count(0)
     assert await checks(fleet, 655) == 1
     assert len(numbers) > 0
     assert len(set(numbers)) == 1
@@ -172,7 +174,7 @@ async def test_a_server_killed_while_it_is_sent_to_does_each_once(browser: Brows
     fleet.server.kill()
     await asyncio.to_thread(fleet.server.start)
     await be_live(page)
-    await expect(page.locator(".to-send")).to_have_count(0, timeout=40_000)
+    await expect(page.locator(".to-send")).to_have_count(0)
     assert [await checks(fleet, psi) for psi in range(401, 409)] == [1] * 8
     await page.context.close()
 
@@ -186,7 +188,7 @@ async def test_two_phones_of_one_driver_lose_and_double_nothing(browser: Browser
     for page in (one, other):
         await page.context.set_offline(False)
     for page in (one, other):
-        await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+        await expect(page.locator(".to-send")).to_have_count(0)
     assert [await checks(fleet, psi) for psi in (951, 942)] == [1, 1]
     await one.context.close()
     await other.context.close()
@@ -198,7 +200,7 @@ async def test_a_refused_step_stays_with_its_reason_until_it_is_thrown_away(brow
     await read_pressure(page, tank, 930)
     await fleet.ask("PUT", f"/classes/TankAssignment/{tank}", {"assignedDriver": fleet.dispatcher})
     await page.context.set_offline(False)
-    await expect(page.locator(".to-send h2")).to_have_text("1 not done", timeout=20_000)
+    await expect(page.locator(".to-send h2")).to_have_text("1 not done")
     await expect(page.locator(".to-send p")).to_contain_text("It is not on your page any more.")
     await page.reload()
     await expect(page.locator(".to-send h2")).to_have_text("1 not done")
@@ -218,10 +220,10 @@ async def test_what_comes_after_a_refused_step_waits_for_its_person_and_what_is_
         await read_pressure(page, fleet.tanks[serial], psi)
     await fleet.ask("PUT", f"/classes/TankAssignment/{tank}", {"assignedDriver": fleet.dispatcher})
     await page.context.set_offline(False)
-    await expect(page.locator(".to-send h2")).to_have_text("1 to send, 1 not done", timeout=20_000)
+    await expect(page.locator(".to-send h2")).to_have_text("1 to send, 1 not done")
     await fleet.ask("PUT", f"/classes/TankAssignment/{tank}", {"assignedDriver": fleet.driver})
     await page.get_by_role("button", name="Throw away").click()
-    await expect(page.locator(".to-send")).to_have_count(0, timeout=10_000)
+    await expect(page.locator(".to-send")).to_have_count(0)
     assert [await checks(fleet, psi) for psi in (921, 922, 923)] == [0, 1, 1]
     await page.context.close()
 
@@ -244,7 +246,7 @@ async def test_another_site_empties_no_phone(browser: Browser, fleet: Fleet) -> 
     await elsewhere.get_by_role("button", name="Sign out", exact=True).click()
     await elsewhere.get_by_role("button", name="Sign out and lose them").click()
     await expect(elsewhere.get_by_label("Username or e-mail")).to_be_visible()
-    assert (await elsewhere.evaluate(WAITS))[:2] == [0, 0]
+    await waits(elsewhere, 0)
     await page.context.close()
 
 
@@ -255,8 +257,8 @@ async def test_signing_out_from_a_board_empties_the_phone_too(browser: Browser, 
     await page.get_by_role("button", name="Menu").click()
     await page.get_by_role("button", name="Sign out", exact=True).click()
     await expect(page.get_by_label("Username or e-mail")).to_be_visible()
-    assert await page.evaluate(KEEPS) == []
-    assert not await page.evaluate("caches.has('careboard.owner')")
+    await keeps(page)
+    await until(page, "caches.has('careboard.owner')", operator.not_)
     await page.context.close()
 
 
@@ -264,7 +266,7 @@ async def test_a_sign_in_in_another_tab_takes_the_page_of_who_was_there(browser:
     """Two drivers have one address for their page: on a slow network the second would be shown the first's."""
     page = await on_the_road(browser, fleet)
     await page.evaluate("fetch('/sign-in', { method: 'POST', body: new URLSearchParams({ username: 'otto' }) })")
-    assert await page.evaluate(KEEPS) == []
+    await keeps(page)
     await page.context.close()
 
 
@@ -282,8 +284,8 @@ async def test_signing_out_asks_about_what_waits_and_leaves_nothing(browser: Bro
     await page.get_by_role("button", name="Sign out", exact=True).click()
     await page.get_by_role("button", name="Sign out and lose them").click()
     await expect(page.get_by_label("Username or e-mail")).to_be_visible()
-    assert await page.evaluate(KEEPS) == []
-    assert (await page.evaluate(WAITS))[:2] == [0, 0]
+    await keeps(page)
+    await waits(page, 0)
     await page.context.set_offline(True)
     await page.goto(f"{fleet.url}/boards/oxygen/route")
     await expect(page.get_by_role("heading", level=1)).to_have_text("No network")
@@ -306,9 +308,9 @@ async def test_another_person_who_signs_in_finds_nothing(browser: Browser, fleet
     await expect(page.locator(".to-send h2")).to_have_text("1 to send")
     await page.context.clear_cookies()
     await sign_in_here(page, fleet, "may")
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
-    assert "/boards/oxygen/route" not in await page.evaluate(KEEPS)
-    assert (await page.evaluate(WAITS))[:2] == [0, 0]
+    await be_live(page)
+    await until(page, KEEPS, lambda kept: "/boards/oxygen/route" not in kept)
+    await waits(page, 0)
     assert await checks(fleet, 377) == 0
     await page.context.close()
 
@@ -320,13 +322,13 @@ async def test_a_session_that_ended_takes_the_page_and_the_same_person_finds_wha
     user = fleet.driver["objectId"]
     await fleet.ask("PUT", f"/users/{user}", {"active": False})
     await page.context.set_offline(False)
-    await expect(page.get_by_label("Username or e-mail")).to_be_visible(timeout=20_000)
-    assert await page.evaluate(KEEPS) == []
-    assert (await page.evaluate(WAITS))[0] == 1
+    await expect(page.get_by_label("Username or e-mail")).to_be_visible()
+    await keeps(page)
+    await waits(page, 1)
     await fleet.ask("PUT", f"/users/{user}", {"active": True})
     await sign_in_here(page, fleet, "will")
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=15_000)
-    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    await be_live(page)
+    await expect(page.locator(".to-send")).to_have_count(0)
     assert await checks(fleet, 366) == 1
     await page.context.close()
 
@@ -335,7 +337,7 @@ async def test_a_page_from_the_server_that_hears_nothing_shows_what_was_last_hea
     page = await on_the_road(browser, fleet)
     await page.route_web_socket("**/parse", lambda socket: None)  # it opens and stays silent
     await page.reload()
-    await expect(page.locator(f'.own[data-id="{fleet.tanks["OX-1"]}"]')).to_be_visible(timeout=15_000)
+    await expect(page.locator(f'.own[data-id="{fleet.tanks["OX-1"]}"]')).to_be_visible()
     await expect(page.locator("#pill")).to_contain_text("As of")
     assert await page.evaluate("() => document.documentElement.dataset.kept") is None
     await page.context.close()
@@ -358,14 +360,14 @@ async def test_a_signature_taken_without_a_network_goes_first_and_hands_over(bro
     await expect(card).to_contain_text("Delivered")
     await page.reload()
     await expect(page.locator(".to-send h2")).to_have_text("1 to send")
-    assert (await page.evaluate(WAITS))[:2] == [1, 1]
+    await waits(page, 1, 1)
     complaints.clear()
     await page.context.set_offline(False)
-    await expect(page.locator(".to-send")).to_have_count(0, timeout=20_000)
+    await expect(page.locator(".to-send")).to_have_count(0)
     stored = await shop.ask("GET", f"/classes/Delivery/{delivery}")
     assert (stored["status"], stored["deliveredAt"]) == ("delivered", stored["signedAt"])
     (signature,) = (await shop.ask("GET", "/classes/Signature"))["results"]
     image = await page.request.get(signature["signatureImage"]["url"])
     assert (await image.body()).startswith(b"\x89PNG")
-    assert (await page.evaluate(WAITS))[:2] == [0, 0]
+    await waits(page, 0)
     await page.context.close()

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.visit import PASSWORD, be_live, faults
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 from tests.issuer import Issuer
 
 pytestmark = pytest.mark.browser
@@ -68,7 +68,7 @@ async def test_a_person_links_and_unlinks_from_the_menu(browser: Browser, runnin
     issuer.person = {"sub": name, "name": "Nora"}
     account = {"username": name, "password": PASSWORD, "role": "dispatcher", "email": f"{name}@example.org"}
     keys = {"X-Parse-Application-Id": running_server.app_id, "X-Parse-Master-Key": running_server.master_key}
-    async with httpx.AsyncClient(base_url=running_server.url, headers=keys) as master:
+    async with httpx.AsyncClient(base_url=running_server.url, headers=keys, timeout=PATIENCE) as master:
         assert (await master.post("/parse/users", json=account)).status_code == 201
     complaints: list[str] = []
     page = await open_page(browser, running_server.url, complaints, viewport=DESK)

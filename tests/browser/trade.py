@@ -10,7 +10,7 @@ import httpx
 from tests.browser.visit import PASSWORD
 from tests.conftest import RunningServer
 
-PATIENCE = 15
+PATIENCE = 40
 
 
 class Trade:
@@ -20,7 +20,7 @@ class Trade:
         headers = {"X-Parse-Application-Id": server.app_id, "X-Parse-Master-Key": server.master_key}
         self.server = server
         self.url = server.url
-        self._http = httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=30)
+        self._http = httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=PATIENCE)
 
     async def __aenter__(self) -> Self:
         await self.fill()

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,8 +14,13 @@ from playwright.async_api import Browser, Page, expect
 AXE = Path(__file__).parent.parent / "sdk" / "node_modules" / "axe-core" / "axe.min.js"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
 PASSWORD = "a long enough password"
-WITHIN_A_SECOND = 1000
+PATIENCE = 40_000
+"""Milliseconds within which a page shows what it will: of a machine that is slow, or stands still for a while."""
+FAST, SLOW = 2, 6
+"""So many writes are shown within a second before so many are not."""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+T = TypeVar("T")
 
 FAULTS = """async (asked) => {
   const context = document.querySelector("dialog:modal") ?? document;
@@ -69,7 +76,28 @@ async def open_as(browser: Browser, url: str, name: str, path: str, **context: A
 
 async def be_live(page: Page) -> None:
     """Waits until the pill says Live."""
-    await expect(page.locator("#pill")).to_have_attribute("data-state", "live", timeout=30_000)
+    await expect(page.locator("#pill")).to_have_attribute("data-state", "live")
+
+
+async def within_a_second(
+    write: Callable[[T], Awaitable[object]], shown: Callable[[T], Awaitable[object]], values: Iterable[T]
+) -> list[T]:
+    """Writes one value after the other and waits until each is shown; gives those that it took to see that a second is enough.
+
+    A machine that stands still for a moment delays one of them, a page that asks now and then, or waits, all of them.
+    """
+    written: list[T] = []
+    took: list[float] = []
+    for value in values:
+        began = time.monotonic()
+        await write(value)
+        await shown(value)
+        took.append(time.monotonic() - began)
+        written.append(value)
+        if sum(seconds < 1 for seconds in took) == FAST:
+            return written
+        assert sum(seconds >= 1 for seconds in took) < SLOW, took
+    raise AssertionError(f"too few values to say: {took}")
 
 
 async def faults(page: Page, *, only_colour: bool = False) -> list[Any]:

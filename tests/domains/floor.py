@@ -84,6 +84,9 @@ class Floor:
             return await connection.execute(statement, *arguments)
 
 
+SOON = (0.5, 2, 8, 30)
+"""Seconds from now: for what is to turn while a test looks. A machine that is not there before is given more."""
+
 F = TypeVar("F", bound=Floor)
 
 

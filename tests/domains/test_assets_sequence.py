@@ -12,7 +12,7 @@ import websockets
 
 from app.actions.objects import utc_now
 from app.core.wire import Object, date_to_wire, decode, encode, pointer
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 from tests.issuer import Issuer
 
 MOUNT = "/parse"
@@ -32,7 +32,7 @@ class Person:
         asked = {name: value if isinstance(value, str) else encode(value).decode() for name, value in params.items()}  # type: ignore[arg-type]  # plain JSON
         key = {"X-Parse-Session-Token": self.token} if self.token else {"X-Parse-Master-Key": self.server.master_key}
         headers = {"X-Parse-Application-Id": self.server.app_id, **key}
-        async with httpx.AsyncClient(base_url=self.server.url, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=self.server.url, headers=headers, timeout=PATIENCE) as client:
             answer = await client.request(method, MOUNT + path, json=body, params=asked)
         return answer.status_code, answer.json()
 
@@ -55,7 +55,7 @@ async def account(server: RunningServer, role: str, **fields: object) -> Person:
 async def sign_in(person: Person) -> Person:
     """POST /login, as the diagram begins."""
     app = {"X-Parse-Application-Id": person.server.app_id}
-    async with httpx.AsyncClient(base_url=person.server.url, headers=app) as client:
+    async with httpx.AsyncClient(base_url=person.server.url, headers=app, timeout=PATIENCE) as client:
         answer = await client.post(f"{MOUNT}/login", json={"username": person.username, "password": "open sesame"})
     told = answer.json()
     assert answer.status_code == 200, told
@@ -119,7 +119,7 @@ async def sign_in_at_the_hospital(issuer: Issuer, person: Person) -> Person:
     """POST /login with what the hospital's own sign-in gave the app."""
     app = {"X-Parse-Application-Id": person.server.app_id}
     token = {"id": f"hr-{person.username}", "id_token": issuer.token(f"hr-{person.username}")}
-    async with httpx.AsyncClient(base_url=person.server.url, headers=app) as client:
+    async with httpx.AsyncClient(base_url=person.server.url, headers=app, timeout=PATIENCE) as client:
         answer = await client.post(f"{MOUNT}/login", json={"authData": {"hospital": token}})
     told = answer.json()
     assert answer.status_code == 200, told
@@ -167,10 +167,10 @@ async def test_the_templates_flow_runs_as_drawn(stage: Stage) -> None:
 
     listener, ready = Listener(engineer), asyncio.Event()
     board = asyncio.create_task(listener.listen(ready, "Asset", {"currentLocation": "ICU Room 12"}, "enter"))
-    await asyncio.wait_for(ready.wait(), 10)
+    await asyncio.wait_for(ready.wait(), PATIENCE)
     log_listener, log_ready = Listener(engineer), asyncio.Event()
     logs = asyncio.create_task(log_listener.listen(log_ready, "MaintenanceLog", {}, "create"))
-    await asyncio.wait_for(log_ready.wait(), 10)
+    await asyncio.wait_for(log_ready.wait(), PATIENCE)
 
     # Record preventive maintenance for MRI-3: POST /classes/MaintenanceLog -> objectId
     now = date_to_wire(utc_now())
@@ -213,7 +213,7 @@ async def test_the_templates_flow_runs_as_drawn(stage: Stage) -> None:
     assert [event["eventType"] for event in events["results"]] == ["moved"]
 
     # Live query event for Asset or MaintenanceLog -> real-time board refresh
-    await asyncio.wait_for(asyncio.gather(board, logs), 10)
+    await asyncio.wait_for(asyncio.gather(board, logs), PATIENCE)
     assert [(event["op"], event["object"]["objectId"]) for event in listener.heard] == [("enter", stage.ventilator)]  # type: ignore[index,call-overload]  # an object
     assert log_listener.heard[0]["object"]["objectId"] == told["objectId"]  # type: ignore[index,call-overload]  # an object
 

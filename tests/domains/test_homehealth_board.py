@@ -18,7 +18,7 @@ from app.domains.homehealth.tables import TABLES
 from app.live.boards.board import Action, Board, Mine
 from app.live.boards.cells import _FIELD
 from app.store.tables import ParseTable, User, schema_of
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 BOARDS = [BOARD, *(page for page in BOARD.beside if isinstance(page, Board) and page.name != "audit")]
 CLASSES: list[type[ParseTable]] = [*TABLES, User]
@@ -99,7 +99,7 @@ def test_who_is_nearest_and_free_is_data() -> None:
 
 async def test_the_board_shows_the_late_visit_first(running_server: RunningServer) -> None:
     keys = {"X-Parse-Application-Id": running_server.app_id, "X-Parse-Master-Key": running_server.master_key}
-    async with httpx.AsyncClient(base_url=running_server.url, headers=keys) as client:
+    async with httpx.AsyncClient(base_url=running_server.url, headers=keys, timeout=PATIENCE) as client:
 
         async def make(path: str, body: Object) -> str:
             answer = await client.post(f"/parse{path}", json=body)
@@ -119,7 +119,7 @@ async def test_the_board_shows_the_late_visit_first(running_server: RunningServe
             }
             await make("/classes/Job", visit)
         session = (await client.post("/parse/login", json={"username": name, "password": "open sesame"})).json()["sessionToken"]
-    async with httpx.AsyncClient(base_url=running_server.url, cookies={COOKIE: session}) as browser:
+    async with httpx.AsyncClient(base_url=running_server.url, cookies={COOKIE: session}, timeout=PATIENCE) as browser:
         for board in BOARDS:
             path = board.name if board is BOARD else f"{BOARD.name}/{board.name}"
             answer = await browser.get(f"/boards/{path}")

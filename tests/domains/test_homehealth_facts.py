@@ -13,6 +13,7 @@ from app.domains.homehealth.triggers import tick
 from app.domains.limits import instant
 from app.errors import ParseError
 from tests.domains.agency import DOOR, Agency
+from tests.domains.floor import SOON
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 offsets = st.integers(-2000 * 60_000, 2000 * 60_000).map(lambda ms: timedelta(milliseconds=ms))
@@ -167,10 +168,13 @@ async def test_what_nobody_began_is_missed_by_time_alone(agency: Agency, status:
 
 async def test_a_flip_is_an_ordinary_change(agency: Agency) -> None:
     """Live queries see it enter, with no write."""
-    soon = agency.when(hours=1, milliseconds=600)
-    aide = await agency.make("Technician", {"name": "Clock", "availability": "available"})
-    job = await agency.new_job("assigned", technician=pointer("Technician", aide), scheduledTime=soon)
-    before = await agency.stored("Job", job)
+    aide = pointer("Technician", await agency.make("Technician", {"name": "Clock", "availability": "available"}))
+    for seconds in SOON:
+        soon = agency.when(hours=1, seconds=seconds)
+        job = await agency.new_job("assigned", technician=aide, scheduledTime=soon, overlapAllowed=True)
+        before = await agency.stored("Job", job)
+        if before["urgency"] == "ok":
+            break
     assert before["urgency"] == "ok"
     async with agency.database.connection() as connection:
         while await flip(agency.database, tick) == 0:

@@ -9,7 +9,7 @@ import pytest
 
 from app.actions.objects import utc_now
 from app.core.wire import Object, date_to_wire, encode, pointer
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 
 @dataclass
@@ -21,7 +21,7 @@ class App:
 
     async def ask(self, method: str, path: str, body: Object | None = None, **params: str) -> tuple[int, Any]:
         """Status and JSON of one request."""
-        async with httpx.AsyncClient(base_url=self.url, headers=self.headers) as client:
+        async with httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=PATIENCE) as client:
             answer = await client.request(method, path, json=body, params=params)
         return answer.status_code, answer.json()
 

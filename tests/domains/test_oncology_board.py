@@ -16,7 +16,7 @@ from app.domains.oncology.tables import TABLES
 from app.live.boards.board import Board, Mine, to_wire
 from app.store.tables import SYSTEM_TABLES, schema_of
 from tests.api.depot import Phone, sign_in
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 FIELDS = {table._meta.tablename: set(schema_of(table).fields) for table in (*TABLES, *SYSTEM_TABLES)}
 BOARDS = [BOARD, *(page for page in BOARD.beside if isinstance(page, Board))]
@@ -35,7 +35,7 @@ class Clinic:
 
     async def page(self, who: Phone, path: str) -> tuple[int, str]:
         """Status and text of a page."""
-        async with httpx.AsyncClient(base_url=who.server.url, cookies={COOKIE: str(who.token)}) as client:
+        async with httpx.AsyncClient(base_url=who.server.url, cookies={COOKIE: str(who.token)}, timeout=PATIENCE) as client:
             answer = await client.get(f"/boards/oncology{path}")
         return answer.status_code, unescape(answer.text)
 

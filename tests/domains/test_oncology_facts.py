@@ -14,6 +14,7 @@ from app.domains.limits import instant
 from app.domains.oncology.rules import CLOSED, OPEN, due_at, lab_flag, urgency
 from app.domains.oncology.triggers import tick
 from app.errors import ParseError
+from tests.domains.floor import SOON
 from tests.domains.ward import Ward
 
 numbers = st.one_of(st.integers(-10, 500), st.floats(-10, 500))
@@ -203,8 +204,11 @@ async def test_what_waits_for_a_decision_turns_overdue_at_the_start(ward: Ward, 
 
 async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(ward: Ward) -> None:
     await settle(ward)
-    cycle = await ward.new_cycle("labs_due", startDate=ward.when(days=4, seconds=1))
-    before = await ward.stored("ChemoCycle", cycle)
+    for seconds in SOON:
+        cycle = await ward.new_cycle("labs_due", startDate=ward.when(days=4, seconds=seconds))
+        before = await ward.stored("ChemoCycle", cycle)
+        if before["urgency"] == "ok":
+            break
     assert before["urgency"] == "ok"
     async with ward.database.connection() as connection:
         while await flip(ward.database, tick) == 0:

@@ -14,6 +14,7 @@ from app.domains.limits import instant
 from app.domains.oxygen.rules import AWAY, EVENT_TYPES, LITRES_PER_PSI, MAX_FLOW_LPM, MAX_PSI, empty_at, urgency
 from app.domains.oxygen.triggers import tick
 from app.errors import ParseError
+from tests.domains.floor import SOON
 from tests.domains.town import Town
 
 pressures = st.one_of(st.integers(0, MAX_PSI), st.floats(0, MAX_PSI))
@@ -182,11 +183,13 @@ async def test_the_ticker_takes_up_exactly_what_is_due(
 
 async def test_a_flip_is_an_ordinary_change_that_keeps_updated_at(town: Town) -> None:
     await settle(town)
-    span = timedelta(hours=2, milliseconds=400)
-    # E at 1 L/min gives 16.8 s a psi: 2 h and 0.4 s are 428.6 psi above the residual pressure.
-    psi = 200 + span / timedelta(minutes=1) / 0.28
-    tank = await town.new_tank(psiLevel=psi, flowLpm=1, lastCheckedAt=town.ago(seconds=0))
-    before = await town.stored("TankAssignment", tank)
+    for seconds in SOON:
+        # E at 1 L/min gives 16.8 s a psi: 2 h are 428.6 psi above the residual pressure.
+        psi = 200 + timedelta(hours=2, seconds=seconds) / timedelta(minutes=1) / 0.28
+        tank = await town.new_tank(psiLevel=psi, flowLpm=1, lastCheckedAt=town.ago(seconds=0))
+        before = await town.stored("TankAssignment", tank)
+        if before["urgency"] == "low":
+            break
     assert before["urgency"] == "low"
     async with town.database.connection() as connection:
         while await flip(town.database, tick) == 0:

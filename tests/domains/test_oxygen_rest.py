@@ -9,7 +9,7 @@ import pytest
 
 from app.actions.objects import utc_now
 from app.core.wire import date_to_wire, encode, pointer
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 MOUNT = "/parse"
 
@@ -25,7 +25,7 @@ class Phone:
     async def ask(self, method: str, path: str, body: object = None, **params: object) -> tuple[int, Any]:
         """Status and JSON of one request; parameters that are no text travel as JSON."""
         asked = {name: value if isinstance(value, str) else encode(value).decode() for name, value in params.items()}  # type: ignore[arg-type]  # plain JSON
-        async with httpx.AsyncClient(base_url=self.server.url, headers=self.headers) as client:
+        async with httpx.AsyncClient(base_url=self.server.url, headers=self.headers, timeout=PATIENCE) as client:
             answer = await client.request(method, MOUNT + path, json=body, params=asked)
         return answer.status_code, answer.json()
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.wire import Object, pointer
 from tests.api.test_livequery import Socket, open_socket
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 from tests.domains.test_oxygen_rest import MOUNT, Phone, sign_in
 from tests.issuer import Issuer
 
@@ -64,7 +64,7 @@ async def sign_up(shop: Shop, way: str = "email") -> Phone:
 async def upload(phone: Phone, content: bytes = PNG) -> Object:
     """A signature image, as the phone stores it."""
     headers = phone.headers | {"Content-Type": "image/png"}
-    async with httpx.AsyncClient(base_url=phone.server.url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=phone.server.url, headers=headers, timeout=PATIENCE) as client:
         answer = await client.post(f"{MOUNT}/files/signature.png", content=content)
     assert answer.status_code == 201, answer.text
     told = answer.json()
@@ -180,7 +180,7 @@ async def test_a_signature_image_is_read_by_who_may_read_the_signature(shop: Sho
         (stranger, False),
         (shop.other_courier, False),
     ):
-        async with httpx.AsyncClient(base_url=shop.server.url, headers=who.headers) as client:
+        async with httpx.AsyncClient(base_url=shop.server.url, headers=who.headers, timeout=PATIENCE) as client:
             answer = await client.get(path)
         assert (answer.status_code == 200) is allowed
         assert (answer.content == PNG + delivery.encode()) is allowed

@@ -9,12 +9,12 @@ from rich.console import Console
 from app.core.wire import encode
 from app.domains.pharmacy.simulate import simulate
 from app.domains.simulation import Options, Tally, drive
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 
 async def told(server: RunningServer, class_name: str, **where: object) -> list[Any]:
     headers = {"X-Parse-Application-Id": server.app_id, "X-Parse-Master-Key": server.master_key}
-    async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers) as client:
+    async with httpx.AsyncClient(base_url=f"{server.url}/parse", headers=headers, timeout=PATIENCE) as client:
         answer = await client.get(f"/classes/{class_name}", params={"limit": 1000, "where": encode(where).decode()})  # type: ignore[arg-type]  # plain JSON
     results: list[Any] = answer.json()["results"]
     return results
@@ -36,7 +36,7 @@ async def test_parcels_are_asked_for_carried_and_signed_for(running_server: Runn
     assert len(signatures) == tally.counts["signatures"] > 0
     assert len([each for each in deliveries if each["status"] == "delivered"]) == len(signatures)
     key = {"X-Parse-Application-Id": running_server.app_id, "X-Parse-Master-Key": running_server.master_key}
-    async with httpx.AsyncClient(headers=key) as client:
+    async with httpx.AsyncClient(headers=key, timeout=PATIENCE) as client:
         image = await client.get(signatures[0]["signatureImage"]["url"])
     assert image.content.startswith(b"\x89PNG")
     couriers = {each["courier"]["objectId"] for each in deliveries if "courier" in each}

@@ -19,9 +19,9 @@ from app.store.changes.feed import Feed, Snapshot
 from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.world import World, make_world
+from tests.conftest import PATIENCE
 
 EVENTS = frozenset({"create", "enter", "update", "leave", "delete"})
-PATIENCE = 20.0
 _ASKED = ("keys", "fields", "watch", "order", "limit", "skip", "include", "count")
 
 

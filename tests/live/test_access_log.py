@@ -9,6 +9,7 @@ from app.actions.caller import MASTER, Caller
 from app.actions.reads import Reads
 from app.core.wire import Json, pointer
 from tests.actions.world import acl
+from tests.conftest import PATIENCE
 from tests.live.stage import Client, Stage
 
 
@@ -100,7 +101,7 @@ async def test_the_master_key_is_not_written_and_a_push_waits_for_nothing(stage:
     following = await client.subscribe(chart, {"n": 500})
     async with stage.world.objects.reads._writing:  # as while the log is being written, or cannot be
         nurse, other = await listening(stage)
-        told = await asyncio.wait_for(other.subscribe(chart, {"n": 500}), 20)
+        told = await asyncio.wait_for(other.subscribe(chart, {"n": 500}), PATIENCE)
         one = await create(stage, chart, n=500)
         await stage.quiet()
         assert (following.ops, told.ops) == (["create"], ["create"])

@@ -1,5 +1,6 @@
 """A client that comes back with its cursor to a result that is kept is told the difference, and nothing else."""
 
+import asyncio
 import base64
 
 import pytest
@@ -10,7 +11,9 @@ from app.live.resuming import history, past
 from app.live.resuming.position import Position, parse_position
 from app.store.changes.feed import Change
 from app.store.changes.snapshot import Snapshot
+from app.store.database import Database
 from tests.actions.world import acl
+from tests.conftest import PATIENCE
 from tests.live.stage import Client, Following, Stage
 
 FIELDS: Object = {"n": {"type": "Number"}, "m": {"type": "Number"}, "name": {"type": "String"}}
@@ -271,6 +274,28 @@ async def test_what_comes_while_the_table_is_read_for_one_who_returns_is_not_rea
     missed = await past.Trail(stage.hub.stream, position, plan, read).changes()
     assert [change.after_object and change.after_object["n"] for change in missed if change.class_name == thing] == [2, 3]
     assert stage.hub.stream.history.bytes == 0
+
+
+async def test_who_goes_while_its_window_is_read_for_its_return_holds_up_nobody(stage: Stage, database: Database) -> None:
+    thing, _ = await numbers(stage, 1, 2)
+    client = await stage.client()
+    following = await client.subscribe(thing, order="n", limit=1, snapshot=True)
+    await away(stage, client)
+    other = await database.connect()
+    try:
+        await other.execute(f'begin; lock table "{thing}"')  # nobody can read it now
+        returning = asyncio.create_task(client.come_back())
+        async with asyncio.timeout(PATIENCE):
+            while not await other.fetchval("select exists (select from pg_locks where not granted)"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        client.cut()
+        async with asyncio.timeout(PATIENCE):
+            await returning
+    finally:
+        await other.close()
+    await back(stage, client)
+    assert shown(following) == [1]
 
 
 @pytest.mark.parametrize("snapshot", [f"5:6:{10**30}", f"5:{10**30}:7"])

@@ -22,12 +22,13 @@ from app.actions.caller import ANONYMOUS, MASTER, Caller
 from app.config import Settings
 from app.core.wire import Json, Object, decode, pointer
 from app.errors import ParseError
-from app.live import hub
+from app.live import hub, opening
 from app.live.results import window
 from app.live.resuming import history
 from app.store.database import Database
 from app.store.schemas import Schemas
 from tests.actions.world import acl
+from tests.conftest import PATIENCE
 from tests.live.stage import Client, Following, Stage, open_stage
 
 ROUNDS = int(os.environ.get("CAREBOARD_ORACLE_ROUNDS", "3"))
@@ -365,6 +366,7 @@ def _granted(readers: Object) -> set[str]:
 async def test_live_state_is_a_fresh_find(stage: Stage, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "BUFFER", seed % 3)  # so that windows run short again and again
     monkeypatch.setattr(hub, "PROGRESS_SECONDS", 0.0)  # every cursor there is must do to go on from
+    monkeypatch.setattr(opening, "PATIENCE", PATIENCE)  # on a busy machine nobody is asked to try again
     if seed % 2:
         monkeypatch.setattr(history, "MOST_BYTES", 0)  # what was missed is read from the table
     town = Town(stage, random.Random(seed))

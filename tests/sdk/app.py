@@ -32,7 +32,7 @@ def run_app(script: str, *arguments: str, steps: Iterable[str], package: str = "
         cwd=HERE,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,7 +4,7 @@ import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
 const [url, appId, masterKey] = process.argv.slice(2);
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 /** An object is there that was not: `enter` is also said of a new one whose pointers had to be looked up first. */
 export const arrives = ({ event }) => event === "create" || event === "enter";

@@ -14,7 +14,7 @@ export const refused = async (promise, code, words) => {
 
 /** Waits until something holds. */
 export const until = async (what, holds) => {
-  for (let tries = 0; tries < 800; tries += 1) {
+  for (let tries = 0; tries < 2400; tries += 1) {
     if (holds()) return;
     await new Promise((done) => setTimeout(done, 25));
   }

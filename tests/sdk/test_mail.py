@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.conftest import RunningServer
-from tests.mailbox import PATIENCE, Mailbox, text_of
+from tests.conftest import PATIENCE, RunningServer
+from tests.mailbox import Mailbox, text_of
 from tests.sdk.app import HERE, require_node
 
 pytestmark = pytest.mark.node
@@ -37,7 +37,7 @@ async def test_the_sdk_has_addresses_confirmed_and_passwords_reset(posting: tupl
     app = await asyncio.create_subprocess_exec(node, *arguments, cwd=HERE, stdin=pipe, stdout=pipe, stderr=pipe)
     assert app.stdin is not None
     assert app.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         assert await app.stdout.readline() == b"asked\n", await app.communicate()
         letters = await mailbox.wait(ADDRESS, 3)
         links = [re.findall(r"https?://\S+\?token=\S+", text_of(letter))[0] for letter in letters]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.test_livequery import Rest
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 from tests.network import Relay
 from tests.sdk.app import HERE, require_node
 
@@ -30,21 +30,28 @@ async def test_the_sdk_is_given_what_it_missed_while_it_was_cut_off(running_serv
         assert app.stdin is not None
         assert app.stdout is not None
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
+
+                async def line() -> str:
+                    assert app.stdout is not None
+                    told = await app.stdout.readline()
+                    assert told, "the app ended"
+                    return told.decode().strip()
+
                 heard = [""]
                 # The SDK tells "open" 0.2 s after the subscription is.
                 while not {"ready", "open"} <= set(heard):
-                    heard.append((await app.stdout.readline()).decode().strip())
+                    heard.append(await line())
                 await rest.create("Ward", beds=1)
                 while heard[-1] != "create 1":
-                    heard.append((await app.stdout.readline()).decode().strip())
+                    heard.append(await line())
                 relay.cut()
                 for beds in (2, 3):
                     await rest.create("Ward", beds=beds)
                 relay.mend()
                 missed: list[str] = []
                 while not {"create 3", "open"} <= set(missed):
-                    missed.append((await app.stdout.readline()).decode().strip())
+                    missed.append(await line())
         finally:
             app.stdin.close()
             await app.wait()

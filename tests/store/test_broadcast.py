@@ -8,6 +8,7 @@ import pytest
 
 from app.store.changes.broadcast import CHANNEL, Hints, make_broadcast
 from app.store.database import Database
+from tests.conftest import PATIENCE
 from tests.store.redis_server import RedisServer, need_redis
 
 
@@ -22,7 +23,7 @@ class Process:
         self.woken += 1
 
     async def until(self, woken: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while self.woken < woken:  # noqa: ASYNC110 - a count has no event
                 await asyncio.sleep(0.005)
 
@@ -94,7 +95,7 @@ async def test_a_process_is_heard_without_having_anything_to_call(
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not holds():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.005)
 
@@ -130,7 +131,7 @@ async def test_plain_use_of_broadcaster_bears_what_its_own_backend_does_not(data
                     heard.append((await events.get()).message)
 
         tasks = [asyncio.create_task(subscriber()) for _ in range(3)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(heard) < 3:  # noqa: ASYNC110 - the call that each new line makes by itself
                 await asyncio.sleep(0.005)
             await asyncio.gather(*(broadcast.publish(CHANNEL, f"m{number}") for number in range(5)))

@@ -11,6 +11,7 @@ from app.errors import ParseError
 from app.store.changes.feed import Feed
 from app.store.database import Database, ensure_embedded, release_embedded
 from app.store.migrate import migrate
+from tests.conftest import PATIENCE
 
 
 def postmaster(settings: Settings) -> int:
@@ -21,7 +22,7 @@ async def crash(settings: Settings) -> None:
     """Ends the server without a checkpoint, as a power cut would, and starts it again."""
     pid = postmaster(settings)
     os.kill(pid, signal.SIGQUIT)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (settings.postgres_dir / "postmaster.pid").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await ensure_embedded(settings)
@@ -66,19 +67,19 @@ async def test_a_crash_of_postgres_loses_and_doubles_no_acknowledged_change(open
     try:
         for _ in range(2):
             before = len(acknowledged)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while len(acknowledged) < before + 150:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             await crash(settings)
         before = len(acknowledged)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while len(acknowledged) < before + 50:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         ended = True
         await asyncio.gather(*writers)
         async with database.connection() as connection:
             stored = {row["name"] for row in await connection.fetch('select name from "_Role"')}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(heard) < len(stored):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)

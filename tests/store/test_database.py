@@ -120,7 +120,7 @@ async def test_a_refusal_of_postgres_becomes_a_sentence(database: Database, stat
 
 async def test_the_pool_survives_the_loss_of_every_connection(database: Database) -> None:
     async def hold(connection: Connection) -> None:
-        await connection.execute("select pg_sleep(30)")
+        await connection.execute("select pg_sleep(300)")
 
     async def held() -> None:
         async with database.transaction() as connection:
@@ -255,5 +255,5 @@ from app.config import Settings
 from app.store.database import ensure_embedded
 asyncio.run(ensure_embedded(Settings(data_dir=Path(sys.argv[1]))))
 print("using", flush=True)
-time.sleep(60)
+time.sleep(600)
 """

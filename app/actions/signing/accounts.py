@@ -36,6 +36,7 @@ ADMIN_FIELDS = frozenset({"role", "active", "department"})
 
 _EMAIL = re.compile(r".+@.+")  # Parse Server's own test, no more
 _NOT_YOUR_DEPARTMENT = "Only an admin may say which department an account belongs to: what it may read follows from it."
+_NOT_YOUR_SIGN_IN = "Only the account itself says how it signs in."
 _TAKEN_USERNAME = "Account already exists for this username."
 TAKEN_EMAIL = "Account already exists for this email address."
 
@@ -94,6 +95,8 @@ async def _take_auth_data(draft: Draft, providers: Providers) -> bool:
         return False
     caller, is_new = draft.caller, draft.object_id is None
     may_name = caller.is_master or (is_new and is_admin(caller))
+    if not is_new and not may_name and caller.user_id != draft.object_id:
+        raise ParseError(ErrorCode.OPERATION_FORBIDDEN, _NOT_YOUR_SIGN_IN)  # before it is tried: wrong tries are counted
     given = draft.body.pop("authData")
     proven = await providers.prove(caller, given, user_id=draft.object_id, by_admin=may_name, address=caller.address)
     if is_new and not may_name:

@@ -106,7 +106,8 @@ async def _entered(context: Context, account: Object) -> dict[str, Any]:
     if not isinstance(token, str):
         raise ParseError(ErrorCode.OPERATION_FORBIDDEN, _WAITS)
     async with context.services.database.connection() as connection:
-        caller = await resolve_caller(connection, token, installation_id=context.caller.installation_id)
+        asked = context.caller
+        caller = await resolve_caller(connection, token, installation_id=asked.installation_id, address=asked.address)
     if context.caller.is_master:
         context.caller = replace(context.caller, session_token=token)
     else:

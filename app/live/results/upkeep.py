@@ -159,7 +159,9 @@ class Upkeep:
         return not node.is_behind and all(self.is_filled(inner) for inner, _ in self.inners_of(node.query))
 
     async def filled(self, node: Node) -> None:
-        """Returns when a node has been read. Raises ParseError when it cannot be."""
+        """Returns when a node, and all that it is judged by, has been read. Raises ParseError when it cannot be."""
+        for inner, _ in self.inners_of(node.query):
+            await self.filled(inner)
         while node.held is not None or node.error is not None:
             if node.error is not None:
                 raise node.error
@@ -210,6 +212,7 @@ class Upkeep:
         self._stream.router.release(node.query)
         if not node.query.is_asked:
             self._drop_inners(self._inners.pop(node.query, []))
+        node.error = node.error or ParseError(ErrorCode.TIMEOUT, "Nobody waits for this result any more; subscribe again.")
         node.filled.set()
         task = self._tasks.pop(node, None)
         if task is not None:

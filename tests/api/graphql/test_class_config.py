@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api.graphql.asker import Asker, anonymous, master
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 FIELDS = """
 query ($type: String!) {
@@ -35,7 +35,7 @@ class Configured:
 
     async def ask(self, method: str, body: Any = None, *, key: Asker | None = None) -> tuple[int, Any]:
         """One request to /graphql-config."""
-        async with httpx.AsyncClient(headers=(key or self.key).headers, verify=False) as client:
+        async with httpx.AsyncClient(headers=(key or self.key).headers, verify=False, timeout=PATIENCE) as client:
             answer = await client.request(method, f"{self.key.server.url}/parse/graphql-config", json=body)
         return answer.status_code, answer.json()
 
@@ -43,11 +43,9 @@ class Configured:
         """Replaces the config, and waits until both workers have heard of it."""
         status, told = await self.ask("PUT", {"params": config})
         assert (status, told) == (200, {"response": {"result": True}})
-        for _ in range(100):
-            if all([(await self.ask("GET")) == (200, config) for _ in range(8)]):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError("a worker has not heard of the config")
+        async with asyncio.timeout(PATIENCE):
+            while not all([(await self.ask("GET")) == (200, config) for _ in range(8)]):  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0.05)
 
     async def names(self, type_name: str) -> set[str]:
         """What a type has: its fields, input fields or values."""

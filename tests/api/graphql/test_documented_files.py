@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from tests.api.graphql.asker import Asker, master
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 ADD_FIELD = """
 mutation updateGameScoreClass {
@@ -104,7 +104,7 @@ async def test_files_are_uploaded_added_and_unlinked(running_server: RunningServ
     assert info["url"].endswith(f"/files/careboard/{info['name']}")
     assert await key.ask(ADD % (info["name"], info["url"])) == {"createGameScore": {"gameScore": {"screenshot": info}}}
     made = (await upload(key, CREATE_AND_ADD))["createGameScore"]["gameScore"]
-    async with httpx.AsyncClient(headers=key.headers) as client:
+    async with httpx.AsyncClient(headers=key.headers, timeout=PATIENCE) as client:
         assert (await client.get(made["screenshot"]["url"])).content == b"picture"
     told = await key.ask(UNLINK, {"id": made["id"]})
     assert told == {"updateGameScore": {"gameScore": {"screenshot": None}}}

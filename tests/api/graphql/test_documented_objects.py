@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api.graphql.asker import Asker, anonymous, master
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 CREATE_CLASS = """
 mutation createGameScoreClass {
@@ -272,7 +272,7 @@ mutation deleteAGameScore {
 
 async def test_a_get_may_query_and_may_not_write(running_server: RunningServer) -> None:
     headers = {"X-Parse-Application-Id": running_server.app_id}
-    async with httpx.AsyncClient(base_url=running_server.url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=running_server.url, headers=headers, timeout=PATIENCE) as client:
         asked = await client.get("/graphql", params={"query": "{ health }"})
         written = await client.get("/graphql", params={"query": "mutation { logOut(input: {}) { ok } }"})
     assert (asked.status_code, asked.json()) == (200, {"data": {"health": True}})

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.api.graphql.asker import Asker, anonymous, master
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 DEEP = "{" + "a{" * 50 + "b" + "}" * 50 + "}"
 SPREAD = "query { ...a0 }" + "".join(f" fragment a{n} on Query {{ ...a{n + 1} ...a{n + 1} }}" for n in range(200))
@@ -73,7 +73,7 @@ async def test_a_wrong_key_opens_nothing(running_server: RunningServer, headers:
 )
 async def test_what_is_no_operation_is_refused(running_server: RunningServer, content: bytes, kind: str, words: str) -> None:
     headers = {"X-Parse-Application-Id": running_server.app_id, "Content-Type": kind}
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         answer = await client.post(f"{running_server.url}/graphql", content=content, headers=headers)
     assert answer.status_code == 400
     assert words in answer.json()["errors"][0]["message"]
@@ -107,7 +107,7 @@ async def test_a_class_made_by_rest_is_there_with_the_next_request(running_serve
     key = master(running_server)
     status, _ = await key.post("{ lateComers { count } }")
     assert status == 400
-    async with httpx.AsyncClient(base_url=running_server.url, headers=key.headers) as client:
+    async with httpx.AsyncClient(base_url=running_server.url, headers=key.headers, timeout=PATIENCE) as client:
         await client.post("/parse/classes/LateComer", json={"word": "hello"})
     told = await key.ask("{ lateComers { count edges { node { word } } } }")
     assert told == {"lateComers": {"count": 1, "edges": [{"node": {"word": "hello"}}]}}
@@ -143,11 +143,11 @@ async def test_a_file_travels_with_the_mutation(running_server: RunningServer) -
     query = "mutation ($file: Upload!) { createFile(input: { upload: $file }) { fileInfo { name url } } }"
     form = {"operations": json.dumps({"query": query, "variables": {"file": None}}), "map": json.dumps({"1": ["variables.file"]})}
     content = b"x" * 300_000
-    async with httpx.AsyncClient(headers=key.headers) as client:
+    async with httpx.AsyncClient(headers=key.headers, timeout=PATIENCE) as client:
         answer = await client.post(f"{running_server.url}/graphql", data=form, files={"1": ("scan.txt", content, "text/plain")})
         info = answer.json()["data"]["createFile"]["fileInfo"]
         assert info["name"].endswith("_scan.txt")
         assert (await client.get(info["url"])).content == content
-    async with httpx.AsyncClient(headers=anonymous(running_server).headers) as client:
+    async with httpx.AsyncClient(headers=anonymous(running_server).headers, timeout=PATIENCE) as client:
         answer = await client.post(f"{running_server.url}/graphql", data=form, files={"1": ("scan.txt", content, "text/plain")})
     assert answer.json()["errors"][0]["extensions"]["code"] == 130

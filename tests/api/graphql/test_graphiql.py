@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.api.graphql.graphiql import _IN_PACKAGE, _OFFICIAL, IN_NODE_MODULES, NPM_FOLDER, installed
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(running_server: RunningServer) -> Path:
 
 
 async def test_files_are_served_by_exact_name_and_kept(running_server: RunningServer, folder: Path) -> None:
-    async with httpx.AsyncClient(base_url=running_server.url) as client:
+    async with httpx.AsyncClient(base_url=running_server.url, timeout=PATIENCE) as client:
         page = (await client.get("/graphql", headers={"Accept": "text/html"})).text
         version = page.partition("/graphiql/")[2].partition("/")[0]
         for name in IN_NODE_MODULES:
@@ -36,7 +36,7 @@ async def test_files_are_served_by_exact_name_and_kept(running_server: RunningSe
 
 
 async def test_the_page_runs_no_script_but_ours_and_theirs(running_server: RunningServer, folder: Path) -> None:
-    async with httpx.AsyncClient(base_url=running_server.url) as client:
+    async with httpx.AsyncClient(base_url=running_server.url, timeout=PATIENCE) as client:
         pages = [await client.get("/graphql", headers={"Accept": "text/html"}) for _ in range(2)]
     policies = [page.headers["content-security-policy"] for page in pages]
     assert policies[0] != policies[1]  # a nonce counts once

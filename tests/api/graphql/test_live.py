@@ -15,10 +15,9 @@ from websockets.typing import Subprotocol
 from app.core.wire import Json, pointer
 from tests.api.depot import open_depot
 from tests.api.graphql.asker import Asker, anonymous, master
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
-WAIT = 20.0
 
 MAKE = "mutation ($fields: CreateNewsFieldsInput) { createNews(input: { fields: $fields }) { news { objectId } } }"
 
@@ -33,7 +32,7 @@ class Ear:
         await self.socket.send(json.dumps(message))
 
     async def hear(self) -> Any:
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(PATIENCE):
             return json.loads(await self.socket.recv())
 
     async def subscribe(self, query: str, variables: Any = None, number: str = "1") -> None:
@@ -48,7 +47,7 @@ class Ear:
 
     async def code(self) -> int:
         """How the server closes."""
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(PATIENCE):
             await self.socket.wait_closed()
         assert self.socket.close_code is not None
         return self.socket.close_code

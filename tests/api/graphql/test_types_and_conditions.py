@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api.graphql.asker import Asker, master
-from tests.conftest import RunningServer
+from tests.conftest import PATIENCE, RunningServer
 
 CLASS = """
 mutation {
@@ -189,7 +189,7 @@ async def test_a_where_finds_what_rest_finds(
     key: Asker, made: dict[str, dict[str, str]], asked: dict[str, Any], same: dict[str, Any]
 ) -> None:
     told = await key.ask(FIND, {"where": asked})
-    async with httpx.AsyncClient(base_url=key.server.url, headers=key.headers) as client:
+    async with httpx.AsyncClient(base_url=key.server.url, headers=key.headers, timeout=PATIENCE) as client:
         answer = await client.get("/parse/classes/Everything", params={"where": json.dumps(same), "order": "text", "limit": 1000})
     wanted = {each["objectId"] for each in answer.json()["results"]}
     assert {edge["node"]["objectId"] for edge in told["everythings"]["edges"]} == wanted
