@@ -149,7 +149,7 @@ async def test_an_editor_is_left_by_tab_and_panes_are_moved_by_arrow_keys(page: 
     await bar.focus()
     await page.keyboard.press("ArrowRight")
     assert before is not None
-    moved = "before => document.querySelector('[aria-label=\\"Width of the panes\\"]').getBoundingClientRect().x > before + 20"
+    moved = "before => document.querySelector('.graphiql-horizontal-drag-bar').getBoundingClientRect().x > before + 20"
     await page.wait_for_function(moved, arg=before["x"])
 
 
