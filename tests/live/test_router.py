@@ -203,7 +203,8 @@ def test_the_index_finds_what_asking_one_by_one_finds(
 )
 @pytest.mark.parametrize("color", [True, [True]])
 def test_a_number_that_becomes_true_is_told_from_it(where: Object, color: Json) -> None:
-    number, truth = ({"meta": {"color": value}} for value in ([1] if isinstance(color, list) else 1, color))
+    number: Object = {"meta": {"color": [1] if isinstance(color, list) else 1}}
+    truth: Object = {"meta": {"color": color}}
     node, router = parse_where(TANK, where), Router()
     router.acquire(TANK, node)
     for before, after in ((number, truth), (truth, number)):
