@@ -190,10 +190,12 @@ class Hub:
         changed = {change.class_name for change in batch.changes}
         for name in self._learners if batch.reset else changed & self._learners.keys():
             await self._learners[name]()
+        schemas = self._objects.schemas
+        if batch.reset:
+            await schemas.refresh(None)
         names = {change.object_id for change in batch.changes if change.class_name == "_SCHEMA"}
         if not names:
             return
-        schemas = self._objects.schemas
         await schemas.refresh(names)
         for name in names:
             if schemas.has(name):
