@@ -17,7 +17,7 @@ from app.actions.caller import Caller
 from app.core import nodes as ast
 from app.core.access import can_read
 from app.core.schema import ClassSchema
-from app.core.wire import Object, principals_of
+from app.core.wire import Object, principals_of, same
 from app.live.connection import Connection
 from app.live.filing.access_path import AccessPath
 from app.live.filing.index import values_at
@@ -120,7 +120,7 @@ class Member:
         if not self.watch:
             return True
         before, after = change.before_object or {}, change.after_object or {}
-        return any(values_at(before, path) != values_at(after, path) for path in self.watch)
+        return any(not same(values_at(before, path), values_at(after, path)) for path in self.watch)
 
     def judge(self, change: Change, was: bool, now: bool) -> "Event | None":
         """What this one member is told of a change; the same answer as `audience` gives."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.actions.caller import MASTER
-from app.core.wire import Json, Object, date_to_wire
+from app.core.wire import Json, Object, date_to_wire, encode
 from app.live.connection import HARD_MARK
 from tests.actions.world import acl
 from tests.live.stage import Stage
@@ -94,6 +94,16 @@ async def test_watch_mutes_updates_of_other_fields(stage: Stage) -> None:
     await update(stage, thing, object_id, n=20)
     await client.until(lambda: "leave" in following.ops)
     assert following.ops == ["update", "leave"]
+
+
+async def test_who_watches_a_field_is_told_that_1_became_true(stage: Stage) -> None:
+    thing = await stage.world.thing(fields={"meta": {"type": "Object"}})
+    object_id = await create(stage, thing, meta={"done": 1})
+    client = await stage.client()
+    following = await client.subscribe(thing, watch=["meta.done"], snapshot=True)
+    await update(stage, thing, object_id, meta={"done": True})
+    await stage.quiet()
+    assert [encode(shown["meta"]) for shown in following.state.values()] == [b'{"done":true}']
 
 
 async def test_nobody_is_told_what_its_acl_hides(stage: Stage) -> None:

@@ -198,6 +198,19 @@ def test_the_index_finds_what_asking_one_by_one_finds(
     assert sum(router.counts().values()) == 0
 
 
+@pytest.mark.parametrize(
+    "where", [{"meta.color": {"$gte": 1}}, {"meta.color": {"$lte": 1}}, {"meta.color": {"$gte": 0, "$lte": 2}}]
+)
+@pytest.mark.parametrize("color", [True, [True]])
+def test_a_number_that_becomes_true_is_told_from_it(where: Object, color: Json) -> None:
+    number: Object = {"meta": {"color": [1] if isinstance(color, list) else 1}}
+    truth: Object = {"meta": {"color": color}}
+    node, router = parse_where(TANK, where), Router()
+    router.acquire(TANK, node)
+    for before, after in ((number, truth), (truth, number)):
+        assert routed(router, before, after) == one_by_one([node], before, after)
+
+
 def acquire(router: Router, raw: Json) -> LiveQuery:
     return router.acquire(TANK, parse_where(TANK, raw))
 

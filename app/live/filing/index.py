@@ -239,7 +239,8 @@ class RangeIndex(Generic[Entry]):
             if isinstance(value, list):
                 self.find(value, path, found)
                 continue
-            number = number_of(value, path)
+            # True is the same as 1 to who asks whether a field has changed; then it is looked up for both
+            number = int(value) if isinstance(value, bool) else number_of(value, path)
             if number is None:
                 continue
             if self._lower:

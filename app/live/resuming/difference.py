@@ -13,7 +13,7 @@ from app.actions.objects import Objects
 from app.core import nodes as ast
 from app.core.access import can_read
 from app.core.match import Predicate, compile_match
-from app.core.wire import Object, decode
+from app.core.wire import Object, decode, same
 from app.errors import ErrorCode, ParseError
 from app.live.filing.index import values_at
 from app.live.frames import appeared, vanished
@@ -122,7 +122,7 @@ class Return:
     def _is_shown_otherwise(self, member: Member, before: Object | None, image: Object) -> bool:
         assert before is not None
         if member.watch and not self.difference.is_redacted_anew:
-            return any(values_at(before, path) != values_at(image, path) for path in member.watch)
+            return any(not same(values_at(before, path), values_at(image, path)) for path in member.watch)
         return _shown(self.former.most, before) != _shown(member.plan, image)
 
 

@@ -1,8 +1,8 @@
 """A moment of the database, as Postgres names it, and the cursor a client keeps of it.
 
 Owns: `Snapshot` (pg_snapshot) and the text of a cursor. Holds: `sees(xid)` is exactly `pg_visible_in_snapshot`, so a change
-belongs before or after a snapshot, never both and never neither; a cursor of another database, or of this one before it was restored
-or crashed, is recognised as foreign. Pure; imports nothing of the project.
+belongs before or after a snapshot, never both and never neither; a cursor of another database, or of this one before it was
+restored or crashed, is recognised as foreign. Pure; imports nothing of the project.
 """
 
 import base64
