@@ -109,7 +109,8 @@ class Broken(Client):
 
 async def test_a_transport_that_fails_does_not_silence_the_others(stage: Stage) -> None:
     thing = await numbers(stage)
-    broken, client = await Broken(stage).connect(), await stage.client()
+    broken, client = Broken(stage), await stage.client()
+    await broken.connect()
     await broken.subscribe(thing)
     following = await client.subscribe(thing, snapshot=True)
     broken.is_broken = True
