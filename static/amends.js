@@ -1,7 +1,9 @@
 /**
  * What GraphiQL's widgets leave out for who works by keyboard or by ear, put in as they are drawn: a name for each editor, a way into and out of it,
- * tabs and choices that are told as what they are.
+ * tabs and choices that are told as what they are, and arrow keys where else only a mouse moves something.
  */
+
+import { h } from "./dom.js";
 
 const STEP = 40;
 const LEAVES = { Tab: false, "Shift-Tab": false };
@@ -63,29 +65,45 @@ const sayText = (button) => put(button, "aria-label", null);
 
 const isChosen = (button) => put(button, "aria-pressed", String(button.classList.contains("active")));
 
-/** What is dragged between two panes is moved by arrow keys too, as a drag that takes no time. */
+/** What is dragged between two panes is moved by arrow keys too. */
 function mendBar(bar) {
   const { left, width } = bar.getBoundingClientRect();
+  put(bar, "aria-orientation", "vertical");
+  separate(bar, "Width of the panes", (left + width / 2) / innerWidth, { ArrowLeft: () => drag(bar, -STEP, 0), ArrowRight: () => drag(bar, STEP, 0) }, mendBar);
+}
+
+/** The bar over the editors of variables and headers is dragged too; as it holds buttons, the handle for keys stands among them. */
+function mendTools(tools) {
+  const handle = tools.querySelector(".graphiql-handle") ?? tools.appendChild(h("div", { class: "graphiql-handle" }));
+  const { top, height } = tools.closest(".graphiql-editors").getBoundingClientRect();
+  const toggle = tools.querySelector(".graphiql-chevron-icon").closest("button");
+  const isAway = () => tools.parentElement.nextElementSibling?.style.left === "-1000px";
+  const up = () => (isAway() ? toggle.click() : drag(tools, 0, -STEP));
+  separate(handle, "Height of the editors", (tools.getBoundingClientRect().top - top) / (height || 1), { ArrowUp: up, ArrowDown: () => isAway() || drag(tools, 0, STEP) }, () => mendTools(tools));
+}
+
+/** Tells where a separator stands, and what the keys do to it; then it is told anew. */
+function separate(bar, label, share, keys, again) {
   put(bar, "role", "separator");
   put(bar, "tabindex", "0");
-  put(bar, "aria-label", "Width of the panes");
-  put(bar, "aria-orientation", "vertical");
-  put(bar, "aria-valuenow", String(Math.round((100 * (left + width / 2)) / innerWidth)));
+  put(bar, "aria-label", label);
+  put(bar, "aria-valuenow", String(Math.round(100 * share)));
   bar.onkeydown = (event) => {
-    const way = { ArrowLeft: -STEP, ArrowRight: STEP }[event.key];
-    if (!way) return;
+    const move = keys[event.key];
+    if (!move) return;
     event.preventDefault();
-    drag(bar, way);
-    mendBar(bar);
+    move();
+    again(bar);
   };
 }
 
-function drag(bar, way) {
+/** A drag that takes no time. */
+function drag(bar, wide, high) {
   const { left, top } = bar.getBoundingClientRect();
-  const tell = (target, type, clientX) => target.dispatchEvent(new MouseEvent(type, { clientX, clientY: top, buttons: 1, bubbles: true, cancelable: true }));
-  tell(bar, "mousedown", left);
-  tell(document, "mousemove", left + way);
-  tell(document, "mouseup", left + way);
+  const tell = (target, type, clientX, clientY) => target.dispatchEvent(new MouseEvent(type, { clientX, clientY, buttons: 1, bubbles: true, cancelable: true }));
+  tell(bar, "mousedown", left, top);
+  tell(document, "mousemove", left + wide, top + high);
+  tell(document, "mouseup", left + wide, top + high);
 }
 
 const MENDS = [
@@ -93,6 +111,7 @@ const MENDS = [
   [".graphiql-tabs", mendTabs],
   [".graphiql-session", mendSession],
   [".graphiql-horizontal-drag-bar", mendBar],
+  [".graphiql-editor-tools", mendTools],
   [".CodeMirror-hints", mendHints],
   [".graphiql-history-item-label", sayText],
   ["[role=dialog]", mendDialog],

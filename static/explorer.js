@@ -159,6 +159,16 @@ function open(name) {
   if (!types.has(name)) return;
   if (trail.at(-1) !== name) trail.push(name);
   draw();
+  enter();
+}
+
+/** What was pressed is gone: the focus goes to the first that stands in its place. */
+const enter = () => docs.querySelector("button, summary")?.focus();
+
+function back() {
+  trail.pop();
+  draw();
+  enter();
 }
 
 function draw() {
@@ -167,10 +177,9 @@ function draw() {
     docs.replaceChildren(...roots.map(([label, root]) => h("details", { open: label === "Query" }, h("summary", {}, label), list(types.get(root)))));
     return;
   }
-  const back = h("button", { type: "button", onclick: () => (trail.pop(), draw()) }, "← back");
   const type = types.get(name);
   docs.replaceChildren(
-    h("p", { class: "path" }, back, h("b", {}, name), h("small", {}, type.kind.toLowerCase().replace("_", " "))),
+    h("p", { class: "path" }, h("button", { type: "button", onclick: back }, "← back"), h("b", {}, name), h("small", {}, type.kind.toLowerCase().replace("_", " "))),
     type.description ? h("p", { class: "quiet small" }, type.description) : "",
     list(type),
   );

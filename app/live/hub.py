@@ -182,7 +182,12 @@ class Hub:
             except Exception:  # noqa: BLE001 - the hub lives on; nobody stays under an authority in doubt
                 _log.exception("a change of authority could not be taken in; every client must connect again")
                 self._send_away("connect again")
-            self.stream.deliver(batch, loop.time())
+            try:
+                self.stream.deliver(batch, loop.time())
+            except Exception:  # noqa: BLE001 - as above; who was told of it and who was not cannot be said
+                _log.exception("changes could not be delivered; every client must connect again")
+                self._send_away("connect again")
+                self.stream.begin()
             self.stream.is_busy = False
 
     async def _learn_classes(self, batch: Batch) -> None:
@@ -206,7 +211,10 @@ class Hub:
 
     def _send_away(self, reason: str) -> None:
         for connection in list(self._connections):
-            connection.close(SERVICE_RESTART, reason)
+            try:
+                connection.close(SERVICE_RESTART, reason)
+            except Exception:  # noqa: BLE001 - the others must hear of it too
+                _log.exception("a connection could not be closed")
             self.detach(connection)
 
     async def _tell_progress(self) -> None:

@@ -1,4 +1,5 @@
-"""What there is to open on GraphiQL's page, by the names its buttons have for who does not see them."""
+"""What there is to open on GraphiQL's page, and on that of the explorer which stands in for it, by the names their buttons have
+for who does not see them."""
 
 from collections.abc import Awaitable, Callable
 
@@ -95,3 +96,40 @@ OPENED: dict[str, Callable[[Page], Awaitable[None]]] = {
 }
 UNWALKED = ("search", "hints", "settings", "short keys")
 """Of these only what lies over the rest is worked, and it is left as soon as the focus is elsewhere."""
+
+
+async def stand_in(page: Page) -> None:
+    """The explorer of our own, its schema read."""
+    await expect(page.locator("#docs summary", has_text="Query")).to_be_visible(timeout=15_000)
+
+
+async def stand_in_answered(page: Page) -> None:
+    """What was asked is answered."""
+    await stand_in(page)
+    await page.get_by_role("button", name="Run").press("Enter")
+    await expect(page.locator("#answer")).to_contain_text("}", timeout=15_000)
+
+
+async def stand_in_type(page: Page) -> None:
+    """A type of the schema, two steps into it."""
+    await stand_in(page)
+    await page.get_by_role("searchbox", name="Schema").fill("TankAssignmentWhereInput")
+    await page.locator("#docs").get_by_role("button", name="TankAssignmentWhereInput").first.press("Enter")
+    await page.locator("#docs").get_by_role("button", name="NumberWhereInput").first.press("Enter")
+    await expect(page.locator("#docs .path")).to_contain_text("NumberWhereInput")
+
+
+async def stand_in_refused(page: Page) -> None:
+    """Variables that cannot be read."""
+    await stand_in(page)
+    await page.get_by_label("Variables").fill("{no")
+    await page.get_by_role("button", name="Run").press("Enter")
+    await expect(page.locator("#state")).to_contain_text("no JSON")
+
+
+STAND_IN: dict[str, Callable[[Page], Awaitable[None]]] = {
+    "": stand_in,
+    "answered": stand_in_answered,
+    "type": stand_in_type,
+    "refused": stand_in_refused,
+}

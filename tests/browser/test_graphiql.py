@@ -18,6 +18,7 @@ NAME = "greta"
 SIGN_UP = """
 mutation ($fields: CreateUserFieldsInput) { signUp(input: {fields: $fields}) { viewer { sessionToken } } }
 """
+HEIGHT = "document.querySelector('.graphiql-editor-tool').getBoundingClientRect().height"
 EDITED = "document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.getValue()"
 
 pytestmark = pytest.mark.browser
@@ -143,10 +144,35 @@ async def test_an_editor_is_left_by_tab_and_panes_are_moved_by_arrow_keys(page: 
     await page.keyboard.press("Tab")
     assert await page.evaluate(EDITED) == QUERY
     assert not await page.evaluate("document.activeElement.matches('textarea')")
-    bar = page.get_by_role("separator").first
+    bar = page.get_by_role("separator", name="Width of the panes").first
     before = await bar.bounding_box()
     await bar.focus()
     await page.keyboard.press("ArrowRight")
     assert before is not None
-    moved = "before => document.querySelector('[role=separator]').getBoundingClientRect().x > before + 20"
+    moved = "before => document.querySelector('.graphiql-horizontal-drag-bar').getBoundingClientRect().x > before + 20"
     await page.wait_for_function(moved, arg=before["x"])
+
+
+async def test_the_editors_of_variables_grow_and_shrink_by_arrow_keys(page: Page, greta: Asker) -> None:
+    await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
+    handle = page.get_by_role("separator", name="Height of the editors")
+    editor = page.locator(".graphiql-editor-tool")
+    is_as_high = f"([low, high]) => {HEIGHT} > low && {HEIGHT} < high"
+    await handle.focus()
+    await page.keyboard.press("ArrowUp")  # brings them, where they are put away
+    await expect(page.get_by_role("textbox", name="Variables")).to_be_visible()
+    box = await editor.bounding_box()
+    assert box is not None
+    told = int(str(await handle.get_attribute("aria-valuenow")))
+    await page.keyboard.press("ArrowUp")
+    await page.wait_for_function(is_as_high, arg=[box["height"] + 20, 900])
+    await expect(handle).not_to_have_attribute("aria-valuenow", str(told))
+    assert int(str(await handle.get_attribute("aria-valuenow"))) < told
+    await page.keyboard.press("ArrowDown")
+    await page.wait_for_function(is_as_high, arg=[box["height"] - 3, box["height"] + 3])
+    await expect(handle).to_be_focused()
+    for _ in range(12):
+        await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("button", name="Show editor tools")).to_be_visible()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_role("button", name="Hide editor tools")).to_be_visible()
