@@ -262,7 +262,11 @@ async def test_a_cursor_of_another_history_gets_reload_and_the_stream(stage: Sta
     thing = await numbers(stage)
     client = await stage.client()
     following = await client.subscribe(thing, since=cursor)
-    assert client.frames[-1] == {"op": "reload", "requestId": 1, "reason": "cursor of another database, or of before a crash of this one"}
+    assert client.frames[-1] == {
+        "op": "reload",
+        "requestId": 1,
+        "reason": "cursor of another database, or of before a crash of this one",
+    }
     await create(stage, thing, n=1)
     await client.until(lambda: following.ops == ["create"])
 
