@@ -182,7 +182,12 @@ class Hub:
             except Exception:  # noqa: BLE001 - the hub lives on; nobody stays under an authority in doubt
                 _log.exception("a change of authority could not be taken in; every client must connect again")
                 self._send_away("connect again")
-            self.stream.deliver(batch, loop.time())
+            try:
+                self.stream.deliver(batch, loop.time())
+            except Exception:  # noqa: BLE001 - as above; who was told of it and who was not cannot be said
+                _log.exception("changes could not be delivered; every client must connect again")
+                self._send_away("connect again")
+                self.stream.begin()
             self.stream.is_busy = False
 
     async def _learn_classes(self, batch: Batch) -> None:
@@ -190,10 +195,12 @@ class Hub:
         changed = {change.class_name for change in batch.changes}
         for name in self._learners if batch.reset else changed & self._learners.keys():
             await self._learners[name]()
+        schemas = self._objects.schemas
+        if batch.reset:
+            await schemas.refresh(None)
         names = {change.object_id for change in batch.changes if change.class_name == "_SCHEMA"}
         if not names:
             return
-        schemas = self._objects.schemas
         await schemas.refresh(names)
         for name in names:
             if schemas.has(name):
@@ -204,7 +211,10 @@ class Hub:
 
     def _send_away(self, reason: str) -> None:
         for connection in list(self._connections):
-            connection.close(SERVICE_RESTART, reason)
+            try:
+                connection.close(SERVICE_RESTART, reason)
+            except Exception:  # noqa: BLE001 - the others must hear of it too
+                _log.exception("a connection could not be closed")
             self.detach(connection)
 
     async def _tell_progress(self) -> None:

@@ -197,7 +197,7 @@ class Opening:
         """What changed since a cursor, and what could be read there. Raises UnknownPastError when that cannot be said."""
         position = parse_position(since, self._feed.feed_id)
         if position is None:
-            raise UnknownPastError("cursor of another database")
+            raise UnknownPastError("cursor of another database, or of before a crash of this one")
         await self._catch_up()
         trail, plan = self._past.trail(position, member.plan), member.plan
         is_exact = member.subscription.since is not None

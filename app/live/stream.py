@@ -53,6 +53,7 @@ class Stream:
 
     def begin(self) -> None:
         """Starts where the feed stands; what was written before is told to nobody."""
+        self._ticking = {}
         self.snapshot, self.cursor = self._feed.current, self._feed.cursor
         self.history.begin(self.snapshot)
 

@@ -96,15 +96,19 @@ class Schemas:
             rows = await connection.fetch('select "className" as name, "schema"::text as definition from "_SCHEMA"')
         self._known = {row["name"]: self._merged(row["name"], row["definition"]) for row in rows} | self._declared
 
-    async def refresh(self, class_names: Iterable[str]) -> None:
-        """Reads these classes anew, as when the change table says that another process altered them."""
-        names = [name for name in class_names if name not in self._declared]
+    async def refresh(self, class_names: Iterable[str] | None) -> None:
+        """Reads these classes anew (None: all there are), as when the change table says that another process altered them."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                'select "className" as name, "schema"::text as definition from "_SCHEMA" where "className" = any($1::text[])',
-                names,
+                """
+                select "className" as name, "schema"::text as definition from "_SCHEMA"
+                where $1::text[] is null or "className" = any($1)
+                """,
+                None if class_names is None else list(class_names),
             )
-            found = {row["name"]: self._merged(row["name"], row["definition"]) for row in rows}
+            read = {row["name"]: row["definition"] for row in rows}
+            names = {*(self._known if class_names is None else class_names), *read} - self._declared.keys()
+            found = {name: self._merged(name, read[name]) for name in names & read.keys()}
             if any(_has_lost(self._known.get(name), found.get(name)) for name in names):
                 await connection.reload_schema_state()
         for name in names:

@@ -9,7 +9,7 @@ from app.actions.caller import MASTER
 from app.core.wire import Json, Object, date_to_wire, encode
 from app.live.connection import HARD_MARK
 from tests.actions.world import acl
-from tests.live.stage import Stage
+from tests.live.stage import Client, Stage
 
 
 async def create(stage: Stage, class_name: str, **body: Json) -> str:
@@ -94,6 +94,33 @@ async def test_watch_mutes_updates_of_other_fields(stage: Stage) -> None:
     await update(stage, thing, object_id, n=20)
     await client.until(lambda: "leave" in following.ops)
     assert following.ops == ["update", "leave"]
+
+
+class Broken(Client):
+    """A client whose transport fails in a way that nobody has thought of."""
+
+    is_broken = False
+
+    def send(self, frames: list[bytes]) -> None:
+        if self.is_broken:
+            raise ArithmeticError
+        super().send(frames)
+
+
+async def test_a_transport_that_fails_does_not_silence_the_others(stage: Stage) -> None:
+    thing = await numbers(stage)
+    broken, client = Broken(stage), await stage.client()
+    await broken.connect()
+    await broken.subscribe(thing)
+    following = await client.subscribe(thing, snapshot=True)
+    broken.is_broken = True
+    await create(stage, thing, n=1)
+    await stage.quiet()
+    assert client.closed == (1012, "connect again")
+    await client.come_back()
+    await create(stage, thing, n=2)
+    await stage.quiet()
+    assert sorted(str(shown["n"]) for shown in following.state.values()) == ["1", "2"]
 
 
 async def test_who_watches_a_field_is_told_that_1_became_true(stage: Stage) -> None:
@@ -235,7 +262,11 @@ async def test_a_cursor_of_another_history_gets_reload_and_the_stream(stage: Sta
     thing = await numbers(stage)
     client = await stage.client()
     following = await client.subscribe(thing, since=cursor)
-    assert client.frames[-1] == {"op": "reload", "requestId": 1, "reason": "cursor of another database"}
+    assert client.frames[-1] == {
+        "op": "reload",
+        "requestId": 1,
+        "reason": "cursor of another database, or of before a crash of this one",
+    }
     await create(stage, thing, n=1)
     await client.until(lambda: following.ops == ["create"])
 

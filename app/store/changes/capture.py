@@ -40,6 +40,11 @@ create table if not exists careboard.feed (
     floor xid8 not null default '0'
 );
 insert into careboard.feed default values on conflict do nothing;
+-- Not in the log: a crash empties it, and who reads changes puts another word there.
+create unlogged table if not exists careboard.epoch (
+    single boolean primary key default true check (single),
+    id text not null default gen_random_uuid()::text
+);
 """
 
 PARTITIONS_PER_RETENTION = 8

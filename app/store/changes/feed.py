@@ -2,9 +2,9 @@
 
 Owns: the poll, the hints, replay, the housekeeping of the change table. Holds: what lies between the snapshots of two batches is
 in the later one, whole and once, whatever order transactions commit in; a long transaction stalls nothing; a lost hint,
-connection or server costs time, never a change; the changes of one object come in the order of `seq`, for it is drawn while the
-row is locked (never by xid: a transaction may be older than the change it waits for). May import database, snapshot, reading,
-capture, broadcast, relay.
+connection or server costs time, never a change; what a crash of Postgres began is another history than the one before; the
+changes of one object come in the order of `seq`, for it is drawn while the row is locked (never by xid: a transaction may be
+older than the change it waits for). May import database, snapshot, reading, capture, broadcast, relay.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Batch:
 
     A big backlog comes in several batches: all but the last carry the cursor before the backlog, so one who resumes in the middle
     of it hears some changes twice, and none is lost. `reset` says that changes before this batch are gone (a restored or another
-    database, or a pause longer than the retention): whoever holds state reads it anew.
+    database, a crash of this one, or a pause longer than the retention): whoever holds state reads it anew.
     `classes`: it holds the changes of these only; None is all.
     """
 
@@ -72,7 +72,6 @@ class Feed:
         self.relayed = 0
         """How many batches came from the node that reads for all."""
         self._relay = Relay(database, broadcast_url) if relay else None
-        self._follows = ""
         self._database = database
         self._hints = Hints(database, broadcast_url, self._hear)
         self._feed_id = ""
@@ -194,7 +193,6 @@ class Feed:
     async def _read(self, connection: Connection) -> None:
         """Reads until the connection fails: at once after a hint, else soon after what nobody announced and seldom when idle."""
         wait, relay = BUSY_SECONDS, self._relay
-        self._follows = ""
         if relay is not None:
             relay.resign()
         while True:
@@ -259,8 +257,7 @@ class Feed:
     async def _follow(self, connection: Connection, relay: Relay) -> None:
         """Takes what the node that reads for all has read, as long as it is heard. Raises as `_read` when the connection is lost.
 
-        Another relay than before may come after a crash of Postgres that took numbers back: then the table is asked first,
-        over the connection of before, which a crash has cut.
+        A crash of Postgres cuts it, and the numbers of a new history are told on other channels: the two never mix.
         """
         while relay.is_heard:
             header = await relay.next()
@@ -268,9 +265,6 @@ class Feed:
                 return
             if connection.is_closed():
                 raise ConnectionError("the connection was lost")
-            if header.relay != self._follows:
-                await self._read_once(connection)
-                self._follows = header.relay
             if not await self._take(relay, header):
                 await self._read_once(connection)
             self._head = time.monotonic()
@@ -294,7 +288,7 @@ class Feed:
             self.relayed += 1
         else:
             self._come_to(header.until)
-        position.take(header.until, fresh, now_wanted if header.parts else None)
+        position.take(header.until)
         return True
 
     async def _come_back(self) -> Connection:
@@ -307,10 +301,12 @@ class Feed:
                 connection = await self._database.connect(**READING)
                 feed_id = await read_feed_id(connection)
                 if feed_id == self._feed_id and self._position.since.xmin > await read_floor(connection):
-                    self._position.step_back()
                     return connection
                 now = await read_now(connection)
                 self._feed_id, self._position = feed_id, Position(now)
+                if self._relay is not None:
+                    await self._relay.stop()
+                    self._relay.start(feed_id)
                 await self._batches.put(Batch([], now, to_cursor(feed_id, now), reset=True))
                 return connection
             except FAILURES:

@@ -6,8 +6,6 @@ it however long some transaction has been open. May import database, snapshot.
 """
 
 import hashlib
-import time
-from collections import deque
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -19,9 +17,6 @@ from app.store.refusals import LOST
 
 CHUNK = 2_000
 READ_TIMEOUT_SECONDS = 30
-OVERLAP_SECONDS = 2.0
-"""A crash of Postgres forgets what its log had not on disk: up to three wal_writer_delay, 0.6 s by default."""
-
 FAILURES = (asyncpg.PostgresError, OSError, TimeoutError, *LOST)
 """What a reader outlives by connecting again."""
 
@@ -96,11 +91,6 @@ class Change:
         """Lets go of the decoded images, which take several times the room of the texts."""
         self._before = self._after = None
 
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What tells two changes apart, also where a crash made Postgres give out numbers again."""
-        return self.seq, self.xid, self.class_name, self.object_id, self.before, self.after
-
     def __repr__(self) -> str:
         return f"Change({self.seq}, {self.class_name}:{self.object_id})"
 
@@ -112,28 +102,6 @@ class Position:
         self.since = since
         self._until: Snapshot | None = None
         self._last_seq = 0
-        self._trail: deque[tuple[float, Snapshot, frozenset[str] | None]] = deque()
-        """When something was handed out, the snapshot before it, and of which classes it was; None is all."""
-        self._recent: deque[tuple[float, Change]] = deque()
-        self._repeats: set[tuple[object, ...]] = set()
-        self._whole: frozenset[str] | None = None
-        """After a step back: the classes that were handed out all the time; of others nobody wanted what had been."""
-        self._reached: Snapshot | None = None
-
-    def step_back(self) -> None:
-        """After a lost connection: reads the last moments once more, and hands out only what was not handed out.
-
-        If Postgres crashed, transactions it had counted may be forgotten and their numbers given out again.
-        """
-        if self._until is not None or not self._trail:
-            return
-        self._reached = self._reached or self.since
-        self.since = self._trail[0][1]
-        self._repeats = {change.identity for _, change in self._recent}
-        self._whole = None
-        for _, _, classes in self._trail:
-            if classes is not None:
-                self._whole = classes if self._whole is None else self._whole & classes
 
     async def read(self, connection: Connection) -> AsyncIterator[list[Change]]:
         """What became visible since, in order of `seq`; `since` is moved on by the time the last list is given.
@@ -144,14 +112,13 @@ class Position:
             rows = await connection.fetch(_READ, *_bounds(self.since), timeout=READ_TIMEOUT_SECONDS)
             now = Snapshot.parse(rows[0]["class"])
             if len(rows) <= CHUNK + 1:
-                changes = self._fresh([Change(*row) for row in rows[1:]])
+                changes = [Change(*row) for row in rows[1:]]
                 before, self.since = self.since, now
                 try:
                     yield changes
                 except BaseException:
                     self.since = before
                     raise
-                self._remember(before, changes)
                 return
         async for chunk in self._read_backlog(connection):
             yield chunk
@@ -165,7 +132,7 @@ class Position:
             rows = await cursor.fetch(CHUNK)
             while rows:
                 following = await cursor.fetch(CHUNK)
-                changes = self._fresh([Change(*row) for row in rows])
+                changes = [Change(*row) for row in rows]
                 if not following:
                     break
                 yield changes
@@ -173,40 +140,17 @@ class Position:
                 rows = following
             else:
                 changes = []
-        before, self.since, self._until = self.since, self._until, None
+        self.since, self._until = self._until, None
         yield changes
-        self._remember(before, changes)
 
     @property
     def is_plain(self) -> bool:
-        """Whether all before it was handed out and nothing behind it: not so in the middle of a backlog, or stepped back."""
-        return self._until is None and self._reached is None
+        """Whether all before it was handed out and nothing behind it: not so in the middle of a backlog."""
+        return self._until is None
 
-    def take(self, until: Snapshot, changes: list[Change], classes: frozenset[str] | None) -> None:
-        """What was handed out came another way, and of these classes only: goes on from there."""
-        before, self.since = self.since, until
-        self._remember(before, changes, classes)
-
-    def _fresh(self, changes: list[Change]) -> list[Change]:
-        if not self._repeats and self._whole is None:
-            return changes
-        return [change for change in changes if change.identity not in self._repeats and not self._was_unwanted(change)]
-
-    def _was_unwanted(self, change: Change) -> bool:
-        if self._whole is None or change.class_name in self._whole:
-            return False
-        return self._reached is not None and self._reached.sees(change.xid)
-
-    def _remember(self, before: Snapshot, changes: list[Change], classes: frozenset[str] | None = None) -> None:
-        """Keeps what `step_back` needs: a snapshot that is old enough, and every change handed out after it."""
-        now = time.monotonic()
-        self._trail.append((now, self._reached or before, classes))
-        self._recent.extend((now, change) for change in changes)
-        self._reached, self._repeats, self._whole = None, set(), None
-        while len(self._trail) > 1 and self._trail[1][0] < now - OVERLAP_SECONDS:
-            self._trail.popleft()
-        while self._recent and self._recent[0][0] < self._trail[0][0]:
-            self._recent.popleft()
+    def take(self, until: Snapshot) -> None:
+        """What was handed out came another way: goes on from there."""
+        self.since = until
 
 
 async def read_now(connection: Connection) -> Snapshot:
@@ -221,12 +165,26 @@ async def read_floor(connection: Connection) -> int:
 
 
 async def read_feed_id(connection: Connection) -> str:
-    """A word for this history of changes: another cluster, a restored one, another database or a new table has another."""
+    """A word for this history of changes: another cluster, a restored one, another database or a new table has another, and what
+    a crash began.
+
+    A crash gives numbers of transactions out again that a snapshot of before takes for seen (docs/decisions/0017).
+    """
     server = await _server_identity(connection)
     place = await connection.fetchval(
         "select format('%s:%s', 'careboard.change'::regclass::oid, oid) from pg_database where datname = current_database()"
     )
-    return hashlib.sha256(f"{server}:{place}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{server}:{place}:{await _epoch(connection)}".encode()).hexdigest()[:12]
+
+
+async def _epoch(connection: Connection) -> str:
+    """What has one value from crash to crash: its table is not written to the log, so a crash empties it."""
+    epoch: str | None = await connection.fetchval("select id from careboard.epoch")
+    if epoch is None:
+        await connection.execute("begin read write; insert into careboard.epoch default values on conflict do nothing; commit")
+        epoch = await connection.fetchval("select id from careboard.epoch")
+    assert epoch is not None
+    return epoch
 
 
 async def _server_identity(connection: Connection) -> str:

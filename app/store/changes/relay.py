@@ -99,8 +99,12 @@ class Relay:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, feed_id: str) -> None:
-        """Begins to listen, and to send what is to be published."""
+        """Begins to listen, and to send what is to be published, of this history; what is left of another is of no use."""
         self._feed_id = feed_id
+        self._heard_at = -SILENT_SECONDS
+        self._outgoing.clear()
+        self._headers.clear()
+        self._parts.clear()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._send_forever())]
 
     async def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 Owns: `Snapshot` (pg_snapshot) and the text of a cursor. Holds: `sees(xid)` is exactly `pg_visible_in_snapshot`, so a change
 belongs before or after a snapshot, never both and never neither; a cursor of another database, or of this one before it was
-restored, is recognised as foreign. Pure; imports nothing of the project.
+restored or crashed, is recognised as foreign. Pure; imports nothing of the project.
 """
 
 import base64
