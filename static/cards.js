@@ -44,7 +44,7 @@ function card(desk, part, item, isFirst) {
   const phone = part.phone ? read(item, part.phone) : "";
   const flags = part.flags ? badges(part.flags, item) : [];
   return h("li", { class: "own", "data-key": item.objectId, "data-id": item.objectId, "data-tone": part.tones?.[status] ?? "calm", "data-done": done, "data-first": isFirst && !done, "data-pending": item.$pending },
-    h("div", { class: "own-head" }, h("h3", {}, fill(mine, part.title, item) || "—"), status && h("span", { class: "tag" }, part.tones?.[status] && icon("alert"), upper(words(mine, item, part.status)))),
+    h("div", { class: "own-head" }, h("h3", { dir: "auto" }, fill(mine, part.title, item) || "—"), status && h("span", { class: "tag" }, part.tones?.[status] && icon("alert"), upper(words(mine, item, part.status)))),
     at && h("p", { class: "own-time" }, part.begun && "since ", h("b", {}, ...span(at, until)), late && h("span", { class: "bad" }, " ", icon("clock"), "late ", when(due, "late"))),
     ...(part.lines ?? []).map((pattern) => fill(mine, pattern, item)).filter(Boolean).map((line) => h("p", {}, line)),
     flags.length > 0 && h("p", { class: "badges" }, ...flags),

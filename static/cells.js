@@ -162,8 +162,8 @@ export const badges = (flags, record) => flags.filter((flag) => read(record, fla
 
 const KINDS = {
   level: ({ row, model }) => [tag(model.levelOf(row))],
-  name: ({ board, column, row, href }) => [h("a", { class: "row-link", href: href(row) }, h("b", {}, (column.isDeed ? deed(board, row) : words(board, row, column.field)) || DASH)), small(detail(board, column, row))],
-  text: ({ board, column, row }) => [h("b", {}, words(board, row, column.field) || DASH), small(detail(board, column, row))],
+  name: ({ board, column, row, href }) => [h("a", { class: "row-link", href: href(row) }, h("b", { dir: "auto" }, (column.isDeed ? deed(board, row) : words(board, row, column.field)) || DASH)), small(detail(board, column, row))],
+  text: ({ board, column, row }) => [h("b", { dir: "auto" }, words(board, row, column.field) || DASH), small(detail(board, column, row))],
   gauge: ({ column, row, spark }) => {
     const value = read(row, column.field);
     const share = typeof value === "number" && column.full ? Math.round(Math.max(0, Math.min(1, value / column.full)) * 520) / 10 : null;
@@ -233,7 +233,7 @@ const KINDS = {
     const set = badges(column.flags, row);
     return set.length ? [h("span", { class: "badges" }, ...set)] : [h("span", {}, DASH), small(column.detailMissing)];
   },
-  place: ({ board, column, row }) => [h("b", {}, words(board, row, column.field) || placeWords(read(row, column.point ?? "")) || DASH), small(detail(board, column, row))],
+  place: ({ board, column, row }) => [h("b", { dir: "auto" }, words(board, row, column.field) || placeWords(read(row, column.point ?? "")) || DASH), small(detail(board, column, row))],
   date: ({ board, column, row }) => {
     const iso = isoOf(read(row, column.field));
     return iso ? [h("span", {}, when(iso, "day")), small(detail(board, column, row))] : [h("span", {}, DASH), small(column.detailMissing || "not set")];

@@ -152,7 +152,7 @@ export class Panel {
     const sections = board.panel.sections.filter((section) => this.page || !section.wide);
     return h("div", { class: "panel-in", "data-key": row.objectId },
       h("div", { class: "panel-head" },
-        h("div", {}, h("h2", { id: "panel-title", tabindex: -1 }, fill(board, board.panel.title, row) || "Not set"), h("p", { class: "quiet" }, fillAll(board, board.panel.subtitle, row))),
+        h("div", {}, h("h2", { id: "panel-title", tabindex: -1, dir: "auto" }, fill(board, board.panel.title, row) || "Not set"), h("p", { class: "quiet" }, fillAll(board, board.panel.subtitle, row))),
         !this.page && h("a", { class: "icon-button whole", href: `${location.pathname}/rows/${row.objectId}`, "aria-label": "Open on a page of its own" }, icon("open")),
         this.#close(),
       ),
