@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from app.actions.caller import ANONYMOUS, MASTER, Caller, caller_of_user_as_master
+from app.actions.finds import decoded
 from app.actions.hooks import Moment, Saved, SignInEvent
 from app.actions.objects import Objects
 from app.actions.signing.accounts import is_admin
@@ -16,7 +17,7 @@ from app.actions.signing.attempts import ADDRESS_FACTOR, Asked, Attempts
 from app.actions.signing.passwords import verify_password
 from app.actions.signing.providers import Proven
 from app.actions.signing.sessions import end_session, end_sessions_of_user, start_session
-from app.core.wire import Json, Object, decode
+from app.core.wire import Json, Object
 from app.errors import ErrorCode, ParseError
 from app.store.database import Connection
 from app.store.identities import ALREADY_LINKED, read_auth_data, read_auth_data_of
@@ -186,7 +187,7 @@ class Users:
             return {}
         async with self._objects.reading(tx) as connection:
             found = await read_auth_data_of(connection, told)
-        return {user_id: linked for user_id, text in found.items() if (linked := _object(text))}
+        return {user_id: linked for user_id, text in found.items() if (linked := decoded(text))}
 
     async def is_only_way_in(self, user_id: str, name: str) -> bool:
         """Whether an account has no password, and no other provider than this one."""
@@ -304,7 +305,7 @@ class Users:
 
     async def _linked(self, connection: Connection, user_id: str) -> Object:
         text = await read_auth_data(connection, user_id)
-        return _object(text) if text else {}
+        return decoded(text) if text else {}
 
     async def _owner_of(self, given: Json, address: str) -> str:
         """The account that authData belongs to, in the words that tell nothing of who is there."""
@@ -354,12 +355,6 @@ class Users:
             return {"objectId": user_id}
         linked = await self._linked(connection, user_id)
         return {**user, "authData": linked} if linked else user
-
-
-def _object(text: str) -> Object:
-    value = decode(text)
-    assert isinstance(value, dict)
-    return value
 
 
 def _telling(answer: Object, proven: Proven | None) -> Object:

@@ -197,7 +197,7 @@ class Hub:
             await self._learners[name]()
         schemas = self._objects.schemas
         if batch.reset:
-            await schemas.refresh(None)
+            await schemas.load()
         names = {change.object_id for change in batch.changes if change.class_name == "_SCHEMA"}
         if not names:
             return

@@ -83,8 +83,7 @@ async def find_owners(connection: Connection, identities: Iterable[tuple[str, st
 
 async def read_auth_data(connection: Connection, user_id: str) -> str | None:
     """The `authData` of an account as JSON text; None where it has none, or there is no such account."""
-    found = await connection.fetchval("""select "authData"::text from "_User" where "objectId" = $1""", user_id)
-    return found if isinstance(found, str) else None
+    return (await read_auth_data_of(connection, [user_id])).get(user_id)
 
 
 async def read_auth_data_of(connection: Connection, user_ids: Collection[str]) -> Mapping[str, str]:

@@ -92,19 +92,21 @@ class Schemas:
 
     async def load(self) -> None:
         """Reads every class anew."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch('select "className" as name, "schema"::text as definition from "_SCHEMA"')
-        self._known = {row["name"]: self._merged(row["name"], row["definition"]) for row in rows} | self._declared
+        await self._read(None)
 
-    async def refresh(self, class_names: Iterable[str] | None) -> None:
-        """Reads these classes anew (None: all there are), as when the change table says that another process altered them."""
+    async def refresh(self, class_names: Iterable[str]) -> None:
+        """Reads these classes anew, as when the change table says that another process altered them."""
+        await self._read(list(class_names))
+
+    async def _read(self, class_names: list[str] | None) -> None:
+        """None: all there are."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
                 select "className" as name, "schema"::text as definition from "_SCHEMA"
                 where $1::text[] is null or "className" = any($1)
                 """,
-                None if class_names is None else list(class_names),
+                class_names,
             )
             read = {row["name"]: row["definition"] for row in rows}
             names = {*(self._known if class_names is None else class_names), *read} - self._declared.keys()

@@ -17,6 +17,7 @@ from app.store.refusals import LOST
 
 CHUNK = 2_000
 READ_TIMEOUT_SECONDS = 30
+
 FAILURES = (asyncpg.PostgresError, OSError, TimeoutError, *LOST)
 """What a reader outlives by connecting again."""
 
